@@ -1,0 +1,1 @@
+# Flowspan. `make help` lists what there is.

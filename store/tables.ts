@@ -1,0 +1,376 @@
+/**
+ * Every table that Flowspan writes: one ordered list of columns per table. DDL, the RowBinary writer, the query API's
+ * field list and the docs come from here. Columns that a kernel record carries take name, type and doc from the wire.
+ */
+import {
+  ENUMS,
+  FLOW_RECORD_FIELDS,
+  REQUEST_RECORD_FIELDS,
+  TCP_EVENT_RECORD_FIELDS,
+  type WireField,
+} from '../bpf/wire/events.gen.ts';
+
+/** One column: what it is called in every layer, how ClickHouse keeps it, and what it means. */
+export interface Column {
+  readonly name: string;
+  /** ClickHouse type. */
+  readonly type: string;
+  /** ClickHouse codec, without the word CODEC. */
+  readonly codec?: string;
+  /** Unit of the number; none for names, ids and enums. */
+  readonly unit?: 'ns' | 'us' | 'bytes' | 'segments' | 'count';
+  readonly doc: string;
+  /** Where the value comes from: a field of the table's wire record, or the collector. */
+  readonly source: { readonly wire: WireField } | 'collector';
+  /** 0 (or the empty string, or ::) means "not known" and is shown as null in answers. */
+  readonly zeroIsUnknown?: true;
+}
+
+/** One table with its layout. */
+export interface Table {
+  readonly name: string;
+  readonly doc: string;
+  readonly columns: readonly Column[];
+  readonly engine: string;
+  readonly partitionBy: string;
+  readonly orderBy: string;
+  /** Default days to keep a row. */
+  readonly ttlDays: number;
+  readonly indices?: readonly string[];
+}
+
+interface WireOverride {
+  readonly type?: string;
+  readonly codec?: string;
+  readonly zeroIsUnknown?: true;
+}
+
+const SCALARS: Record<string, string> = { u8: 'UInt8', u16: 'UInt16', u32: 'UInt32', u64: 'UInt64', bytes16: 'IPv6' };
+
+function enumType(name: string): string {
+  const values = Object.entries(ENUMS[name as keyof typeof ENUMS]);
+  return `Enum8(${values.map(([key, value]) => `'${enumLabel(name, key)}' = ${value}`).join(', ')})`;
+}
+
+/** How an enum value is spelled in rows: verdicts in capitals as Hubble writes them, all else in lower case. */
+export function enumLabel(enumName: string, key: string): string {
+  return enumName === 'verdict' ? key.toUpperCase() : key;
+}
+
+function unitOf(name: string): Column['unit'] {
+  if (name.endsWith('_ns')) return 'ns';
+  if (name.endsWith('_us')) return 'us';
+  if (name.startsWith('bytes_') || name.endsWith('_bytes')) return 'bytes';
+  if (name.includes('segments')) return 'segments';
+  return undefined;
+}
+
+function fromWire(
+  fields: readonly WireField[],
+  leaveOut: readonly string[],
+  overrides: Record<string, WireOverride>,
+): Column[] {
+  return fields
+    .filter((field) => !HEADER_FIELDS.includes(field.name) && !leaveOut.includes(field.name))
+    .map((field): Column => {
+      const override = { ...COMMON_OVERRIDES[field.name], ...overrides[field.name] };
+      const unit = unitOf(field.name);
+      const type = override.type ?? (field.enumName === undefined ? SCALARS[field.type] : enumType(field.enumName));
+      if (type === undefined) throw new Error(`${field.name}: no ClickHouse type for ${field.type}`);
+      return {
+        name: field.name,
+        type,
+        doc: field.doc,
+        source: { wire: field },
+        codec: override.codec ?? 'ZSTD(1)',
+        ...(unit === undefined ? {} : { unit }),
+        ...(override.zeroIsUnknown === undefined ? {} : { zeroIsUnknown: true }),
+      };
+    });
+}
+
+const HEADER_FIELDS = ['length', 'record_kind', 'time_boot_ns'];
+const UNKNOWN = { zeroIsUnknown: true } as const;
+const COMMON_OVERRIDES: Record<string, WireOverride> = {
+  initiator_known: { type: 'Bool' },
+  owner_cgroup_id: UNKNOWN,
+  pid: UNKNOWN,
+  srtt_us: UNKNOWN,
+  error_number: UNKNOWN,
+};
+
+/** Columns that begin every row: when, and who observed it. */
+const SCOPE: readonly Column[] = [
+  {
+    name: 'time',
+    type: "DateTime64(9, 'UTC')",
+    codec: 'Delta, ZSTD(1)',
+    doc: 'When the described thing ended; its start is time minus duration_ns.',
+    source: 'collector',
+  },
+  {
+    name: 'cluster',
+    type: 'LowCardinality(String)',
+    doc: 'Name of the cluster or site, from the configuration.',
+    source: 'collector',
+  },
+  { name: 'node', type: 'LowCardinality(String)', doc: 'Name of the node that observed it.', source: 'collector' },
+  { name: 'boot_id', type: 'UUID', doc: "The node's boot (/proc/sys/kernel/random/boot_id).", source: 'collector' },
+];
+
+/** Who the two ends are. The source is the initiator (client). */
+const ENDS: readonly Column[] = [
+  {
+    name: 'source_endpoint_id',
+    type: 'UInt64',
+    doc: 'Endpoint of the initiator; see table endpoints.',
+    source: 'collector',
+    zeroIsUnknown: true,
+  },
+  {
+    name: 'destination_endpoint_id',
+    type: 'UInt64',
+    doc: 'Endpoint of the responder; see table endpoints.',
+    source: 'collector',
+    zeroIsUnknown: true,
+  },
+];
+
+const SAMPLE_WEIGHT: Column = {
+  name: 'sample_weight',
+  type: 'UInt32',
+  doc: 'How many like it this row stands for; every count, rate and quantile uses it.',
+  source: 'collector',
+};
+
+const text = (name: string, doc: string, codec = 'ZSTD(1)'): Column => ({
+  name,
+  type: 'String',
+  codec,
+  doc,
+  source: 'collector',
+  zeroIsUnknown: true,
+});
+const word = (name: string, doc: string): Column => ({
+  name,
+  type: 'LowCardinality(String)',
+  doc,
+  source: 'collector',
+  zeroIsUnknown: true,
+});
+
+/** Words for how an exchange went, the same for every protocol. */
+export const OUTCOMES = { unknown: 0, ok: 1, client_error: 2, server_error: 3, no_response: 4, refused: 5 } as const;
+
+const BY_DAY = 'toYYYYMMDD(time)';
+
+export const FLOWS: Table = {
+  name: 'flows',
+  doc: 'One row per connection and interval: what happened in it. The last row of a connection says why it ended.',
+  columns: [
+    ...SCOPE,
+    ...ENDS,
+    ...fromWire(FLOW_RECORD_FIELDS, ['command_length'], {
+      command: { type: 'LowCardinality(String)', ...UNKNOWN },
+      connect_ns: UNKNOWN,
+      min_rtt_us: UNKNOWN,
+      rttvar_us: UNKNOWN,
+    }),
+    SAMPLE_WEIGHT,
+  ],
+  engine: 'MergeTree',
+  partitionBy: BY_DAY,
+  orderBy: '(toStartOfFiveMinutes(time), destination_endpoint_id, source_endpoint_id, destination_port, time)',
+  ttlDays: 7,
+};
+
+export const TCP_EVENTS: Table = {
+  name: 'tcp_events',
+  doc: 'One row per thing that went wrong on a connection: retransmits, resets, drops, failed connects, stalls.',
+  columns: [
+    ...SCOPE,
+    ...ENDS,
+    ...fromWire(TCP_EVENT_RECORD_FIELDS, ['drop_reason', 'reset_reason'], { latency_ns: UNKNOWN, rto_us: UNKNOWN }),
+    word('drop_reason', "The kernel's name of the reason it dropped the packet for (enum skb_drop_reason)."),
+    word('reset_reason', "The kernel's name of the reason it sent the reset for (enum sk_rst_reason)."),
+    SAMPLE_WEIGHT,
+  ],
+  engine: 'MergeTree',
+  partitionBy: BY_DAY,
+  orderBy: '(toStartOfFiveMinutes(time), destination_endpoint_id, source_endpoint_id, event_kind, time)',
+  ttlDays: 7,
+};
+
+export const REQUESTS: Table = {
+  name: 'requests',
+  doc: 'One row per request and observed end, with what the kernel saw of its connection meanwhile.',
+  columns: [
+    ...SCOPE,
+    ...ENDS,
+    ...fromWire(
+      REQUEST_RECORD_FIELDS,
+      ['method_length', 'target_length', 'host_length', 'traceparent_length', 'text'],
+      {
+        application_read_ns: UNKNOWN,
+        response_start_ns: UNKNOWN,
+        http_status_code: UNKNOWN,
+        max_rtt_us: UNKNOWN,
+        text_truncated: { type: 'Bool' },
+      },
+    ),
+    {
+      name: 'outcome',
+      type: `Enum8(${Object.entries(OUTCOMES)
+        .map(([key, value]) => `'${key}' = ${value}`)
+        .join(', ')})`,
+      doc: 'How it went: ok, client_error, server_error, no_response, refused or unknown.',
+      source: 'collector',
+    },
+    { name: 'has_trace', type: 'Bool', doc: 'Whether a valid W3C traceparent was sent.', source: 'collector' },
+    { name: 'trace_flags', type: 'UInt8', doc: 'Flags of the traceparent; 0 if none.', source: 'collector' },
+    {
+      name: 'trace_id',
+      type: 'FixedString(16)',
+      doc: 'Trace id of the traceparent, zero if none was sent.',
+      source: 'collector',
+      zeroIsUnknown: true,
+    },
+    {
+      name: 'parent_span_id',
+      type: 'FixedString(8)',
+      doc: 'Span id of the traceparent, zero if none was sent.',
+      source: 'collector',
+      zeroIsUnknown: true,
+    },
+    word('request_protocol', 'Application protocol of the exchange: http.'),
+    word('operation', 'What was asked for in the words of the protocol: the HTTP method.'),
+    word('resource', 'Route template of the path, learned per destination; bounded.'),
+    word('status', "The protocol's own status, as text; empty if none was seen."),
+    word('error_type', 'Why it failed: the status, or what became of the connection; empty if it did not.'),
+    text('http_host', 'Host header.'),
+    text('http_path', 'Path of the target; segments that look like secrets read REDACTED.'),
+    text('http_query', 'Query of the target; values read REDACTED unless allowed by name.'),
+    SAMPLE_WEIGHT,
+  ],
+  engine: 'MergeTree',
+  partitionBy: BY_DAY,
+  orderBy: '(toStartOfFiveMinutes(time), destination_endpoint_id, source_endpoint_id, resource, time)',
+  ttlDays: 3,
+};
+
+export const ENDPOINTS: Table = {
+  name: 'endpoints',
+  doc: 'Who an endpoint id is, while it was so. A later row for the same id and valid_from replaces the earlier.',
+  columns: [
+    {
+      name: 'endpoint_id',
+      type: 'UInt64',
+      doc: 'Hash of kind and identity; the same after every restart.',
+      source: 'collector',
+    },
+    { name: 'cluster', type: 'LowCardinality(String)', doc: 'Name of the cluster or site.', source: 'collector' },
+    {
+      name: 'node',
+      type: 'LowCardinality(String)',
+      doc: 'Node it lives on; empty for outside addresses.',
+      source: 'collector',
+      zeroIsUnknown: true,
+    },
+    word('kind', 'pod, unit, container, session, process, node or outside.'),
+    word('namespace', 'Kubernetes namespace; empty without Kubernetes.'),
+    word('workload', 'Workload: deployment and the like, systemd unit, container or executable.'),
+    word('name', 'Its own name: pod, unit, container or executable.'),
+    word('container_id', 'Container id where there is one.'),
+    {
+      name: 'cgroup_id',
+      type: 'UInt64',
+      doc: 'cgroup v2 id where there is one.',
+      source: 'collector',
+      zeroIsUnknown: true,
+    },
+    text('cgroup_path', 'cgroup path below the v2 mount where there is one.'),
+    {
+      name: 'addresses',
+      type: 'Array(IPv6)',
+      doc: 'Addresses it is reached at, IPv4 as v4-mapped.',
+      source: 'collector',
+    },
+    { name: 'labels', type: 'Map(LowCardinality(String), String)', doc: 'Labels.', source: 'collector' },
+    { name: 'valid_from', type: "DateTime64(9, 'UTC')", doc: 'From when on this holds.', source: 'collector' },
+    {
+      name: 'valid_to',
+      type: "DateTime64(9, 'UTC')",
+      doc: 'Until when it held; 2262-01-01 while it does.',
+      source: 'collector',
+    },
+    {
+      name: 'updated',
+      type: "DateTime64(9, 'UTC')",
+      doc: 'When this row was written; the latest wins.',
+      source: 'collector',
+    },
+  ],
+  engine: 'ReplacingMergeTree(updated)',
+  partitionBy: 'tuple()',
+  orderBy: '(endpoint_id, valid_from)',
+  ttlDays: 0,
+};
+
+export const LOSSES: Table = {
+  name: 'losses',
+  doc: 'What Flowspan itself failed to record, or when it was not watching: one row per kind, reason and report.',
+  columns: [
+    ...SCOPE,
+    {
+      name: 'duration_ns',
+      type: 'UInt64',
+      unit: 'ns',
+      doc: 'Length of the time in which it was lost.',
+      source: 'collector',
+    },
+    word('kind', 'What was lost: flow, tcp_event, request, cgroup, or all.'),
+    word('reason', 'Why: ring_full, restart, spool_full, a discard reason of the kernel side, …'),
+    { name: 'count', type: 'UInt64', unit: 'count', doc: 'How many; 0 if it cannot be known.', source: 'collector' },
+  ],
+  engine: 'MergeTree',
+  partitionBy: BY_DAY,
+  orderBy: '(time, node, kind, reason)',
+  ttlDays: 30,
+};
+
+export const COLLECTOR_REPORTS: Table = {
+  name: 'collector_reports',
+  doc: 'One row per report of a collector, every few seconds: what was recorded up to `time` has been stored.',
+  columns: [
+    ...SCOPE,
+    {
+      name: 'started',
+      type: "DateTime64(9, 'UTC')",
+      codec: 'ZSTD(1)',
+      doc: 'When this collector began to watch.',
+      source: 'collector',
+    },
+    {
+      name: 'counters',
+      type: 'Map(LowCardinality(String), UInt64)',
+      codec: 'ZSTD(1)',
+      unit: 'count',
+      doc: 'Since the start: <record kind>.wanted, .stored, .lost and what else the collector counts.',
+      source: 'collector',
+    },
+  ],
+  engine: 'MergeTree',
+  partitionBy: BY_DAY,
+  orderBy: '(node, time)',
+  ttlDays: 30,
+};
+
+/** Tables that collectors insert into, in the order in which they are created. */
+export const TABLES: readonly Table[] = [FLOWS, TCP_EVENTS, REQUESTS, ENDPOINTS, LOSSES, COLLECTOR_REPORTS];
+
+/** The column with this name; throws if the table has none. */
+export function column(table: Table, name: string): Column {
+  const found = table.columns.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`table ${table.name} has no column ${name}`);
+  return found;
+}
