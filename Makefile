@@ -1,1 +1,83 @@
 # Flowspan. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+CLANG ?= clang-19
+# libbpf's name of the architecture, also the name of the folder with its vmlinux header.
+BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
+	-Ibpf -Ibpf/include/$(BPF_ARCH) -Ibpf/include
+BPF_OBJECT := build/bpf/flowspan.bpf.o
+WIRE_READER := bpf/wire/events.gen.ts
+TESTS ?= 'test/**/*.test.ts'
+
+.PHONY: help setup setup-test packages modules bpf generate native run test fixtures bench fmt check clean
+
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+run: setup ## Set up, build and start Flowspan on this machine (ARGS='--help' for its flags)
+	@$(MAKE) --no-print-directory bpf native
+	@exec query-api/cli/flowspan.ts up $(ARGS)
+
+test: setup-test ## Set up, build and run every test (TESTS='test/store/*.test.ts' for some)
+	@$(MAKE) --no-print-directory bpf native
+	@node test/support/run-tests.ts $(TESTS)
+
+fixtures: setup-test ## Build the real peers that some tests meet into fixtures/
+	@for script in test/fixtures/*.sh; do echo "fixtures: $$script"; "$$script" fixtures; done
+
+bench: setup-test ## Run one bench: NAME=overhead-rps, kernel-ns or disk
+	@$(MAKE) --no-print-directory bpf native
+	@node test/bench/run.ts $(NAME)
+
+check: setup ## Check format, types, the generated wire reader, licences and file lengths
+	@$(MAKE) --no-print-directory bpf
+	biome check
+	tsc --noEmit
+	deploy/setup/check-sources.sh
+
+fmt: modules ## Format the TypeScript and JSON files
+	biome format --write
+
+setup: packages modules ## Install the Debian packages and Node modules that building and running need
+
+setup-test: modules ## Install what the tests need besides
+	@deploy/setup/packages.sh run test
+
+packages:
+	@deploy/setup/packages.sh run
+
+modules: packages
+	@deploy/setup/modules.sh
+
+bpf: $(BPF_OBJECT) ## Compile the BPF programs
+native: ## Compile the Node addon over libbpf
+	@$(MAKE) --no-print-directory -C collector/native
+
+generate: build/bpf/events.gen.ts ## Write the wire reader anew after a change of bpf/wire/events.h
+	@cmp -s $< $(WIRE_READER) || { cp $< $(WIRE_READER); echo "generate: $(WIRE_READER) written"; }
+
+clean: ## Remove what was built
+	rm -rf build
+
+build/bpf:
+	@mkdir -p $@
+
+build/bpf/wire-types.bpf.o: bpf/wire/types.bpf.c | build/bpf
+	$(CLANG) $(BPF_CFLAGS) -Wpadded -MMD -MP -c $< -o $@
+
+build/bpf/events.gen.ts: build/bpf/wire-types.bpf.o bpf/wire/generate.ts
+	@node bpf/wire/generate.ts $< $@
+
+# The object carries the hash of the layout it was compiled with; the loader compares it with the reader's.
+$(BPF_OBJECT): bpf/flowspan.bpf.c build/bpf/events.gen.ts $(WIRE_READER) | build/bpf
+	@cmp -s build/bpf/events.gen.ts $(WIRE_READER) || \
+		{ echo "FLOW_BUILD_WIRE_READER: $(WIRE_READER) is not what bpf/wire/events.h says: run 'make generate'" >&2; exit 1; }
+	$(CLANG) $(BPF_CFLAGS) -DFLOWSPAN_LAYOUT_HASH="\"$$(sed -n "s/.*LAYOUT_HASH = '\(.*\)';/\1/p" $(WIRE_READER))\"" \
+		-MMD -MP -c $< -o $@
+
+-include build/bpf/wire-types.bpf.d build/bpf/flowspan.bpf.d

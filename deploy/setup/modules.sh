@@ -1,0 +1,13 @@
+#!/bin/bash
+# Brings node_modules to what package-lock.json says; does nothing when it is so already.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+node=node_modules/.bin/node
+if [ -x $node ] && $node deploy/setup/modules-current.ts; then exit 0; fi
+echo 'setup: npm ci'
+npm ci --no-audit --no-fund --loglevel=error
+$node deploy/setup/modules-current.ts || {
+  echo 'FLOW_SETUP_MODULES: npm ci ended, yet node_modules is not what package-lock.json says; look at its output' >&2
+  exit 1
+}
