@@ -1,0 +1,282 @@
+/**
+ * The configuration of every Flowspan process: one schema, which is the validation, the documentation and the default
+ * values. Sources, later ones winning: the YAML file of --config or FLOWSPAN_CONFIG, the environment
+ * (`clickhouse.url` is FLOWSPAN_CLICKHOUSE_URL), flags (`--clickhouse-url`).
+ */
+
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import ipaddr from 'ipaddr.js';
+import Type, { type Static, type TProperties } from 'typebox';
+import Format from 'typebox/format';
+import { ConfigError, changedKeys, readSources } from './config_sources.ts';
+
+export { ConfigError } from './config_sources.ts';
+
+const MiB = 1024 ** 2;
+const GiB = 1024 ** 3;
+
+/** What Flowspan's own tools read beside the words of JSON Schema. */
+interface KeyOptions {
+  readonly description: string;
+  /** Unit of a number; keys in bytes also take text such as `10GiB`. */
+  readonly unit?: 'bytes' | 's' | 'ms' | 'days' | 'rows' | 'count';
+  /** Never printed, not even in an error. */
+  readonly secret?: true;
+  /** A running collector takes a change of it on SIGHUP; any other key needs a restart. */
+  readonly reloadable?: true;
+}
+
+const group = <T extends TProperties>(properties: T, description: string) =>
+  Type.Object(properties, { description, default: {}, additionalProperties: false });
+const text = (value: string, options: KeyOptions) => Type.String({ default: value, ...options });
+const flag = (value: boolean, options: KeyOptions) => Type.Boolean({ default: value, ...options });
+const whole = (value: number, minimum: number, maximum: number, options: KeyOptions) =>
+  Type.Integer({ default: value, minimum, maximum, ...options });
+const listen = (value: string, description: string) =>
+  Type.String({
+    default: value,
+    format: 'listen',
+    allowed: 'address:port, such as 127.0.0.1:8123 or [::1]:0',
+    description,
+  });
+const url = (value: string, description: string) =>
+  Type.String({
+    default: value,
+    format: 'http-url',
+    allowed: 'http:// or https:// URL without credentials',
+    description,
+  });
+const list = (options: KeyOptions) => Type.Array(Type.String({ minLength: 1 }), { default: [], ...options });
+const token = () =>
+  text('', { secret: true, description: 'Bearer token that every request must carry; empty: none is asked for.' });
+const insecure = (what: string) =>
+  flag(false, { description: `Listen on other than loopback addresses although no ${what} is set.` });
+
+Format.Set('listen', (value) => parseListen(value) !== undefined);
+Format.Set('cidr', (value) => ipaddr.isValidCIDR(value));
+Format.Set('http-url', (value) => {
+  const parsed = URL.parse(value);
+  return parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.password === '';
+});
+
+const OUTSIDE_RANGE = Type.Object(
+  {
+    name: Type.String({ minLength: 1, description: 'Name of the endpoint that these addresses are shown as.' }),
+    cidrs: Type.Array(Type.String({ format: 'cidr', allowed: 'address/prefix length, such as 10.0.0.0/8' }), {
+      minItems: 1,
+      description: 'Address ranges; the longest prefix over all entries wins.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+const COLLECTOR = group(
+  {
+    listen: listen('127.0.0.1:7471', 'Where health, status and the live feed answer.'),
+    token: token(),
+    insecure_without_token: insecure('token'),
+    flow_interval_s: whole(10, 1, 3600, {
+      unit: 's',
+      reloadable: true,
+      description: 'How often an open connection gets a row.',
+    }),
+    cgroup_root: text('', { description: 'cgroup v2 directory to watch and attach to; empty: the root of its mount.' }),
+    bpf_object: text('', { description: 'BPF object to load; empty: the one that was built with this collector.' }),
+    drain_interval_ms: whole(25, 5, 1000, { unit: 'ms', description: 'Longest wait between two looks at the rings.' }),
+    drain_buffer_bytes: whole(4 * MiB, MiB, 256 * MiB, {
+      unit: 'bytes',
+      description: 'Most that is read at one look.',
+    }),
+    records_ring_bytes: whole(4 * MiB, 64 * 1024, GiB, {
+      unit: 'bytes',
+      description: 'Kernel ring of flows and events; a power of two.',
+    }),
+    requests_ring_bytes: whole(16 * MiB, 64 * 1024, GiB, {
+      unit: 'bytes',
+      description: 'Kernel ring of requests; a power of two.',
+    }),
+    routes_max: whole(200, 1, 10_000, { unit: 'count', description: 'Most route templates per destination.' }),
+    outside: Type.Array(OUTSIDE_RANGE, {
+      default: [],
+      reloadable: true,
+      description: 'Ranges of outside addresses that are shown as an endpoint.',
+    }),
+    redaction: group(
+      {
+        allow_query_names: list({
+          reloadable: true,
+          description: 'Query parameters whose values are kept; `*` keeps all.',
+        }),
+        allow_path_segments: list({
+          reloadable: true,
+          description: 'Path segments that are kept though they look secret.',
+        }),
+      },
+      'What of a URL is kept. Credentials never are.',
+    ),
+    batch: group(
+      {
+        max_rows: whole(50_000, 1, 10_000_000, { unit: 'rows', description: 'Rows that end a batch.' }),
+        max_bytes: whole(8 * MiB, 64 * 1024, GiB, { unit: 'bytes', description: 'Bytes that end a batch.' }),
+        max_age_ms: whole(1000, 50, 60_000, { unit: 'ms', description: 'Age that ends a batch.' }),
+      },
+      'When a batch of rows is sent.',
+    ),
+    spool_bytes: whole(GiB, MiB, 1024 * GiB, {
+      unit: 'bytes',
+      description: 'Most that waits on disk for ClickHouse; beyond it rows are lost and counted.',
+    }),
+    live: group(
+      {
+        max_clients: whole(32, 0, 10_000, { unit: 'count', description: 'Most live feed clients at once.' }),
+        client_buffer_bytes: whole(MiB, 16 * 1024, GiB, {
+          unit: 'bytes',
+          description: 'Most that waits for one slow client; beyond it rows are left out and counted.',
+        }),
+      },
+      'The live feed.',
+    ),
+  },
+  'The collector.',
+);
+
+const STORE = group(
+  {
+    listen: listen('127.0.0.1:8123', "Where the embedded store answers ClickHouse's HTTP interface."),
+    insecure_without_password: insecure('reader password'),
+    byte_budget: whole(10 * GiB, 64 * MiB, 1024 ** 5, {
+      unit: 'bytes',
+      description: 'Most the tables may take on disk; the oldest partitions go first.',
+    }),
+    retention_days: Type.Record(Type.String(), Type.Integer({ minimum: 0, maximum: 36_500 }), {
+      default: {},
+      unit: 'days',
+      description: 'Days to keep rows, by table, where other than the default; 0 keeps them.',
+    }),
+    writer_user: text('collector', { description: 'Account that may write.' }),
+    writer_password: text('', {
+      secret: true,
+      description: 'Its password; empty: the one kept in <data_dir>/writer_password, made at the first start.',
+    }),
+    reader_user: text('default', { description: 'Account that may read, under limits.' }),
+    reader_password: text('', { secret: true, description: 'Its password; empty: none is asked for.' }),
+    max_result_rows: whole(1_000_000, 1, 1e12, { unit: 'rows', description: 'Most rows one reader query answers.' }),
+    max_rows_to_read: whole(1e9, 1, 1e15, { unit: 'rows', description: 'Most rows one reader query looks at.' }),
+    max_memory_bytes: whole(GiB, 16 * MiB, 1024 ** 5, { unit: 'bytes', description: 'Most memory one query takes.' }),
+    max_execution_s: whole(30, 1, 86_400, { unit: 's', description: 'Longest one reader query runs.' }),
+    max_concurrent_queries: whole(16, 1, 1000, { unit: 'count', description: 'Most queries at once; others wait.' }),
+  },
+  'The embedded store.',
+);
+
+const QUERY_API = group(
+  {
+    listen: listen('127.0.0.1:7470', 'Where the query API answers.'),
+    token: token(),
+    insecure_without_token: insecure('token'),
+    allowed_origins: list({ description: 'Origins whose pages may open the live feed, beside the own.' }),
+    collectors: Type.Array(url('', ''), {
+      default: ['http://127.0.0.1:7471'],
+      description: 'Collectors whose live feed is passed on.',
+    }),
+    collector_token: text('', { secret: true, description: 'Bearer token shown to the collectors.' }),
+    max_range_s: whole(31 * 86_400, 60, 3_650 * 86_400, {
+      unit: 's',
+      description: 'Longest time one question covers.',
+    }),
+    default_limit: whole(100, 1, 1_000_000, { unit: 'rows', description: 'Rows of a page when none is asked for.' }),
+    max_limit: whole(10_000, 1, 1_000_000, { unit: 'rows', description: 'Most rows of a page.' }),
+    max_execution_s: whole(20, 1, 3600, { unit: 's', description: 'Longest one question runs.' }),
+    max_rows_to_read: whole(500_000_000, 1, 1e15, { unit: 'rows', description: 'Most rows one question looks at.' }),
+    max_memory_bytes: whole(GiB, 16 * MiB, 1024 ** 5, {
+      unit: 'bytes',
+      description: 'Most memory one question takes.',
+    }),
+    max_live_clients: whole(64, 0, 10_000, { unit: 'count', description: 'Most live feed clients at once.' }),
+  },
+  'The query API.',
+);
+
+/** JSON Schema of the whole configuration. */
+export const CONFIG_SCHEMA = group(
+  {
+    node: text('', { description: 'Name of this node; empty: the host name.' }),
+    cluster: text('default', { description: 'Name of the cluster or site.' }),
+    data_dir: text('/var/lib/flowspan', { description: 'Where the store and unsent batches are kept.' }),
+    log_level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], {
+      default: 'info',
+      reloadable: true,
+      description: 'Least level that is logged.',
+    }),
+    clickhouse: group(
+      {
+        url: url('http://127.0.0.1:8123', 'ClickHouse HTTP interface: the embedded store, a server or a cluster.'),
+        user: text('', {
+          description: "Account; empty: the embedded store's, writer for the collector, reader for the query API.",
+        }),
+        password: text('', { secret: true, description: 'Password of clickhouse.user.' }),
+        database: Type.String({
+          default: 'flowspan',
+          pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
+          description: 'Database of the tables.',
+        }),
+      },
+      'Where rows are written to and read from.',
+    ),
+    collector: COLLECTOR,
+    store: STORE,
+    query_api: QUERY_API,
+  },
+  'Flowspan.',
+);
+
+/** The validated configuration, defaults filled in. */
+export type Config = Static<typeof CONFIG_SCHEMA>;
+
+/** Address and port of a `listen` value; undefined if it is none. Port 0 lets the system choose. */
+export function parseListen(value: string): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535 || (match?.[1] !== undefined && isIP(host) !== 6)) return undefined;
+  return { host, port };
+}
+
+/** Whether only this machine reaches the address of a `listen` value. */
+export function isLoopback(value: string): boolean {
+  const host = parseListen(value)?.host ?? '';
+  return host === 'localhost' || host === '::1' || /^127\./.test(host);
+}
+
+/**
+ * Reads the configuration.
+ * @param argv flags after the command's name: `--collector-flow-interval-s 5`, `--log-level=debug`
+ * @param env environment; variables that name no key are left alone
+ * @throws ConfigError with FLOW_CONFIG_FILE, FLOW_CONFIG_SYNTAX, FLOW_CONFIG_FLAG, FLOW_CONFIG_UNKNOWN_KEY,
+ * FLOW_CONFIG_VALUE or FLOW_CONFIG_EXPOSED
+ */
+export function loadConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Config {
+  const config = readSources(CONFIG_SCHEMA, argv, env);
+  if (config.node === '') config.node = hostname();
+  const doors = [
+    ['collector.listen', config.collector.listen, config.collector.token, config.collector.insecure_without_token],
+    ['store.listen', config.store.listen, config.store.reader_password, config.store.insecure_without_password],
+    ['query_api.listen', config.query_api.listen, config.query_api.token, config.query_api.insecure_without_token],
+  ] as const;
+  for (const [key, value, secret, allowed] of doors) {
+    if (secret !== '' || allowed || isLoopback(value)) continue;
+    throw new ConfigError('FLOW_CONFIG_EXPOSED', key, value, 'a loopback address, or a token or password beside it');
+  }
+  for (const key of ['records_ring_bytes', 'requests_ring_bytes'] as const) {
+    const value = config.collector[key];
+    if (Number.isInteger(Math.log2(value))) continue;
+    throw new ConfigError('FLOW_CONFIG_VALUE', `collector.${key}`, value, 'a power of two');
+  }
+  return config;
+}
+
+/** Keys that differ, told apart by whether a running collector can take them. */
+export function configChanges(before: Config, after: Config): { reloadable: string[]; restart: string[] } {
+  return changedKeys(CONFIG_SCHEMA, before, after);
+}
