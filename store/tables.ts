@@ -34,8 +34,12 @@ export interface Table {
   readonly engine: string;
   readonly partitionBy: string;
   readonly orderBy: string;
-  /** Default days to keep a row. */
+  /** Default days to keep a row; 0 keeps it. */
   readonly ttlDays: number;
+  /** Time column the days count from; `time` if absent. */
+  readonly ttlColumn?: string;
+  /** Only rows for which this holds go when their days are over. */
+  readonly ttlWhere?: string;
   readonly indices?: readonly string[];
 }
 
@@ -313,7 +317,9 @@ export const ENDPOINTS: Table = {
   engine: 'ReplacingMergeTree(updated)',
   partitionBy: 'tuple()',
   orderBy: '(endpoint_id, valid_from)',
-  ttlDays: 0,
+  ttlDays: 90,
+  ttlColumn: 'updated',
+  ttlWhere: "valid_to < toDateTime64('2200-01-01 00:00:00', 9, 'UTC')",
 };
 
 export const LOSSES: Table = {

@@ -1,0 +1,69 @@
+/**
+ * SQL that creates the tables of tables.ts as MergeTree tables: on the embedded store and on a single ClickHouse server.
+ */
+import type { Column, Table } from './tables.ts';
+
+/** Blocks whose deduplication token a table remembers; at one insert a second, more than a day. */
+export const DEDUPLICATION_WINDOW = 100_000;
+
+/**
+ * Settings every MergeTree table of ours has. A part is on the disk before its insert is acknowledged; a retried insert
+ * with the same insert_deduplication_token changes nothing; TTL drops whole parts instead of rewriting them.
+ */
+const STORAGE_SETTINGS: Readonly<Record<string, number>> = {
+  non_replicated_deduplication_window: DEDUPLICATION_WINDOW,
+  fsync_after_insert: 1,
+  fsync_part_directory: 1,
+  min_rows_to_fsync_after_merge: 1,
+};
+
+/** A name as ClickHouse reads it whatever characters it has. */
+export function quoteName(name: string): string {
+  return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``;
+}
+
+/** A string literal. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+}
+
+/** `name type CODEC(…) COMMENT '…'` as CREATE TABLE and ALTER TABLE … ADD/MODIFY COLUMN take it. */
+export function columnSql(column: Column): string {
+  const codec = column.codec === undefined ? '' : ` CODEC(${column.codec})`;
+  return `${quoteName(column.name)} ${column.type}${codec} COMMENT ${quoteText(column.doc)}`;
+}
+
+/** The TTL expression of the table, or undefined if its rows are kept. */
+export function ttlSql(table: Table): string | undefined {
+  if (table.ttlDays === 0) return undefined;
+  return `toDateTime(${table.ttlColumn ?? 'time'}) + toIntervalDay(${table.ttlDays})`;
+}
+
+/** Settings of the table, in the order in which they are written. */
+export function settingsOf(table: Table): [string, number][] {
+  return Object.entries({ ...STORAGE_SETTINGS, ttl_only_drop_parts: table.partitionBy === 'tuple()' ? 0 : 1 });
+}
+
+/**
+ * CREATE TABLE for one table.
+ * @param name table name to create it under; the table's own unless it is being rebuilt beside the old one
+ */
+export function createTableSql(database: string, table: Table, name: string = table.name): string {
+  const ttl = ttlSql(table);
+  return [
+    `CREATE TABLE IF NOT EXISTS ${quoteName(database)}.${quoteName(name)}\n(`,
+    [...table.columns.map(columnSql), ...(table.indices ?? []).map((index) => `INDEX ${index}`)]
+      .map((line) => `    ${line}`)
+      .join(',\n'),
+    `)\nENGINE = ${table.engine}`,
+    `PARTITION BY ${table.partitionBy}`,
+    `ORDER BY ${table.orderBy}`,
+    ...(ttl === undefined
+      ? []
+      : [`TTL ${ttl}${table.ttlWhere === undefined ? '' : ` DELETE WHERE ${table.ttlWhere}`}`]),
+    `SETTINGS ${settingsOf(table)
+      .map(([key, value]) => `${key} = ${value}`)
+      .join(', ')}`,
+    `COMMENT ${quoteText(table.doc)}`,
+  ].join('\n');
+}
