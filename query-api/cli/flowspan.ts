@@ -1,0 +1,76 @@
+#!/usr/bin/env node
+/** The `flowspan` command: finds the subcommand, runs it, and turns what it throws into one line and an exit code. */
+import { endWithParent } from './parent.ts';
+
+/** What a subcommand's module exports. Resolves with the process's exit code when the work has ended. */
+interface Command {
+  main(argv: string[]): Promise<number>;
+}
+
+const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }> = {
+  up: { summary: 'start store, collector and query-api on this machine', load: () => import('./up.ts') },
+  collector: {
+    summary: 'attach to the kernel and deliver what it tells (root)',
+    load: () => import('../../collector/src/main.ts'),
+  },
+  store: { summary: 'the embedded ClickHouse', load: () => import('../../store/embedded/main.ts') },
+  'query-api': { summary: 'answer questions over HTTP and WebSocket', load: () => import('../src/main.ts') },
+  observe: { summary: 'show flows, requests and events', load: () => import('./observe.ts') },
+  status: { summary: 'show what is attached, rates, losses and lag', load: () => import('./status.ts') },
+};
+
+/** What `flowspan help` prints. */
+export function helpText(): string {
+  const rows = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(11)}${summary}`);
+  return [
+    'Usage: flowspan COMMAND [flags]',
+    '',
+    'Commands:',
+    ...rows,
+    '  help       show this text',
+    '',
+    "'flowspan COMMAND --help' lists the command's flags. Configuration: --config FILE (YAML), FLOWSPAN_* variables,",
+    'flags; the later wins.',
+    '',
+  ].join('\n');
+}
+
+/** One line for the terminal: errors of ours carry code, cause and next step; any other is a defect, with its stack. */
+function describe(error: unknown): string {
+  if (error instanceof Error) {
+    const code = (error as { code?: unknown }).code;
+    if (typeof code === 'string' && code.startsWith('FLOW_')) {
+      return error.message.startsWith(code) ? error.message : `${code}: ${error.message}`;
+    }
+    return error.stack ?? error.message;
+  }
+  return String(error);
+}
+
+/**
+ * Runs one command line.
+ * @returns exit code: the command's own; 1 if it threw; 2 for a command that does not exist.
+ */
+export async function run(argv: string[]): Promise<number> {
+  const [name = 'help', ...rest] = argv;
+  if (['help', '--help', '-h'].includes(name)) {
+    process.stdout.write(helpText());
+    return 0;
+  }
+  const command = COMMANDS[name];
+  if (command === undefined) {
+    process.stderr.write(`FLOW_CLI_COMMAND: there is no command '${name}'\n\n${helpText()}`);
+    return 2;
+  }
+  try {
+    return await (await command.load()).main(rest);
+  } catch (error) {
+    process.stderr.write(`${describe(error)}\n`);
+    return 1;
+  }
+}
+
+if (import.meta.main) {
+  endWithParent();
+  process.exit(await run(process.argv.slice(2)));
+}
