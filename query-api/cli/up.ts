@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
-import { writerPassword } from '../../store/writer_password.ts';
 import { Child, type ChildOptions } from './child.ts';
 import { formatLine } from './log_line.ts';
 
@@ -53,7 +52,7 @@ export interface Plan {
 /**
  * Decides what to run. The store is left out when a ClickHouse was named: a URL in environment or flags, one in the
  * configuration file that is not the default, or a user.
- * @throws UpError, and what making the writer's password throws
+ * @throws UpError
  */
 export function plan(argv: readonly string[], env: NodeJS.ProcessEnv, config: Config): Plan {
   const named =
@@ -65,9 +64,6 @@ export function plan(argv: readonly string[], env: NodeJS.ProcessEnv, config: Co
   const queryApiUrl = urlOf('query_api.listen', config.query_api.listen);
   const clickhouseUrl = named ? config.clickhouse.url : urlOf('store.listen', config.store.listen);
   const children: Record<string, string> = { FLOWSPAN_CLICKHOUSE_URL: clickhouseUrl };
-  if (!named && config.store.writer_password === '') {
-    children.FLOWSPAN_STORE_WRITER_PASSWORD = writerPassword(config.data_dir);
-  }
   if (config.query_api.collectors.join() === 'http://127.0.0.1:7471') {
     children.FLOWSPAN_QUERY_API_COLLECTORS = collectorUrl;
   }
