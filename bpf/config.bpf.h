@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Every knob that user space sets before the load, with its unit and default. */
+#ifndef FLOWSPAN_CONFIG_BPF_H
+#define FLOWSPAN_CONFIG_BPF_H
+
+#include "include/kernel.h"
+
+#ifndef LAYOUT_HASH
+#error "LAYOUT_HASH is passed by the build, from wire/events.gen.ts"
+#endif
+
+/* Hash of the wire layout this object was compiled with; the loader refuses another. */
+const volatile char layout_hash[17] SEC(".rodata") = LAYOUT_HASH;
+
+/* Bytes waiting in a ring at which its reader is woken; below, the reader's timer finds them. */
+const volatile u32 wakeup_bytes = 256 * 1024;
+
+/* Nanoseconds without a datagram after which a UDP flow ends. */
+const volatile u64 udp_idle_ns = 30ull * 1000 * 1000 * 1000;
+
+/* Packet drops without a known socket that are told one by one, per second and CPU; the rest are counted. */
+const volatile u32 drop_events_per_second = 200;
+
+/* Jiffies per second. Weak: 0 where the kernel does not show its configuration. */
+extern unsigned long CONFIG_HZ __kconfig __weak;
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* Connections that are older than we are: found by walking descriptors, or met with their next packet. */
+#ifndef FLOWSPAN_TCP_ADOPT_BPF_H
+#define FLOWSPAN_TCP_ADOPT_BPF_H
+
+#include "flow_record.bpf.h"
+
+/* Fills a fresh state from a live connection. What happened before is not told: counters start from here. */
+static __always_inline void adopt_connection(struct socket_state *state, const struct sock *sk,
+					     const struct tcp_sock *tp, u64 cookie, u64 now)
+{
+	stamp_socket(&state->connection, sk, cookie);
+	state->opened_ns = now;
+	state->reported_ns = now;
+	read_counters(tp, state, &state->reported);
+	state->counted_retransmits = tp->total_retrans;
+	state->opened = 1;
+}
+
+/* The role of an adopted connection: a listener on its local port says server, else the lower port is the server's. */
+static __always_inline void stamp_adopted(struct socket_state *state, const struct sock *sk)
+{
+	struct listener_key key = {.netns = socket_netns(sk), .port = local_port(sk)};
+	u16 remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
+
+	if (!state->opened || sk->__sk_common.skc_state == TCP_STATE_SYN_RECV)
+		return;
+	if (bpf_map_lookup_elem(&listeners, &key)) {
+		stamp_ends(&state->connection, sk, OBSERVATION_POINT_SERVER, 1);
+	} else {
+		u8 point = key.port < remote_port ? OBSERVATION_POINT_SERVER : OBSERVATION_POINT_CLIENT;
+
+		stamp_ends(&state->connection, sk, point, 0);
+	}
+	state->stamped = 1;
+}
+
+static __always_inline bool is_connected(u8 tcp_state)
+{
+	return tcp_state == TCP_STATE_ESTABLISHED || tcp_state == TCP_STATE_FIN_WAIT1 ||
+	       tcp_state == TCP_STATE_FIN_WAIT2 || tcp_state == TCP_STATE_CLOSE_WAIT ||
+	       tcp_state == TCP_STATE_LAST_ACK || tcp_state == TCP_STATE_CLOSING;
+}
+
+#endif
