@@ -1,0 +1,169 @@
+/** Flowspan's own processes, started by tests on ports of their own with a data folder of their own. */
+import { existsSync, mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Child } from '../../query-api/cli/child.ts';
+import type { Cgroup } from './cgroup.ts';
+import { note, noteProcess, removeNow } from './registry.ts';
+import { eventually, quiet } from './wait.ts';
+
+const READY_TIMEOUT_MS = 60_000;
+const QUERY_TIMEOUT_MS = 60_000;
+
+/** Which processes to start, and how. */
+export interface FlowspanOptions {
+  /** Default: store and collector. */
+  readonly processes?: readonly ('store' | 'collector' | 'query-api')[];
+  /** Where the programs are attached; left out: the root, for which the caller holds the root's lock. */
+  readonly cgroup?: Cgroup;
+  /** Further FLOWSPAN_* variables. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A running Flowspan. */
+export interface Flowspan {
+  readonly dataDir: string;
+  readonly storeUrl: string;
+  readonly collectorUrl: string;
+  readonly queryApiUrl: string;
+  /** Answer of a query as the reader: one object per row; 64-bit integers are strings. */
+  query<Row = Record<string, unknown>>(sql: string): Promise<Row[]>;
+  /** Resolves when the answer of a query has stayed the same for 1.5 s: what was recorded has been stored. */
+  settled(sql: string): Promise<void>;
+  /** Rows of `losses` as text, and losses that the collector counts; empty if nothing was lost. */
+  losses(): Promise<string[]>;
+  /** Process id of one of the processes. */
+  pid(name: string): number;
+  /** What the processes have printed. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+/** A folder that is removed at the test's end. */
+export function temporaryFolder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'fs-test-'));
+  note('folder', path);
+  return path;
+}
+
+/** TCP ports of 127.0.0.1 that nobody listens on. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports = await Promise.all(
+    servers.map(
+      (server) =>
+        new Promise<number>((resolve, reject) => {
+          server.once('error', reject);
+          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+        }),
+    ),
+  );
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** The environment that gives a Flowspan its own ports and data folder. */
+export async function ownEnvironment(): Promise<Record<string, string>> {
+  const [store, collector, queryApi] = await freePorts(3);
+  return {
+    FLOWSPAN_DATA_DIR: temporaryFolder(),
+    FLOWSPAN_STORE_LISTEN: `127.0.0.1:${store}`,
+    FLOWSPAN_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
+    FLOWSPAN_QUERY_API_LISTEN: `127.0.0.1:${queryApi}`,
+    FLOWSPAN_CLICKHOUSE_URL: `http://127.0.0.1:${store}`,
+    FLOWSPAN_QUERY_API_COLLECTORS: `http://127.0.0.1:${collector}`,
+  };
+}
+
+/** Rows of a query, asked as the reader over ClickHouse's HTTP interface. */
+export async function queryStore<Row>(url: string, sql: string): Promise<Row[]> {
+  const response = await fetch(`${url}/?database=flowspan&default_format=JSON`, {
+    method: 'POST',
+    body: sql,
+    signal: AbortSignal.timeout(QUERY_TIMEOUT_MS),
+  });
+  const body = await response.text();
+  if (!response.ok) throw new Error(`${sql}\n${body}`);
+  return (JSON.parse(body) as { data: Row[] }).data;
+}
+
+/** Why Flowspan cannot be started here; undefined if it can. For a test's `skip`. */
+export function whyNot(): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root';
+  for (const built of ['build/bpf/flowspan.bpf.o', 'build/flowspan.node']) {
+    if (!existsSync(built)) return `${built} has not been built`;
+  }
+  return undefined;
+}
+
+/** Starts the processes and resolves when they are ready. */
+export async function startFlowspan(options: FlowspanOptions = {}): Promise<Flowspan> {
+  const own = await ownEnvironment();
+  const env: NodeJS.ProcessEnv = {
+    ...process.env,
+    ...own,
+    ...(options.cgroup === undefined ? {} : { FLOWSPAN_COLLECTOR_CGROUP_ROOT: options.cgroup.path }),
+    FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '1',
+    ...options.env,
+  };
+  const lines: string[] = [];
+  const children: Child[] = [];
+  const stop = async (): Promise<void> => {
+    for (const child of children.toReversed()) await child.stop();
+    removeNow('folder', own.FLOWSPAN_DATA_DIR as string);
+  };
+  for (const name of options.processes ?? ['store', 'collector']) {
+    const child = new Child({
+      name,
+      argv: [],
+      env: name === 'store' ? { ...env, UV_THREADPOOL_SIZE: '16' } : env,
+      readyTimeoutMs: READY_TIMEOUT_MS,
+      onLine: (from, line) => lines.push(`${from}: ${line}`),
+      onNote: (text) => lines.push(text),
+    });
+    children.push(child);
+    try {
+      await child.start();
+    } catch (error) {
+      await stop();
+      throw new Error(`${(error as Error).message}\n${lines.join('\n')}`);
+    }
+    if (child.pid !== undefined) noteProcess(child.pid);
+  }
+  const storeUrl = env.FLOWSPAN_CLICKHOUSE_URL as string;
+  const collectorUrl = `http://${env.FLOWSPAN_COLLECTOR_LISTEN}`;
+  const query = <Row>(sql: string): Promise<Row[]> => queryStore<Row>(storeUrl, sql);
+  return {
+    dataDir: env.FLOWSPAN_DATA_DIR as string,
+    storeUrl,
+    collectorUrl,
+    queryApiUrl: `http://${env.FLOWSPAN_QUERY_API_LISTEN}`,
+    query,
+    settled: async (sql) => {
+      await quiet(sql, async () => JSON.stringify(await query(sql)), 1_500, 60_000);
+    },
+    losses: async () => {
+      const rows = await query<{ line: string }>(
+        "SELECT concat(kind, ' ', reason, ' ', toString(sum(count))) AS line FROM losses GROUP BY kind, reason HAVING sum(count) > 0",
+      );
+      const status = await eventually('the status of the collector', async () => {
+        const response = await fetch(`${collectorUrl}/status`, { signal: AbortSignal.timeout(5_000) });
+        return response.ok
+          ? ((await response.json()) as { counters: Record<string, Record<string, unknown>> })
+          : undefined;
+      });
+      const counted = Object.entries(status.counters)
+        .filter(([, { lost }]) => Number(lost ?? 0) > 0)
+        .map(([kind, { lost }]) => `${kind} lost ${lost}`);
+      return [...rows.map((row) => row.line), ...counted];
+    },
+    pid: (name) => {
+      const pid = children.find((child) => child.name === name)?.pid;
+      if (pid === undefined) throw new Error(`${name} is not running`);
+      return pid;
+    },
+    output: () => lines.join('\n'),
+    stop,
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * Runs the test files of the given glob patterns with node's runner, one file after the other (they share this
+ * machine's cgroups and its two cores), and leaves the skipped tests with their reasons in build/test-skipped.txt.
+ * Usage: node test/support/run-tests.ts [PATTERN...]
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const FILE_TIMEOUT_MS = 300_000;
+const SKIPPED = 'build/test-skipped.txt';
+
+const patterns = process.argv.slice(2);
+const reporter = fileURLToPath(new URL('./skipped-reporter.ts', import.meta.url));
+mkdirSync('build', { recursive: true });
+rmSync(SKIPPED, { force: true });
+const runner = spawn(
+  process.execPath,
+  [
+    '--test',
+    '--test-concurrency=1',
+    `--test-timeout=${FILE_TIMEOUT_MS}`,
+    '--test-reporter=spec',
+    '--test-reporter-destination=stdout',
+    `--test-reporter=${reporter}`,
+    `--test-reporter-destination=${SKIPPED}`,
+    ...(patterns.length > 0 ? patterns : ['test/**/*.test.ts']),
+  ],
+  { stdio: 'inherit' },
+);
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal));
+runner.on('exit', (code) => process.exit(code ?? 1));
