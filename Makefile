@@ -6,10 +6,10 @@ MAKEFLAGS += --no-builtin-rules
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 CLANG ?= clang-19
-# libbpf's name of the architecture, also the name of the folder with its vmlinux header.
+# libbpf's name of the architecture.
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
-BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
-	-Ibpf -Ibpf/include/$(BPF_ARCH) -Ibpf/include
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
+	-Ibpf -idirafter /usr/include/$(shell uname -m)-linux-gnu
 BPF_OBJECT := build/bpf/flowspan.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
 TESTS ?= 'test/**/*.test.ts'

@@ -5,12 +5,12 @@
 
 #include "include/kernel.h"
 
-#ifndef LAYOUT_HASH
-#error "LAYOUT_HASH is passed by the build, from wire/events.gen.ts"
+#ifndef FLOWSPAN_LAYOUT_HASH
+#error "FLOWSPAN_LAYOUT_HASH is passed by the build, from wire/events.gen.ts"
 #endif
 
 /* Hash of the wire layout this object was compiled with; the loader refuses another. */
-const volatile char layout_hash[17] SEC(".rodata") = LAYOUT_HASH;
+const volatile char layout_hash[17] SEC(".rodata") = FLOWSPAN_LAYOUT_HASH;
 
 /* Bytes waiting in a ring at which its reader is woken; below, the reader's timer finds them. */
 const volatile u32 wakeup_bytes = 256 * 1024;

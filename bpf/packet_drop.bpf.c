@@ -48,6 +48,9 @@ int BPF_PROG(kfree_skb, struct sk_buff *skb, void *location, u32 reason)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	sk = skb->sk;
+	/* Fourth argument, the socket it was meant for, from 6.11 ("net: add rx_sk to trace_kfree_skb"). */
+	if (!sk && bpf_core_type_matches(btf_trace_kfree_skb___with_socket))
+		sk = (struct sock *)ctx[3];
 	if (sk && (sk->__sk_common.skc_state == TCP_STATE_TIME_WAIT ||
 		   sk->__sk_common.skc_state == TCP_STATE_NEW_SYN_RECV))
 		sk = NULL;

@@ -159,6 +159,8 @@ static __always_inline void application_moved_bytes(struct sock *sk, int bytes, 
 		return;
 	if (!state)
 		return;
+	if (!state->connection.netns)
+		stamp_socket(&state->connection, sk, 0);
 	stamp_owner(state);
 	if (read && state->connection.application_protocol == APPLICATION_PROTOCOL_HTTP1)
 		http_application_read(sk, state);

@@ -267,5 +267,6 @@ enum sk_rst_reason {
 
 /* Kernel version floors of optional arguments are found by type, not by version. */
 typedef void (*btf_trace_tcp_retransmit_skb___with_err)(void *, const struct sock *, const struct sk_buff *, int);
+typedef void (*btf_trace_kfree_skb___with_socket)(void *, struct sk_buff *, void *, enum skb_drop_reason, struct sock *);
 
 #endif
