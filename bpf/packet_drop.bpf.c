@@ -32,6 +32,15 @@ static __always_inline bool within_budget(u64 now)
 	return budget->told++ < drop_events_per_second;
 }
 
+/* Freed without a complaint, without a reason, or because the socket that had it already was closed. */
+static __always_inline bool is_no_drop(u32 reason)
+{
+	if (reason <= bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
+		return true;
+	return bpf_core_enum_value_exists(enum skb_drop_reason, SKB_DROP_REASON_QUEUE_PURGE) &&
+	       reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_QUEUE_PURGE);
+}
+
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(kfree_skb, struct sk_buff *skb, void *location, u32 reason)
 {
@@ -41,10 +50,7 @@ int BPF_PROG(kfree_skb, struct sk_buff *skb, void *location, u32 reason)
 	struct sock *sk;
 	u64 now;
 
-	/* Freed without a complaint, or without a reason worth telling. */
-	if (reason <= bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED))
-		return 0;
-	if (!read_skb_tuple(skb, &tuple))
+	if (is_no_drop(reason) || !read_skb_tuple(skb, &tuple))
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	sk = skb->sk;
