@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Running an iterator: one walk over what its link covers, here or on a thread of libuv's pool. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "addon.h"
+
+/* What the kernel's iterator gives at most per read anyway (its seq buffer is eight pages). */
+#define READ_BYTES 32768
+
+struct walk {
+	int descriptor;
+	int error_number;
+	uint8_t *output;
+	size_t length;
+	size_t capacity;
+	napi_deferred deferred;
+	napi_async_work work;
+};
+
+/* Begins a walk; the descriptor lives on its own, so closing the link meanwhile does no harm. */
+static bool walk_begin(napi_env env, napi_callback_info info, struct walk *walk)
+{
+	napi_value argv[1];
+	struct link_handle *link;
+
+	if (method_begin(env, info, HANDLE_OBJECT, 1, argv) == NULL ||
+	    (link = handle_from(env, argv[0], HANDLE_LINK)) == NULL)
+		return false;
+	if (!link->is_iterator) {
+		throw_native(env, NATIVE_ITERATE, 0, "this link is not an iterator's");
+		return false;
+	}
+	walk->descriptor = bpf_iter_create(bpf_link__fd(link->link));
+	if (walk->descriptor < 0)
+		throw_native(env, NATIVE_ITERATE, walk->descriptor, "cannot begin the iterator");
+	return walk->descriptor >= 0;
+}
+
+static void walk_to_end(struct walk *walk)
+{
+	for (;;) {
+		ssize_t count;
+
+		if (walk->capacity - walk->length < READ_BYTES) {
+			size_t capacity = walk->capacity * 2 + READ_BYTES;
+			uint8_t *larger = realloc(walk->output, capacity);
+
+			if (larger == NULL) {
+				walk->error_number = ENOMEM;
+				break;
+			}
+			walk->output = larger;
+			walk->capacity = capacity;
+		}
+		count = read(walk->descriptor, walk->output + walk->length, READ_BYTES);
+		if (count == 0)
+			break;
+		if (count > 0) {
+			walk->length += (size_t)count;
+		} else if (errno != EAGAIN && errno != EINTR) {
+			/* EAGAIN: the kernel rests after a million objects without output, and goes on with the next read. */
+			walk->error_number = errno;
+			break;
+		}
+	}
+	close(walk->descriptor);
+	walk->descriptor = -1;
+}
+
+METHOD(object_iterate)
+{
+	struct walk walk = {};
+	napi_value result = NULL;
+
+	if (!walk_begin(env, info, &walk))
+		return NULL;
+	walk_to_end(&walk);
+	if (walk.error_number != 0)
+		throw_native(env, NATIVE_ITERATE, walk.error_number, "the iterator failed");
+	else
+		result = make_buffer(env, walk.output, walk.length);
+	free(walk.output);
+	return result;
+}
+
+static void walk_on_thread(napi_env env, void *data)
+{
+	(void)env;
+	walk_to_end(data);
+}
+
+static void walk_finished(napi_env env, napi_status status, void *data)
+{
+	struct walk *walk = data;
+	napi_value result = NULL;
+
+	log_reset();
+	if (status == napi_cancelled)
+		walk->error_number = ECANCELED;
+	if (walk->error_number != 0)
+		throw_native(env, NATIVE_ITERATE, walk->error_number, "the iterator failed");
+	else
+		result = make_buffer(env, walk->output, walk->length);
+	if (result != NULL)
+		napi_resolve_deferred(env, walk->deferred, result);
+	else if (napi_get_and_clear_last_exception(env, &result) == napi_ok)
+		napi_reject_deferred(env, walk->deferred, result);
+	if (walk->descriptor >= 0)
+		close(walk->descriptor);
+	napi_delete_async_work(env, walk->work);
+	free(walk->output);
+	free(walk);
+}
+
+METHOD(object_iterate_async)
+{
+	struct walk *walk = calloc(1, sizeof(*walk));
+	napi_value promise = NULL, name = make_text(env, "flowspan:iterate");
+
+	if (walk == NULL)
+		return throw_native(env, NATIVE_MEMORY, 0, "no memory for an iteration");
+	if (!walk_begin(env, info, walk)) {
+		free(walk);
+		return NULL;
+	}
+	if (napi_create_async_work(env, NULL, name, walk_on_thread, walk_finished, walk, &walk->work) != napi_ok ||
+	    napi_create_promise(env, &walk->deferred, &promise) != napi_ok ||
+	    napi_queue_async_work(env, walk->work) != napi_ok) {
+		if (walk->work != NULL)
+			napi_delete_async_work(env, walk->work);
+		close(walk->descriptor);
+		free(walk);
+		return throw_native(env, NATIVE_MEMORY, 0, "cannot queue an iteration");
+	}
+	return promise;
+}
