@@ -27,6 +27,8 @@ export interface Nginx {
   /** Folder of the files under /static/. */
   readonly folder: string;
   accessLog(): AccessLogEntry[];
+  /** Lines of the access log whose path begins so. Cheap enough to be polled. */
+  answered(prefix: string): number;
   stop(): Promise<void>;
 }
 
@@ -108,6 +110,7 @@ export async function startNginx(place: Place & { namespace: Namespace }, option
         .split('\n')
         .filter(Boolean)
         .map((line) => JSON.parse(line) as AccessLogEntry),
+    answered: (prefix) => readFileSync(join(folder, 'access.log'), 'latin1').split(`"uri":"${prefix}`).length - 1,
     stop: () => program.stop('SIGQUIT'),
   };
 }

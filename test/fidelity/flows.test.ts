@@ -1,0 +1,89 @@
+/** Bytes and segments of flows against `ss -ti`, which reads the same connections while they are open. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ssConnections } from '../support/counters.ts';
+import { whyNot } from '../support/flowspan.ts';
+import { loseAtRandom } from '../support/loss.ts';
+import { listening, type Program } from '../support/program.ts';
+import { done, startTalker } from '../support/talker.ts';
+import { quiet } from '../support/wait.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const PORT = 7000;
+const CONNECTIONS = 20;
+/** Intervals that pass after the last segment, so that the snapshot that holds it has been stored. */
+const SETTLE_MS = 2_500;
+
+/** Columns of flows and the counter of ss that says the same. */
+const COUNTERS = {
+  bytes_sent: 'bytes_sent',
+  bytes_acked: 'bytes_acked',
+  bytes_received: 'bytes_received',
+  bytes_retransmitted: 'bytes_retrans',
+  segments_sent: 'segs_out',
+  segments_received: 'segs_in',
+  data_segments_sent: 'data_segs_out',
+  data_segments_received: 'data_segs_in',
+  retransmitted_segments: 'retrans_total',
+  delivered_segments: 'delivered',
+} as const;
+
+describe('flow counters against ss -ti', { skip: whyNot() ?? false }, () => {
+  let world: World;
+  const programs: Program[] = [];
+
+  before(async () => {
+    world = await createWorld();
+    const { client, server, serverAddress } = world;
+    programs.push(startTalker(server, 'tcp-echo', PORT));
+    await listening(server.namespace, PORT);
+    const ends = [client, server].map(({ namespace }) => loseAtRandom(namespace, 0.01));
+    const talkers = [serverAddress.ipv4, serverAddress.ipv6].map((host) =>
+      startTalker(client, 'tcp-talk', host, PORT, CONNECTIONS / 2, 40, 20_000),
+    );
+    programs.push(...talkers);
+    await Promise.all(talkers.map((talker) => done(talker)));
+    for (const end of ends) end();
+    const seen = async (): Promise<string> =>
+      [client, server]
+        .map(({ namespace }) => namespace.run('ss', '-tinOH').replaceAll(/(last\w+|rcv_\w+|ato):\S+/g, ''))
+        .join();
+    await quiet('the connections', seen, 1_000);
+    await sleep(SETTLE_MS);
+  });
+
+  after(async () => {
+    await Promise.all(programs.map((program) => program.stop('SIGKILL')));
+    await world?.end();
+  });
+
+  for (const point of ['client', 'server'] as const) {
+    it(`are the same for every connection, seen from the ${point}`, async () => {
+      const { namespace } = world[point];
+      const names = Object.keys(COUNTERS) as (keyof typeof COUNTERS)[];
+      const rows = await world.flowspan.query<Record<string, string> & { source_port: number }>(
+        `SELECT source_port, ${names.map((name) => `toString(sum(${name})) AS ${name}`).join(', ')} FROM flows
+         WHERE netns = ${namespace.inode} AND observation_point = '${point}' AND destination_port = ${PORT} AND protocol = 6
+         GROUP BY source_port`,
+      );
+      const connections = ssConnections(namespace);
+      assert.equal(connections.length, CONNECTIONS);
+      const told = (port: number): Record<string, number> => {
+        const row = rows.find(({ source_port }) => source_port === port);
+        return Object.fromEntries(names.map((name) => [name, Number(row?.[name])]));
+      };
+      for (const connection of connections) {
+        const port = point === 'client' ? connection.localPort : connection.peerPort;
+        const expected = Object.fromEntries(names.map((name) => [name, connection.counter(COUNTERS[name])]));
+        assert.deepEqual(told(port), expected, `connection from port ${port}`);
+      }
+      const again = rows.reduce((sum, row) => sum + Number(row.retransmitted_segments), 0);
+      assert.ok(again > 0, 'something was sent again');
+    });
+  }
+
+  it('lost nothing', async () => {
+    assert.deepEqual(await world.flowspan.losses(), []);
+  });
+});

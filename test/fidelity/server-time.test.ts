@@ -1,0 +1,58 @@
+/** How long a request took at the server, against nginx's $request_time. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { whyNot } from '../support/flowspan.ts';
+import { type Nginx, startNginx } from '../support/nginx.ts';
+import { listening, type Program, run, start } from '../support/program.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const UPSTREAM_PORT = 8081;
+const REQUESTS = 400;
+const TOLERANCE_MS = 1;
+
+describe('server time against $request_time', { skip: whyNot() ?? false }, () => {
+  let world: World;
+  let nginx: Nginx;
+  let upstream: Program;
+
+  before(async () => {
+    world = await createWorld();
+    const script = fileURLToPath(new URL('../support/slow-upstream.ts', import.meta.url));
+    upstream = start(world.server, [process.execPath, script, String(UPSTREAM_PORT)]);
+    await listening(world.server.namespace, UPSTREAM_PORT);
+    nginx = await startNginx(world.server, {
+      locations: `location /wait/ { proxy_pass http://127.0.0.1:${UPSTREAM_PORT}; proxy_buffering off; }`,
+    });
+  });
+
+  after(async () => {
+    await nginx?.stop();
+    await upstream?.stop();
+    await world?.end();
+  });
+
+  it(`is within ${TOLERANCE_MS} ms at p99`, async () => {
+    // Delays from 0 to 60 ms; the path's last part makes each request its own.
+    const urls = Array.from(
+      { length: REQUESTS },
+      (_, index) => `http://${world.serverAddress.ipv4}/wait/${index % 61}/n${index}`,
+    );
+    const lanes = [0, 1, 2, 3].map((lane) => urls.filter((_, index) => index % 4 === lane));
+    await Promise.all(lanes.map((lane) => run(world.client, ['curl', '-s', '-o', '/dev/null', ...lane])));
+    const where = `netns = ${world.server.namespace.inode} AND observation_point = 'server' AND destination_port = 80`;
+    await world.flowspan.settled(`SELECT count() AS count FROM requests WHERE ${where}`);
+    const rows = await world.flowspan.query<{ path: string; milliseconds: number }>(
+      `SELECT http_path AS path, duration_ns / 1e6 AS milliseconds FROM requests WHERE ${where}`,
+    );
+    const measured = new Map(rows.map(({ path, milliseconds }) => [path, milliseconds]));
+    const log = nginx.accessLog();
+    assert.equal(log.length, REQUESTS);
+    const errors = log
+      .map(({ uri, request_time }) => Math.abs((measured.get(uri) ?? Number.POSITIVE_INFINITY) - request_time * 1000))
+      .toSorted((a, b) => a - b);
+    const p99 = errors[Math.ceil(errors.length * 0.99) - 1] as number;
+    assert.ok(p99 <= TOLERANCE_MS, `p99 of the difference is ${p99.toFixed(3)} ms, the highest ${errors.at(-1)} ms`);
+    assert.deepEqual(await world.flowspan.losses(), []);
+  });
+});
