@@ -1,0 +1,228 @@
+/**
+ * The native addon: eBPF objects, maps, links and ring buffers over libbpf. Bytes in, bytes out; it knows no record and
+ * takes no decision.
+ *
+ * Handles hold until `close()`, until the object they came from is closed, or until this thread's environment ends
+ * (exit, worker termination); garbage collection closes none of them. Closing twice is harmless; any other use of a
+ * closed handle throws FLOW_NATIVE_CLOSED. Nothing is pinned: what was attached is detached when the process is gone,
+ * however it went. Handles cannot be passed to another thread; each thread that imports this module opens its own.
+ */
+import { createRequire } from 'node:module';
+
+/** What every failed call throws; wrong arguments throw it as a TypeError. */
+export interface NativeError extends Error {
+  /** FLOW_NATIVE_<WHAT>: what failed. */
+  readonly code: string;
+  /** The kernel's or libbpf's error number, positive; 0 when there is none. */
+  readonly errno: number;
+  /** The same in words; empty when there is none. */
+  readonly cause: string;
+  /** What can be done about it, one sentence. */
+  readonly nextStep: string;
+  /** The last 64 KiB of what libbpf and the verifier said during this call; empty when they said nothing. */
+  readonly log: string;
+}
+
+/** Anything that can be closed. */
+export interface Handle {
+  /** Gives the kernel resource back; does nothing when it was given back before. */
+  close(): void;
+}
+
+/** An attached program. Closing it detaches. */
+export type Link = Handle;
+
+/** One program of an object. */
+export interface ProgramInfo {
+  readonly name: string;
+  /** ELF section, which says where it attaches, such as `tp_btf/tcp_probe`. */
+  readonly section: string;
+  /** libbpf's name of the program type, such as `cgroup_skb`. */
+  readonly type: string;
+}
+
+/** What a loaded program has cost; zeros unless statistics are enabled (see `enableStats`). */
+export interface ProgramStats {
+  readonly name: string;
+  /** The kernel's id of the program. */
+  readonly id: number;
+  /** Runs counted while statistics were enabled. */
+  readonly runCount: bigint;
+  /** Time spent in these runs, nanoseconds. */
+  readonly runTimeNs: bigint;
+  /** Times the program was not run because it was running already on that CPU. */
+  readonly recursionMisses: bigint;
+  /** Instructions the verifier walked to accept it. */
+  readonly verifiedInstructions: number;
+}
+
+/** Input of a test run. */
+export interface TestRunOptions {
+  /** Packet, from its Ethernet header on, for programs that see packets. */
+  readonly data?: Uint8Array;
+  /** Context struct as the kernel takes it for this program type. */
+  readonly ctx?: Uint8Array;
+  /** How often to run; default once. */
+  readonly repeat?: number;
+}
+
+/** Outcome of a test run. */
+export interface TestRunResult {
+  /** What the program returned, as an unsigned 32-bit number. */
+  readonly retval: number;
+  /** Mean time of one run, nanoseconds; 0 for program types the kernel does not time. */
+  readonly durationNs: number;
+  /** The packet afterwards; empty if none was given. */
+  readonly data: Buffer;
+  /** The context afterwards; empty if none was given. */
+  readonly ctx: Buffer;
+}
+
+/** All entries of a map: `count` keys and `count` values, back to back, in the same order. */
+export interface MapEntries {
+  readonly keys: Buffer;
+  readonly values: Buffer;
+  readonly count: number;
+}
+
+/**
+ * A loaded map. Closed with its object. Where a value is exchanged it has `valueStride` bytes: for per-CPU maps the
+ * values of all possible CPUs, each padded to eight bytes.
+ */
+export interface BpfMap extends Handle {
+  readonly name: string;
+  /** libbpf's name of the map type, such as `percpu_array`. */
+  readonly type: string;
+  /** Bytes of a key. */
+  readonly keySize: number;
+  /** Bytes of one value, of one CPU. */
+  readonly valueSize: number;
+  /** Bytes of a value as it is exchanged. */
+  readonly valueStride: number;
+  readonly maxEntries: number;
+  /** The value of `key` in a buffer of its own, or null if there is none. */
+  lookup(key: Uint8Array): Buffer | null;
+  /** Writes a value. `flags`: 0 any (default), 1 only if new, 2 only if there. */
+  update(key: Uint8Array, value: Uint8Array, flags?: number): void;
+  /** Deletes a key; false if there was none. */
+  delete(key: Uint8Array): boolean;
+  /**
+   * Reads the whole map, in batches where the kernel can for this type. Entries that change meanwhile may be there or
+   * not; each is whole.
+   */
+  entries(): MapEntries;
+  /** Writes as many entries as there are keys, in one call where the kernel can. Stops at the first that fails. */
+  updateBatch(keys: Uint8Array, values: Uint8Array, flags?: number): void;
+  /** Deletes keys; returns how many there were. */
+  deleteBatch(keys: Uint8Array): number;
+}
+
+/** A BPF object file: opened, then loaded, then attached. */
+export interface BpfObject extends Handle {
+  /** Sets a global variable; before `load` only. `value` has exactly the variable's bytes. */
+  setGlobal(name: string, value: Uint8Array): void;
+  /** A copy of a global variable's bytes, as they are now. */
+  getGlobal(name: string): Buffer;
+  /** Whether `load` loads this program; before `load` only. Default as the section name says. */
+  setAutoload(program: string, autoload: boolean): void;
+  /** How many entries a map is made for, for rings how many bytes; before `load` only. */
+  setMaxEntries(map: string, entries: number): void;
+  /**
+   * Creates the maps and loads the programs. It succeeds whole or not at all, and is tried once: open the object again
+   * to try otherwise. The verifier's words are in the error's `log`.
+   */
+  load(): void;
+  /** Every program, loaded or not. */
+  programs(): ProgramInfo[];
+  /** Attaches a program where its section says: tp_btf, raw_tp, tracepoint, iter, uprobe. */
+  attach(program: string): Link;
+  /** Attaches a program to a cgroup v2: the path of its directory, or a descriptor of it, which stays the caller's. */
+  attachCgroup(program: string, cgroup: string | number): Link;
+  /** Makes an iterator of a program, over a map for programs that walk one. Run it with `iterate`. */
+  attachIterator(program: string, map?: string): Link;
+  /** Walks an iterator to its end and returns what it printed. Blocks: 2 to 5 ms per 10,000 sockets. */
+  iterate(link: Link): Buffer;
+  /** The same on a thread of libuv's pool, so that this thread can drain what the walk writes. */
+  iterateAsync(link: Link): Promise<Buffer>;
+  /** Runs a loaded program once, or `repeat` times, on given input. */
+  testRun(program: string, options?: TestRunOptions): TestRunResult;
+  /** A loaded map by name. */
+  map(name: string): BpfMap;
+  /** Costs of every loaded program. */
+  programStats(): ProgramStats[];
+}
+
+/** Reader of a BPF ring buffer; there must be one at most per ring. Closed with its object. */
+export interface Ring extends Handle {
+  /** Bytes of the ring. */
+  readonly size: number;
+  /** Bytes in the ring that were not drained, ring headers and unfinished records included. */
+  readonly waiting: number;
+  /** Records passed over because their first u32 was not a length within them; 0 unless a program is wrong. */
+  readonly malformed: number;
+  /**
+   * Copies whole records into `buffer`, oldest first, until none is left or the next does not fit, and returns the
+   * bytes copied. Each record begins with a u32, its own length; it is padded with zeros to a multiple of eight, and the
+   * next follows. A record for which more was reserved than its length is copied at its length. What does not fit stays
+   * in the ring. Throws FLOW_NATIVE_BUFFER if not even one record fits.
+   */
+  drain(buffer: Uint8Array): number;
+  /**
+   * Calls `callback` from the event loop when a program has woken the reader, and again as long as records wait that it
+   * leaves behind. One callback per ring: a later one replaces it, null stops. Records written without a wake-up are
+   * told by none: drain on a timer as well. Keeps the process alive until `unref`.
+   */
+  onReadable(callback: (() => void) | null): void;
+  /** Lets the process live as long as `onReadable` watches; the default. */
+  ref(): void;
+  /** Lets the process end although `onReadable` watches. */
+  unref(): void;
+}
+
+/** Types of the running kernel (/sys/kernel/btf/vmlinux): some megabytes, close it when you know. */
+export interface KernelTypes extends Handle {
+  /** Names of an enum by value, as the kernel writes them; empty if the kernel has no such enum. */
+  enumValues(name: string): Record<number, string>;
+  /** Whether the kernel has a type, such as typedef `btf_trace_tcp_probe` for that tracepoint. */
+  has(kind: 'typedef' | 'func' | 'struct' | 'enum', name: string): boolean;
+}
+
+interface Addon {
+  readonly possibleCpus: number;
+  openObject(path: string): BpfObject;
+  openRing(object: BpfObject, map: string): Ring;
+  enableStats(): Handle;
+  openKernelTypes(): KernelTypes;
+}
+
+const native = createRequire(import.meta.url)('../../build/flowspan.node') as Addon;
+
+/** CPUs this kernel may ever have: how many values an entry of a per-CPU map has. */
+export const possibleCpus: number = native.possibleCpus;
+
+/** Opens a BPF object file; nothing reaches the kernel before `load`. */
+export const openObject: (path: string) => BpfObject = native.openObject;
+
+/** Opens a ring buffer map of a loaded object for reading. */
+export const openRing: (object: BpfObject, map: string) => Ring = native.openRing;
+
+/** Makes the kernel count run times, of every program on the machine, while the handle is open: about 70 ns per run. */
+export const enableStats: () => Handle = native.enableStats;
+
+/** Opens the running kernel's types. */
+export const openKernelTypes: () => KernelTypes = native.openKernelTypes;
+
+/** Names of an enum of the running kernel by value, such as `skb_drop_reason`; empty if it has no such enum. */
+export function kernelEnum(name: string): Record<number, string> {
+  const types = openKernelTypes();
+  try {
+    return types.enumValues(name);
+  } finally {
+    types.close();
+  }
+}
+
+/** Whether `error` came from this addon. */
+export function isNativeError(error: unknown): error is NativeError {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('FLOW_NATIVE_');
+}

@@ -1,0 +1,143 @@
+/**
+ * Every program of the BPF object: where it attaches, since which kernel, and what is lost without it. A test compares
+ * the names with the object's.
+ */
+
+/** How a program is brought to run. */
+export type ProgramKind =
+  /** Attached to the tracepoint its section names. */
+  | 'tp_btf'
+  /** Attached to the root of the cgroup v2 mount. */
+  | 'cgroup_skb'
+  /** Attached as an iterator, run by the collector. */
+  | 'iterator'
+  /** Only loaded; run by the collector. */
+  | 'syscall';
+
+/** One program and what it is for. */
+export interface Program {
+  /** Name of the function in bpf/. */
+  readonly name: string;
+  readonly kind: ProgramKind;
+  /** Iterators over a map: its name. */
+  readonly map?: string;
+  /** Whether the collector refuses to start without it. */
+  readonly required: boolean;
+  /** First kernel release that has what the program needs. */
+  readonly kernelFloor: string;
+  /** What is lost without it, as a sentence without its end. */
+  readonly missing: string;
+}
+
+/** First kernel that has every feature of the required programs: `bpf_loop` came with 5.17. */
+export const KERNEL_FLOOR = '5.17';
+
+/** In the order in which they are attached: what creates a socket's storage comes before what fills it. */
+export const PROGRAMS: readonly Program[] = [
+  {
+    name: 'inet_sock_set_state',
+    kind: 'tp_btf',
+    required: true,
+    kernelFloor: '5.11',
+    missing: 'connections: their opening, roles and end, and everything that hangs on them',
+  },
+  {
+    name: 'sock_recv_length',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '6.3',
+    missing: 'when the application read a request, and the owner of connections that it only reads from',
+  },
+  {
+    name: 'sock_send_length',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '6.3',
+    missing: 'the owner of connections that the application only writes to',
+  },
+  {
+    name: 'tcp_retransmit_skb',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '5.11',
+    missing: 'retransmit events with their cause, and retransmits as evidence of a request',
+  },
+  {
+    name: 'tcp_retransmit_synack',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '5.11',
+    missing: 'SYN-ACKs that were sent again',
+  },
+  {
+    name: 'tcp_send_reset',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '5.11',
+    missing: 'resets this machine sent, and close causes that follow from them',
+  },
+  {
+    name: 'tcp_receive_reset',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '5.11',
+    missing: 'resets this machine received, and close causes that follow from them',
+  },
+  {
+    name: 'kfree_skb',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '5.17',
+    missing: 'dropped packets and the reason the kernel gives',
+  },
+  {
+    name: 'cgroup_mkdir',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '5.8',
+    missing: 'when a cgroup began: endpoints that live shorter than a scan stay unresolved',
+  },
+  {
+    name: 'cgroup_rmdir',
+    kind: 'tp_btf',
+    required: false,
+    kernelFloor: '5.8',
+    missing: 'when a cgroup ended: endpoints end at the next scan instead',
+  },
+  {
+    name: 'cgroup_ingress',
+    kind: 'cgroup_skb',
+    required: true,
+    kernelFloor: '5.17',
+    missing: 'received payload: requests, UDP flows, zero windows and accept-queue overflows',
+  },
+  {
+    name: 'cgroup_egress',
+    kind: 'cgroup_skb',
+    required: true,
+    kernelFloor: '5.17',
+    missing: 'sent payload: responses and UDP flows',
+  },
+  {
+    name: 'adopt_sockets',
+    kind: 'iterator',
+    required: false,
+    kernelFloor: '5.11',
+    missing: 'connections older than the collector, until their next packet',
+  },
+  {
+    name: 'snapshot_flows',
+    kind: 'iterator',
+    map: 'sockets',
+    required: true,
+    kernelFloor: '5.11',
+    missing: 'rows of connections that stay open',
+  },
+  {
+    name: 'sweep_udp_flows',
+    kind: 'syscall',
+    required: false,
+    kernelFloor: '5.14',
+    missing: 'rows of UDP flows',
+  },
+];
