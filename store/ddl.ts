@@ -27,10 +27,10 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }
 
-/** `name type CODEC(…) COMMENT '…'` as CREATE TABLE and ALTER TABLE … ADD/MODIFY COLUMN take it. */
+/** `name type COMMENT '…' CODEC(…)` as CREATE TABLE and ALTER TABLE … ADD/MODIFY COLUMN take it. */
 export function columnSql(column: Column): string {
   const codec = column.codec === undefined ? '' : ` CODEC(${column.codec})`;
-  return `${quoteName(column.name)} ${column.type}${codec} COMMENT ${quoteText(column.doc)}`;
+  return `${quoteName(column.name)} ${column.type} COMMENT ${quoteText(column.doc)}${codec}`;
 }
 
 /** The TTL expression of the table, or undefined if its rows are kept. */

@@ -1,0 +1,195 @@
+/**
+ * chDB as this process's engine: one data directory, a fresh session per query (0.2 ms), so that settings, database
+ * and parameters of one query never reach another.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { drainPending, Session } from 'chdb';
+import { quoteName, quoteText } from '../ddl.ts';
+import { EngineError } from './engine_error.ts';
+import { Slots } from './slots.ts';
+
+/** What the engine may take of the machine. */
+export interface EngineLimits {
+  /** Readers' queries at once. */
+  readonly readers: number;
+  /** Writers' statements at once, beside them. */
+  readonly writers: number;
+  /** Bytes of memory over all queries, caches included. */
+  readonly memoryBytes: number;
+}
+
+/** Who a query runs for: readers and writers wait in queues of their own, the store's own upkeep in none. */
+export type Role = 'reader' | 'writer' | 'upkeep';
+
+/** One statement with everything it needs. */
+export interface Job {
+  readonly sql: string;
+  readonly role: Role;
+  /** Database that unqualified names are looked up in. */
+  readonly database?: string | undefined;
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Values of {name:Type}, as they stand in the URL (ClickHouse's escaped text form). */
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** Output format where the statement names none. */
+  readonly format?: string;
+  /** Cancels the query in the engine. */
+  readonly signal?: AbortSignal;
+}
+
+/** What came of it. */
+export interface Outcome {
+  /** What the statement printed, if it did not print into a file. */
+  readonly bytes: Uint8Array;
+  readonly rowsRead: number;
+  readonly bytesRead: number;
+  readonly elapsedNs: number;
+}
+
+/** Most queries that wait for a slot. */
+const QUEUE_LENGTH = 256;
+const KILL_TAG = 'log_comment';
+
+/** The open engine. */
+export class Engine {
+  readonly dataDir: string;
+  /** Engine version, such as 26.7.2.1. */
+  readonly version: string;
+  readonly #anchor: Session;
+  readonly #readers: Slots;
+  readonly #writers: Slots;
+  readonly #running = new Set<string>();
+  #lastTag = 0;
+
+  private constructor(dataDir: string, anchor: Session, version: string, limits: EngineLimits) {
+    this.dataDir = dataDir;
+    this.version = version;
+    this.#anchor = anchor;
+    this.#readers = new Slots(limits.readers, QUEUE_LENGTH);
+    this.#writers = new Slots(limits.writers, QUEUE_LENGTH);
+  }
+
+  /**
+   * Opens the engine on a data directory; makes it if it is not there.
+   * @throws EngineError 76 if another process has it open
+   */
+  static async open(dataDir: string, limits: EngineLimits): Promise<Engine> {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const configPath = join(dataDir, 'engine.xml');
+    writeFileSync(configPath, engineConfig(limits), { mode: 0o600 });
+    let anchor: Session;
+    try {
+      anchor = new Session(dataDir, { connectionArgs: [`--config-file=${configPath}`] });
+    } catch (cause) {
+      throw new EngineError(
+        76,
+        `Cannot open ${dataDir}: is another flowspan store running on it? Stop it or choose another data_dir`,
+        { cause },
+      );
+    }
+    const version = (await anchor.queryAsync('SELECT version()', { format: 'TabSeparated' })).text().trim();
+    return new Engine(dataDir, anchor, version, limits);
+  }
+
+  /**
+   * Runs one statement.
+   * @throws EngineError with the engine's code; 394 if the signal fired
+   */
+  async run(job: Job): Promise<Outcome> {
+    const slots = job.role === 'reader' ? this.#readers : job.role === 'writer' ? this.#writers : undefined;
+    const leave = await slots?.take(job.signal).catch((cause) => {
+      throw job.signal?.aborted ? cancelled(cause) : cause;
+    });
+    const session = new Session(this.dataDir);
+    const tag = `flowspan-${++this.#lastTag}`;
+    const kill = () => void this.#kill(tag);
+    this.#running.add(tag);
+    try {
+      await session.queryAsync(prologue(job, tag), { format: 'Null' });
+      if (job.signal?.aborted) throw cancelled(job.signal.reason);
+      job.signal?.addEventListener('abort', kill, { once: true });
+      const result = await session.queryAsync(job.sql, { format: job.format ?? 'TabSeparated' });
+      return {
+        bytes: result.bytes(),
+        rowsRead: result.rowsRead,
+        bytesRead: result.bytesRead,
+        elapsedNs: Math.round(result.elapsed * 1e9),
+      };
+    } catch (cause) {
+      throw EngineError.from(cause);
+    } finally {
+      job.signal?.removeEventListener('abort', kill);
+      this.#running.delete(tag);
+      session.close();
+      leave?.();
+    }
+  }
+
+  /** Rows of a query of the store's own upkeep. */
+  async rows<Row>(sql: string): Promise<Row[]> {
+    const settings = { output_format_json_quote_64bit_integers: '1' };
+    const { bytes } = await this.run({ sql, role: 'upkeep', settings, format: 'JSONEachRow' });
+    const text = Buffer.from(bytes).toString().trim();
+    return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as Row);
+  }
+
+  /**
+   * Cancels what runs and closes.
+   * @param graceMs how long running statements get before they are cancelled
+   */
+  async close(graceMs: number): Promise<void> {
+    const until = Date.now() + graceMs;
+    while (this.#running.size > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+    await Promise.all([...this.#running].map((tag) => this.#kill(tag)));
+    await drainPending();
+    this.#anchor.close();
+    await drainPending();
+  }
+
+  async #kill(tag: string): Promise<void> {
+    const session = new Session(this.dataDir);
+    try {
+      await session.queryAsync(`KILL QUERY WHERE Settings['${KILL_TAG}'] = ${quoteText(tag)} ASYNC`, {
+        format: 'Null',
+      });
+    } catch {
+      // It has ended meanwhile, or the engine is closing: either way nothing is left to cancel.
+    } finally {
+      session.close();
+    }
+  }
+}
+
+function prologue(job: Job, tag: string): string {
+  const settings = { ...job.settings, [KILL_TAG]: tag };
+  const readonly = job.role === 'reader';
+  return [
+    ...(job.database === undefined ? [] : [`USE ${quoteName(job.database)}`]),
+    `SET ${Object.entries(settings)
+      .map(([name, value]) => `${quoteName(name)} = ${quoteText(value)}`)
+      .join(', ')}`,
+    ...Object.entries(job.parameters ?? {}).map(([name, value]) => `SET param_${name} = ${quoteText(value)}`),
+    ...(readonly ? ['SET readonly = 1'] : []),
+  ].join('; ');
+}
+
+function cancelled(cause: unknown): EngineError {
+  return cause instanceof EngineError ? cause : new EngineError(394, 'Query was cancelled', { cause });
+}
+
+function engineConfig(limits: EngineLimits): string {
+  const values = {
+    max_server_memory_usage: limits.memoryBytes,
+    mark_cache_size: Math.floor(limits.memoryBytes / 16),
+    index_mark_cache_size: 16 * 1024 ** 2,
+    primary_index_cache_size: Math.floor(limits.memoryBytes / 16),
+    uncompressed_cache_size: 0,
+    index_uncompressed_cache_size: 0,
+    vector_similarity_index_cache_size: 0,
+    query_condition_cache_size: 16 * 1024 ** 2,
+    mmap_cache_size: 0,
+    max_thread_pool_size: 500,
+  };
+  const lines = Object.entries(values).map(([name, value]) => `  <${name}>${value}</${name}>`);
+  return `<clickhouse>\n${lines.join('\n')}\n</clickhouse>\n`;
+}

@@ -1,0 +1,257 @@
+/** ClickHouse's HTTP interface in front of the engine. */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import type { Account } from './accounts.ts';
+import { authenticate } from './accounts.ts';
+import type { Engine, Job } from './engine.ts';
+import { EngineError } from './engine_error.ts';
+import { helloBlock, isHello } from './hello.ts';
+import { Answer, sendError, summary } from './http_answer.ts';
+import { type Body, readBody } from './http_body.ts';
+import { type Asked, askedBy } from './http_request.ts';
+import { type ReaderLimits, readerSettings } from './reader_settings.ts';
+import { Refusals } from './refusals.ts';
+import type { ResultPipes } from './result_pipe.ts';
+import { parseStatement, type Statement } from './statement.ts';
+
+/** What the front stands on. */
+export interface Front {
+  readonly engine: Engine;
+  readonly pipes: ResultPipes;
+  readonly accounts: readonly Account[];
+  readonly readerLimits: ReaderLimits;
+  /** Told of every error that is not the asker's. */
+  readonly report: (error: EngineError, queryId: string) => void;
+}
+
+/** Results up to here are sent whole, with their counts; larger ones stream. */
+const WHOLE_ANSWER_BYTES = 1024 ** 2;
+
+/** A front that is ready to listen. */
+export async function createFront(front: Front): Promise<Server> {
+  const names = await front.engine.rows<{ name: string }>('SELECT name FROM system.table_functions');
+  const [zone] = await front.engine.rows<{ zone: string }>('SELECT timezone() AS zone');
+  const incoming = join(front.engine.dataDir, 'incoming');
+  rmSync(incoming, { recursive: true, force: true });
+  mkdirSync(incoming, { mode: 0o700 });
+  const context: Context = {
+    ...front,
+    refusals: new Refusals(names.map(({ name }) => name)),
+    timezone: zone!.zone,
+    incoming,
+    fileNumber: 0,
+  };
+  const server = createServer(
+    { keepAliveTimeout: 15_000, requestTimeout: 600_000, noDelay: true },
+    (request, response) => {
+      void serve(context, request, response);
+    },
+  );
+  server.on('clientError', (_, socket) => socket.destroy());
+  return server;
+}
+
+interface Context extends Front {
+  readonly refusals: Refusals;
+  readonly timezone: string;
+  readonly incoming: string;
+  fileNumber: number;
+}
+
+async function serve(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const url = new URL(request.url ?? '/', 'http://store');
+  if (url.pathname === '/ping' || url.pathname === '/replicas_status') return plain(response, 200, 'Ok.\n');
+  if (url.pathname !== '/') return plain(response, 404, `There is no ${url.pathname}: ask at / or /ping\n`);
+  let queryId = '';
+  try {
+    const account = authenticate(context.accounts, request, url.searchParams);
+    const asked = askedBy(request, url, randomUUID);
+    queryId = asked.queryId;
+    const body = await readBody(request, asked.query);
+    if (body.kind === 'insert') return await insert(context, account, asked, body, response);
+    if (body.text.trim() === '' && request.method !== 'POST') return plain(response, 200, 'Ok.\n');
+    await statement(context, account, asked, body.text, url, response);
+  } catch (cause) {
+    const error = EngineError.from(cause);
+    if (error.status >= 500) context.report(error, queryId);
+    if (response.headersSent || response.destroyed) response.destroy();
+    else sendError(response, error, context.engine.version, queryId);
+    // What is left of the body would stand before the next request of this connection.
+    if (!request.complete) request.resume();
+  }
+}
+
+function plain(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, {
+    'Content-Type': 'text/plain; charset=UTF-8',
+    'Content-Length': Buffer.byteLength(text),
+  });
+  response.end(text);
+}
+
+async function statement(
+  context: Context,
+  account: Account,
+  asked: Asked,
+  text: string,
+  url: URL,
+  response: ServerResponse,
+): Promise<void> {
+  if (isHello(text)) {
+    const revision = Number(url.searchParams.get('client_protocol_version') ?? '0');
+    const block = helloBlock(revision, 'flowspan', context.engine.version, context.timezone);
+    answerTo(context, asked, 'Native', response).all([block], '{}');
+    return;
+  }
+  const parsed = parseStatement(text);
+  if ((account.role === 'reader' || asked.method !== 'POST') && !parsed.answers) {
+    throw new EngineError(
+      164,
+      `${account.user}: Cannot execute query in readonly mode: ${parsed.keyword} needs a writer and POST`,
+    );
+  }
+  context.refusals.check(parsed.sql, parsed.tokens);
+  const job = jobFor(context, account, asked, parsed.sql);
+  if (parsed.answers) return await answerRows(context, asked, parsed, job, response);
+  const answer = answerTo(context, asked, parsed.format ?? asked.defaultFormat, response);
+  const outcome = await context.engine.run(job);
+  answer.all([outcome.bytes], summary(outcome, parsed.keyword === 'INSERT'));
+}
+
+function jobFor(context: Context, account: Account, asked: Asked, sql: string): Job {
+  const settings =
+    account.role === 'reader' ? readerSettings(asked.settings, context.readerLimits) : writerSettings(asked.settings);
+  for (const name of ['additional_table_filters', 'additional_result_filter']) {
+    if (settings[name] !== undefined) context.refusals.checkExpressions(settings[name]);
+  }
+  return {
+    sql,
+    role: account.role,
+    database: asked.database,
+    settings,
+    parameters: asked.parameters,
+    format: asked.defaultFormat,
+  };
+}
+
+/** Settings of the writer: all that the engine knows, without those that only ClickHouse's HTTP handler reads. */
+function writerSettings(asked: ReadonlyMap<string, string>): Record<string, string> {
+  const { wait_end_of_query: _, log_comment: __, ...settings } = Object.fromEntries(asked);
+  return settings;
+}
+
+function answerTo(context: Context, asked: Asked, format: string, response: ServerResponse): Answer {
+  return new Answer(response, {
+    queryId: asked.queryId,
+    format,
+    encoding: asked.encoding,
+    timezone: context.timezone,
+    version: context.engine.version,
+  });
+}
+
+async function answerRows(
+  context: Context,
+  asked: Asked,
+  parsed: Statement,
+  job: Job,
+  response: ServerResponse,
+): Promise<void> {
+  const format = parsed.format ?? asked.defaultFormat;
+  if (!/^\w+$/.test(format)) throw new EngineError(73, `Unknown format ${format}`);
+  const pipe = context.pipes.take();
+  if (pipe === undefined) throw new EngineError(202, 'Too many answers are being read at once: try again later');
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  response.once('close', leave);
+  const clause = `\nINTO OUTFILE '${pipe.path}' APPEND FORMAT ${format}`;
+  const rest = parsed.format === undefined ? '' : restAfterFormat(parsed);
+  const sql = `${parsed.sql.slice(0, parsed.formatAt)}${clause}${rest}`;
+  const running = context.engine
+    .run({ ...job, sql, signal: gone.signal })
+    .then(
+      (outcome) => ({ outcome }),
+      (cause) => ({ error: EngineError.from(cause) }),
+    )
+    .finally(() => pipe.finish());
+  const answer = answerTo(context, asked, format, response);
+  const held: Uint8Array[] = [];
+  try {
+    let size = 0;
+    for await (const chunk of pipe.readable as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (answer.begun) {
+        await answer.write(chunk);
+        continue;
+      }
+      held.push(chunk);
+      if (size <= WHOLE_ANSWER_BYTES || asked.settings.get('wait_end_of_query') === '1') continue;
+      answer.begin();
+      for (const piece of held.splice(0)) await answer.write(piece);
+    }
+    const ended = await running;
+    if ('error' in ended) {
+      if (ended.error.status >= 500) context.report(ended.error, asked.queryId);
+      answer.fail(ended.error);
+    } else if (answer.begun) answer.end();
+    else answer.all(held, summary(ended.outcome, false));
+  } finally {
+    response.off('close', leave);
+    if (!response.writableEnded) gone.abort();
+    pipe.readable.destroy();
+  }
+}
+
+/** What follows the name of the format: SETTINGS. */
+function restAfterFormat(parsed: Statement): string {
+  const name = parsed.tokens.findIndex((token) => token.start === parsed.formatAt) + 1;
+  return parsed.sql.slice(parsed.tokens[name]!.end);
+}
+
+async function insert(
+  context: Context,
+  account: Account,
+  asked: Asked,
+  body: Extract<Body, { kind: 'insert' }>,
+  response: ServerResponse,
+): Promise<void> {
+  if (account.role !== 'writer' || asked.method !== 'POST') {
+    throw new EngineError(
+      164,
+      `${account.user}: Cannot execute query in readonly mode: INSERT needs a writer and POST`,
+    );
+  }
+  const { head } = body;
+  context.refusals.check(`${head.before}${head.settings}`);
+  const path = join(context.incoming, String(++context.fileNumber));
+  try {
+    const size = await body.saveRows(path);
+    const answer = answerTo(context, asked, head.format, response);
+    if (size === 0) return answer.all([], '{}');
+    const job = jobFor(
+      context,
+      account,
+      asked,
+      `${head.before} FROM INFILE '${path}' ${head.settings} FORMAT ${head.format}`,
+    );
+    const outcome = await context.engine.run({ ...job, settings: insertSettings(job.settings ?? {}) });
+    answer.all([], summary(outcome, true));
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** One block per insert, so that it is there whole or not at all; the token decides about retries, equal rows do not. */
+function insertSettings(asked: Readonly<Record<string, string>>): Record<string, string> {
+  const token = asked.insert_deduplication_token ?? '';
+  return {
+    deduplicate_blocks_in_dependent_materialized_views: '1',
+    ...asked,
+    insert_deduplicate: token === '' ? '0' : '1',
+    async_insert: '0',
+    max_insert_threads: '1',
+  };
+}

@@ -1,0 +1,116 @@
+/** `flowspan store`: ClickHouse's engine on this machine, behind ClickHouse's HTTP interface. */
+import { writeSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { writerAccount } from '../../collector/src/accounts.ts';
+import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { FlowspanError } from '../errors.ts';
+import type { Account } from './accounts.ts';
+import { Engine } from './engine.ts';
+import { createFront } from './http_server.ts';
+import type { ReaderLimits } from './reader_settings.ts';
+import { ResultPipes } from './result_pipe.ts';
+
+const WRITERS = 4;
+/** Longest that running queries get at the end. */
+const GRACE_MS = 1500;
+
+/**
+ * Runs the store until SIGTERM or SIGINT.
+ * @returns exit code
+ */
+export async function main(argv: string[]): Promise<number> {
+  const config = loadConfig(argv, process.env);
+  const logger = pino({ name: 'store', level: config.log_level });
+  const stop = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  const running = await startStore(config, logger);
+  logger.info({ listen: running.listen, engine: running.engine.version }, 'ready');
+  const readyFd = Number(process.env.FLOWSPAN_READY_FD ?? '');
+  if (readyFd > 0) writeSync(readyFd, 'ready\n');
+  await stop;
+  await running.close();
+  logger.info('stopped');
+  return 0;
+}
+
+/** A store that runs in this process. */
+export interface RunningStore {
+  /** address:port it listens on. */
+  readonly listen: string;
+  readonly engine: Engine;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the data directory and listens.
+ * @throws FlowspanError FLOW_STORE_OPEN_TO_ALL when asked to listen beyond loopback without a password
+ */
+export async function startStore(config: Config, logger: pino.Logger): Promise<RunningStore> {
+  const { store } = config;
+  if (!isLoopback(store.listen) && store.reader_password === '' && !store.insecure_without_password) {
+    throw new FlowspanError(
+      'FLOW_STORE_OPEN_TO_ALL',
+      `store.listen is ${store.listen}, which others reach, and store.reader_password is empty: set a password or listen on loopback`,
+    );
+  }
+  // Every query holds a libuv thread for as long as it runs. libuv reads this at its first use.
+  const threads = store.max_concurrent_queries + WRITERS + 12;
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.min(1024, threads));
+  const dataDir = join(config.data_dir, 'store');
+  const engine = await Engine.open(dataDir, {
+    readers: store.max_concurrent_queries,
+    writers: WRITERS,
+    memoryBytes: Math.floor(Math.max(totalmem() * 0.3, 512 * 1024 ** 2)),
+  });
+  const pipes = new ResultPipes(join(dataDir, 'pipes'), 2 * (store.max_concurrent_queries + WRITERS));
+  await engine.run({ sql: `CREATE DATABASE IF NOT EXISTS ${config.clickhouse.database}`, role: 'upkeep' });
+  const server = await createFront({
+    engine,
+    pipes,
+    accounts: accountsOf(config),
+    readerLimits: limitsOf(config),
+    report: (error, queryId) => logger.warn({ code: error.code, query_id: queryId }, error.message),
+  });
+  const address = parseListen(store.listen)!;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(address.port, address.host, resolve);
+  });
+  const bound = server.address();
+  const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
+  return {
+    listen: `${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`,
+    engine,
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      await engine.close(GRACE_MS);
+      server.closeAllConnections();
+      await closed;
+      pipes.close();
+    },
+  };
+}
+
+function accountsOf(config: Config): Account[] {
+  const { store, clickhouse } = config;
+  // clickhouse.user may name an account of another server; the store's own accounts do not depend on it.
+  const writer = writerAccount({ ...config, clickhouse: { ...clickhouse, user: '' } });
+  return [
+    { user: writer.username, password: writer.password, role: 'writer' },
+    { user: store.reader_user, password: store.reader_password, role: 'reader' },
+  ];
+}
+
+function limitsOf({ store }: Config): ReaderLimits {
+  return {
+    max_execution_time: store.max_execution_s,
+    timeout_before_checking_execution_speed: 0,
+    max_rows_to_read: store.max_rows_to_read,
+    max_result_rows: store.max_result_rows,
+    max_memory_usage: store.max_memory_bytes,
+  };
+}

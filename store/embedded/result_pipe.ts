@@ -1,0 +1,62 @@
+/**
+ * Named pipes through which the engine's results reach the network in bounded memory: the engine writes them
+ * `INTO OUTFILE`, whatever the format, and waits while the client does not read.
+ */
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+
+/** A pipe on loan. */
+export interface ResultPipe {
+  readonly path: string;
+  /** Ends once `finish` was called and all is read. */
+  readonly readable: Socket;
+  /** Nothing more comes: call it when the statement has ended, however it ended. */
+  finish(): void;
+}
+
+/** Pipes of one store, made once: Node cannot make any. */
+export class ResultPipes {
+  readonly #free: string[];
+  readonly #directory: string;
+
+  /**
+   * @param directory emptied, then holds the pipes
+   * @param count most queries that answer at once
+   */
+  constructor(directory: string, count: number) {
+    this.#directory = directory;
+    rmSync(directory, { recursive: true, force: true });
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#free = Array.from({ length: count }, (_, index) => join(directory, `result_${index}`));
+    execFileSync('mkfifo', ['-m', '600', ...this.#free]);
+  }
+
+  /** Takes a free pipe; undefined if none is. It goes back by itself when `readable` is closed and `finish` called. */
+  take(): ResultPipe | undefined {
+    const path = this.#free.pop();
+    if (path === undefined) return undefined;
+    const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    // Without a writer of our own the reader would see the end before the engine has opened the pipe.
+    let writeEnd: number | undefined = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+    const readable = new Socket({ fd: readEnd, readable: true, writable: false });
+    // Not before both: a statement that still writes would write into the next one's result.
+    const giveBack = () => {
+      if (writeEnd === undefined && readable.destroyed) this.#free.push(path);
+    };
+    const finish = () => {
+      if (writeEnd === undefined) return;
+      closeSync(writeEnd);
+      writeEnd = undefined;
+      giveBack();
+    };
+    readable.once('close', giveBack);
+    return { path, readable, finish };
+  }
+
+  /** Removes the pipes from the disk. */
+  close(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}

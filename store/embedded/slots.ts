@@ -1,0 +1,71 @@
+/** A bounded number of things at once, and a bounded number that wait their turn. */
+import { EngineError } from './engine_error.ts';
+
+interface Waiting {
+  readonly start: () => void;
+}
+
+/** Hands out slots in order of arrival. */
+export class Slots {
+  readonly #size: number;
+  readonly #queueLength: number;
+  readonly #waiting: Waiting[] = [];
+  #taken = 0;
+
+  /**
+   * @param size most at once
+   * @param queueLength most that wait; who comes after them is refused
+   */
+  constructor(size: number, queueLength: number) {
+    this.#size = size;
+    this.#queueLength = queueLength;
+  }
+
+  /** How many run now. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /**
+   * Waits for a slot.
+   * @returns gives it back; call it once
+   * @throws EngineError 202 if too many wait, 394 if the signal fires first
+   */
+  async take(signal?: AbortSignal): Promise<() => void> {
+    signal?.throwIfAborted();
+    if (this.#taken >= this.#size) {
+      if (this.#waiting.length >= this.#queueLength) {
+        throw new EngineError(
+          202,
+          `Too many simultaneous queries: ${this.#taken} run and ${this.#waiting.length} wait: try again later`,
+        );
+      }
+      await this.#turn(signal);
+    }
+    this.#taken++;
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      this.#taken--;
+      this.#waiting.shift()?.start();
+    };
+  }
+
+  #turn(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const waiting: Waiting = {
+        start: () => {
+          signal?.removeEventListener('abort', leave);
+          resolve();
+        },
+      };
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener('abort', leave, { once: true });
+      this.#waiting.push(waiting);
+    });
+  }
+}

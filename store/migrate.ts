@@ -1,0 +1,201 @@
+/**
+ * Brings a database to what schema.ts says, from nothing or from any earlier state: what is there is compared with a
+ * fresh, empty table made beside it, so that old and new installations end alike.
+ */
+import type { ClickHouseClient } from '@clickhouse/client';
+import { columnSql, createTableSql, quoteName, quoteText } from './ddl.ts';
+import { MigrationError } from './errors.ts';
+import { createViewSql, SCHEMA, type Schema, schemaHash, viewComment } from './schema.ts';
+import type { Table } from './tables.ts';
+
+/** Where migrations are written down. */
+const MIGRATIONS_TABLE: Table = {
+  name: 'schema_migrations',
+  doc: 'One row per change of this database: the schema it ended with.',
+  columns: [
+    { name: 'applied', type: "DateTime64(9, 'UTC')", doc: 'When.', source: 'collector' },
+    { name: 'schema_hash', type: 'String', doc: 'Hash of the whole schema after it.', source: 'collector' },
+    { name: 'statements', type: 'Array(String)', doc: 'What was run.', source: 'collector' },
+  ],
+  engine: 'MergeTree',
+  partitionBy: 'tuple()',
+  orderBy: 'applied',
+  ttlDays: 0,
+};
+
+/** Name suffix of the fresh table that an existing one is compared with. */
+const NEXT = '__next';
+
+interface ColumnState {
+  readonly name: string;
+  readonly type: string;
+  readonly codec: string;
+  readonly comment: string;
+}
+
+interface TableState {
+  readonly layout: string;
+  readonly ttl: string;
+  readonly settings: string;
+  readonly comment: string;
+  readonly columns: readonly ColumnState[];
+}
+
+/**
+ * Brings the database to the schema; makes it if it is not there. Nothing is done if the last migration ended with
+ * this very schema. May run from several processes at once.
+ * @param schema what to end with; this version's unless a test says otherwise
+ * @throws MigrationError FLOW_STORE_MIGRATION with the statement that failed
+ */
+export async function migrate(client: ClickHouseClient, database: string, schema: Schema = SCHEMA): Promise<void> {
+  const run = new Run(client, database);
+  await run.command(`CREATE DATABASE IF NOT EXISTS ${quoteName(database)}`);
+  await run.command(createTableSql(database, MIGRATIONS_TABLE));
+  const wanted = schemaHash(database, schema);
+  const [last] = await run.rows<{ schema_hash: string }>(
+    `SELECT schema_hash FROM ${run.named(MIGRATIONS_TABLE.name)} ORDER BY applied DESC LIMIT 1`,
+  );
+  if (last?.schema_hash === wanted) return;
+  run.statements.length = 0;
+  const rebuilt = new Set<string>();
+  await dropChangedFeeds(run, schema);
+  for (const table of schema.tables) {
+    if ((await bringTable(run, table)) === 'rebuilt') rebuilt.add(table.name);
+  }
+  await createViews(run, schema, rebuilt);
+  await client.insert({
+    table: `${quoteName(database)}.${quoteName(MIGRATIONS_TABLE.name)}`,
+    values: [{ applied: `${Date.now()}000000`, schema_hash: wanted, statements: run.statements }],
+    format: 'JSONEachRow',
+  });
+}
+
+class Run {
+  readonly statements: string[] = [];
+  readonly database: string;
+  readonly #client: ClickHouseClient;
+
+  constructor(client: ClickHouseClient, database: string) {
+    this.#client = client;
+    this.database = database;
+  }
+
+  named(name: string): string {
+    return `${quoteName(this.database)}.${quoteName(name)}`;
+  }
+
+  async command(query: string): Promise<void> {
+    try {
+      await this.#client.command({ query });
+    } catch (cause) {
+      throw new MigrationError(
+        'FLOW_STORE_MIGRATION',
+        `${(cause as Error).message}: check the account's rights and the server's version; it was: ${query.slice(0, 300)}`,
+        { cause },
+      );
+    }
+    this.statements.push(query);
+  }
+
+  async rows<Row>(query: string): Promise<Row[]> {
+    const result = await this.#client.query({ query, format: 'JSONEachRow' });
+    return await result.json<Row>();
+  }
+}
+
+/** Feeds that are to change are dropped before the tables they read and write do. */
+async function dropChangedFeeds(run: Run, schema: Schema): Promise<void> {
+  const present = await run.rows<{ name: string; comment: string }>(
+    `SELECT name, comment FROM system.tables WHERE database = ${quoteText(run.database)} AND engine = 'MaterializedView'`,
+  );
+  for (const { name, comment } of present) {
+    const view = schema.views.find((candidate) => candidate.name === name);
+    if (view === undefined || viewComment(run.database, view) !== comment) {
+      await run.command(`DROP VIEW IF EXISTS ${run.named(name)}`);
+    }
+  }
+}
+
+async function createViews(run: Run, schema: Schema, rebuilt: ReadonlySet<string>): Promise<void> {
+  for (const view of schema.views) {
+    if (view.feed !== undefined && (rebuilt.has(view.feed.from) || rebuilt.has(view.feed.into))) {
+      await run.command(`DROP VIEW IF EXISTS ${run.named(view.name)}`);
+    }
+    await run.command(createViewSql(run.database, view));
+  }
+  const names = schema.views.map((view) => quoteText(view.name)).join(', ') || "''";
+  const left = await run.rows<{ name: string }>(
+    `SELECT name FROM system.tables WHERE database = ${quoteText(run.database)} AND engine = 'View' AND name NOT IN (${names})`,
+  );
+  for (const { name } of left) await run.command(`DROP VIEW IF EXISTS ${run.named(name)}`);
+}
+
+async function bringTable(run: Run, table: Table): Promise<'kept' | 'rebuilt'> {
+  const before = await stateOf(run, table.name);
+  if (before === undefined) {
+    await run.command(createTableSql(run.database, table));
+    return 'kept';
+  }
+  await run.command(`DROP TABLE IF EXISTS ${run.named(table.name + NEXT)} SYNC`);
+  await run.command(createTableSql(run.database, table, table.name + NEXT));
+  const wanted = (await stateOf(run, table.name + NEXT))!;
+  const rebuilds = before.layout !== wanted.layout;
+  if (rebuilds) await rebuild(run, table, before, wanted);
+  else await alter(run, table, before, wanted);
+  await run.command(`DROP TABLE IF EXISTS ${run.named(table.name + NEXT)} SYNC`);
+  return rebuilds ? 'rebuilt' : 'kept';
+}
+
+/** A table whose engine or order has changed is copied: ClickHouse cannot alter these. */
+async function rebuild(run: Run, table: Table, before: TableState, wanted: TableState): Promise<void> {
+  const kept = wanted.columns.filter(({ name }) => before.columns.some((column) => column.name === name));
+  const names = kept.map(({ name }) => quoteName(name)).join(', ');
+  await run.command(
+    `INSERT INTO ${run.named(table.name + NEXT)} (${names}) SELECT ${names} FROM ${run.named(table.name)}`,
+  );
+  await run.command(`EXCHANGE TABLES ${run.named(table.name + NEXT)} AND ${run.named(table.name)}`);
+}
+
+async function alter(run: Run, table: Table, before: TableState, wanted: TableState): Promise<void> {
+  const alterTable = `ALTER TABLE ${run.named(table.name)}`;
+  const present = before.columns.map(({ name }) => name);
+  for (const { name } of before.columns.filter(({ name }) => !wanted.columns.some((column) => column.name === name))) {
+    await run.command(`${alterTable} DROP COLUMN ${quoteName(name)}`);
+    present.splice(present.indexOf(name), 1);
+  }
+  for (const [position, column] of table.columns.entries()) {
+    const place = position === 0 ? 'FIRST' : `AFTER ${quoteName(table.columns[position - 1]!.name)}`;
+    const old = before.columns.find(({ name }) => name === column.name);
+    if (old === undefined) {
+      await run.command(`${alterTable} ADD COLUMN ${columnSql(column)} ${place}`);
+      present.splice(position, 0, column.name);
+      continue;
+    }
+    const same = JSON.stringify(old) === JSON.stringify(wanted.columns[position]);
+    if (same && present[position] === column.name) continue;
+    if (old.codec !== '' && column.codec === undefined) {
+      await run.command(`${alterTable} MODIFY COLUMN ${quoteName(column.name)} REMOVE CODEC`);
+    }
+    await run.command(`${alterTable} MODIFY COLUMN ${columnSql(column)} ${place}`);
+    present.splice(present.indexOf(column.name), 1);
+    present.splice(position, 0, column.name);
+  }
+  if (before.ttl !== wanted.ttl) {
+    await run.command(wanted.ttl === '' ? `${alterTable} REMOVE TTL` : `${alterTable} MODIFY TTL ${wanted.ttl}`);
+  }
+  if (before.settings !== wanted.settings) await run.command(`${alterTable} MODIFY SETTING ${wanted.settings}`);
+  if (before.comment !== wanted.comment) await run.command(`${alterTable} MODIFY COMMENT ${quoteText(wanted.comment)}`);
+}
+
+async function stateOf(run: Run, name: string): Promise<TableState | undefined> {
+  const where = `database = ${quoteText(run.database)} AND table = ${quoteText(name)}`;
+  const [table] = await run.rows<{ engine_full: string; comment: string }>(
+    `SELECT engine_full, comment FROM system.tables WHERE ${where}`,
+  );
+  if (table === undefined) return undefined;
+  const columns = await run.rows<ColumnState>(
+    `SELECT name, type, compression_codec AS codec, comment FROM system.columns WHERE ${where} ORDER BY position`,
+  );
+  const [, layout, ttl, settings] = /^(.*?)(?: TTL (.*?))?(?: SETTINGS (.*))?$/s.exec(table.engine_full) ?? [];
+  return { layout: layout ?? '', ttl: ttl ?? '', settings: settings ?? '', comment: table.comment, columns };
+}

@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { migrate } from '../../store/migrate.ts';
+import { decodeRows, encodeRow } from '../../store/rowbinary.ts';
+import { SCHEMA, type Schema } from '../../store/schema.ts';
+import { TABLES, type Table } from '../../store/tables.ts';
+import { RunningStore } from './running_store.ts';
+
+let store: RunningStore;
+before(async () => {
+  store = await RunningStore.start();
+});
+after(() => store.close());
+
+async function schemaOf(database: string): Promise<unknown> {
+  const result = await store.writer().query({
+    query: `SELECT name, create_table_query FROM system.tables WHERE database = {database:String} ORDER BY name`,
+    query_params: { database },
+    format: 'JSONEachRow',
+  });
+  return JSON.parse(JSON.stringify(await result.json()).replaceAll(database, 'the_database'));
+}
+
+test('a fresh database gets every table; a second run changes nothing', async () => {
+  const writer = store.writer();
+  await migrate(writer, 'fresh');
+  const made = await schemaOf('fresh');
+  await migrate(writer, 'fresh');
+  assert.deepEqual(await schemaOf('fresh'), made);
+  const rows = await writer.query({ query: 'SELECT count() AS n FROM fresh.schema_migrations', format: 'JSONEachRow' });
+  assert.deepEqual(await rows.json(), [{ n: 1 }]);
+});
+
+test('rows go in and come out in the column order of tables.ts', async () => {
+  for (const table of TABLES) {
+    const time = table.columns.some((column) => column.name === 'time')
+      ? { time: '2026-11-21T11:32:02.123456789Z' }
+      : {};
+    const bytes = encodeRow(table, time);
+    const response = await fetch(`${store.url}/?query=INSERT INTO fresh.${table.name} FORMAT RowBinary`, {
+      method: 'POST',
+      headers: { 'X-ClickHouse-User': 'collector', 'X-ClickHouse-Key': writerKey() },
+      body: new Uint8Array(bytes),
+    });
+    assert.equal(response.status, 200, await response.text());
+    const answer = await fetch(`${store.url}/?query=SELECT * FROM fresh.${table.name} FORMAT RowBinary`);
+    assert.deepEqual(decodeRows(table, await answer.bytes()), decodeRows(table, bytes), table.name);
+  }
+});
+
+function writerKey(): string {
+  return readFileSync(`${store.dataDir}/writer_password`, 'utf8').trim();
+}
+
+test('changed columns, TTL and order end as a fresh database does, rows kept', async () => {
+  const flows = TABLES.find((table) => table.name === 'flows')!;
+  const older: Table = {
+    ...flows,
+    ttlDays: 2,
+    orderBy: '(time, source_port)',
+    columns: [
+      ...flows.columns
+        .filter((column) => column.name !== 'srtt_us' && column.name !== 'time')
+        .map((column) => ({ ...column, codec: 'LZ4' })),
+      { ...flows.columns[0]!, codec: 'ZSTD(3)' },
+      { name: 'gone', type: 'UInt8', doc: 'Of an older version.', source: 'collector' },
+    ],
+  };
+  const losses = TABLES.find((table) => table.name === 'losses')!;
+  const olderLosses: Table = {
+    ...losses,
+    ttlDays: 2,
+    columns: [...losses.columns.slice(0, 3), ...losses.columns.slice(5).reverse()],
+  };
+  const olderSchema: Schema = { tables: [older, olderLosses], views: [] };
+  const writer = store.writer();
+  await migrate(writer, 'older', olderSchema);
+  await writer.command({
+    query: "INSERT INTO older.flows (time, source_port) VALUES ('2026-11-21 11:32:02.123456789', 4711)",
+  });
+  await writer.command({ query: "INSERT INTO older.losses (time, kind) VALUES ('2026-11-21 11:32:02.5', 'flow')" });
+  await migrate(writer, 'older', SCHEMA);
+  await migrate(writer, 'wholly_fresh', SCHEMA);
+  assert.deepEqual(await schemaOf('older'), await schemaOf('wholly_fresh'));
+  const kept = await writer.query({ query: 'SELECT time, source_port FROM older.flows', format: 'JSONEachRow' });
+  assert.deepEqual(await kept.json(), [{ time: '2026-11-21 11:32:02.123456789', source_port: 4711 }]);
+});
