@@ -5,7 +5,11 @@ import { migrate } from '../../store/migrate.ts';
 import { decodeRows, encodeRow } from '../../store/rowbinary.ts';
 import { SCHEMA, type Schema } from '../../store/schema.ts';
 import { TABLES, type Table } from '../../store/tables.ts';
+import { rfc3339 } from '../../store/time.ts';
 import { RunningStore } from './running_store.ts';
+
+const NOW = rfc3339(BigInt(Date.now()) * 1_000_000n + 123_456n);
+const NOW_SQL = NOW.slice(0, 29).replace('T', ' ');
 
 let store: RunningStore;
 before(async () => {
@@ -34,10 +38,8 @@ test('a fresh database gets every table; a second run changes nothing', async ()
 
 test('rows go in and come out in the column order of tables.ts', async () => {
   for (const table of TABLES) {
-    const time = table.columns.some((column) => column.name === 'time')
-      ? { time: '2026-11-21T11:32:02.123456789Z' }
-      : {};
-    const bytes = encodeRow(table, time);
+    const times = table.columns.filter((column) => column.type.startsWith('DateTime64'));
+    const bytes = encodeRow(table, Object.fromEntries(times.map(({ name }) => [name, NOW])));
     const response = await fetch(`${store.url}/?query=INSERT INTO fresh.${table.name} FORMAT RowBinary`, {
       method: 'POST',
       headers: { 'X-ClickHouse-User': 'collector', 'X-ClickHouse-Key': writerKey() },
@@ -77,12 +79,12 @@ test('changed columns, TTL and order end as a fresh database does, rows kept', a
   const writer = store.writer();
   await migrate(writer, 'older', olderSchema);
   await writer.command({
-    query: "INSERT INTO older.flows (time, source_port) VALUES ('2026-11-21 11:32:02.123456789', 4711)",
+    query: `INSERT INTO older.flows (time, source_port) VALUES ('${NOW_SQL}', 4711)`,
   });
-  await writer.command({ query: "INSERT INTO older.losses (time, kind) VALUES ('2026-11-21 11:32:02.5', 'flow')" });
+  await writer.command({ query: `INSERT INTO older.losses (time, kind) VALUES ('${NOW_SQL}', 'flow')` });
   await migrate(writer, 'older', SCHEMA);
   await migrate(writer, 'wholly_fresh', SCHEMA);
   assert.deepEqual(await schemaOf('older'), await schemaOf('wholly_fresh'));
   const kept = await writer.query({ query: 'SELECT time, source_port FROM older.flows', format: 'JSONEachRow' });
-  assert.deepEqual(await kept.json(), [{ time: '2026-11-21 11:32:02.123456789', source_port: 4711 }]);
+  assert.deepEqual(await kept.json(), [{ time: NOW_SQL, source_port: 4711 }]);
 });
