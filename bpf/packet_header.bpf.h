@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* The TCP packet in the hands of a cgroup_skb program, read once. */
+#ifndef FLOWSPAN_PACKET_HEADER_BPF_H
+#define FLOWSPAN_PACKET_HEADER_BPF_H
+
+#include "socket.bpf.h"
+
+#define IPV4_HEADER_BYTES 20
+#define IPV6_HEADER_BYTES 40
+#define TCP_HEADER_BYTES 20
+/* Hop-by-hop (which the kernel itself adds to packets above 64 KiB), routing, destination options. */
+#define IPV6_EXTENSIONS_MAX 3
+#define IPPROTO_HOPOPTS 0
+#define IPPROTO_ROUTING 43
+#define IPPROTO_DSTOPTS 60
+
+struct packet_header {
+	u32 transport_offset;
+	u32 payload_offset;
+	u32 payload_bytes;
+	u32 sequence;
+	u32 acknowledged;
+	u32 timestamp;		/* sender's, from the option; only if has_timestamp */
+	u16 source_port;
+	u16 destination_port;
+	u16 window;		/* the header's field, not scaled */
+	u8 flags;
+	u8 has_timestamp;
+	u8 ip_version;
+	u8 protocol;		/* IPPROTO_TCP, IPPROTO_UDP or 0 for what we do not read */
+};
+
+struct tcp_fields {
+	__be16 source, destination;
+	__be32 sequence, acknowledged;
+	u8 offset;		/* in words, upper four bits */
+	u8 flags;
+	__be16 window, check, urgent;
+};
+
+/* NOP NOP TIMESTAMP 10: how the kernel lays the option out where it is the only one. */
+#define TCP_TIMESTAMP_ALIGNED 0x0101080a
+
+static __always_inline u32 ipv6_transport(struct __sk_buff *skb, u8 *next)
+{
+	u32 offset = IPV6_HEADER_BYTES;
+
+#pragma unroll
+	for (int i = 0; i < IPV6_EXTENSIONS_MAX; i++) {
+		u8 head[2];
+
+		if (*next != IPPROTO_HOPOPTS && *next != IPPROTO_ROUTING && *next != IPPROTO_DSTOPTS)
+			break;
+		if (bpf_skb_load_bytes(skb, offset, head, sizeof(head)))
+			return 0;
+		*next = head[0];
+		offset += (head[1] + 1) * 8;
+	}
+	return offset;
+}
+
+static __always_inline bool read_tcp_fields(struct __sk_buff *skb, struct packet_header *header)
+{
+	struct {
+		struct tcp_fields tcp;
+		__be32 option, timestamp;
+	} bytes;
+	u32 offset = header->transport_offset, tcp_bytes;
+
+	/* Without options the second read may run past the end of the packet. */
+	if (bpf_skb_load_bytes(skb, offset, &bytes, sizeof(bytes))) {
+		if (bpf_skb_load_bytes(skb, offset, &bytes.tcp, sizeof(bytes.tcp)))
+			return false;
+		bytes.option = 0;
+	}
+	tcp_bytes = (bytes.tcp.offset >> 4) * 4;
+	if (tcp_bytes < TCP_HEADER_BYTES || offset + tcp_bytes > skb->len)
+		return false;
+	header->has_timestamp = tcp_bytes >= TCP_HEADER_BYTES + 12 &&
+				bytes.option == bpf_htonl(TCP_TIMESTAMP_ALIGNED);
+	header->timestamp = bpf_ntohl(bytes.timestamp);
+	header->source_port = bpf_ntohs(bytes.tcp.source);
+	header->destination_port = bpf_ntohs(bytes.tcp.destination);
+	header->sequence = bpf_ntohl(bytes.tcp.sequence);
+	header->acknowledged = bpf_ntohl(bytes.tcp.acknowledged);
+	header->window = bpf_ntohs(bytes.tcp.window);
+	header->flags = bytes.tcp.flags;
+	header->payload_offset = offset + tcp_bytes;
+	header->payload_bytes = skb->len - header->payload_offset;
+	return true;
+}
+
+/* `skb` starts at the network header. False for what is neither TCP nor UDP, or not whole. */
+static __always_inline bool read_packet_header(struct __sk_buff *skb, struct packet_header *header)
+{
+	u8 *data = (u8 *)(long)skb->data, *data_end = (u8 *)(long)skb->data_end;
+	u8 next;
+
+	if (data + IPV4_HEADER_BYTES > data_end)
+		return false;
+	if (data[0] >> 4 == 4) {
+		header->ip_version = 4;
+		header->transport_offset = (data[0] & 15) * 4;
+		header->protocol = data[9];
+	} else {
+		next = data[6];
+		header->ip_version = 6;
+		header->transport_offset = ipv6_transport(skb, &next);
+		header->protocol = next;
+	}
+	if (header->protocol == IPPROTO_UDP)
+		return true;
+	return header->protocol == IPPROTO_TCP && read_tcp_fields(skb, header);
+}
+
+#endif
