@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Global variables of an object by name: found through the object's own BTF, in .rodata, .data and .bss. */
 #include <bpf/btf.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "addon.h"
 
 struct global {
-	uint8_t *data;
+	const struct bpf_map *section;
+	uint8_t *image;		/* libbpf's copy of the section, which load() gives to the kernel */
+	size_t image_size;
+	size_t offset;
 	size_t size;
 };
 
@@ -14,14 +18,12 @@ static bool global_in_map(const struct btf *btf, struct bpf_map *map, const char
 {
 	const struct btf_type *section = btf__type_by_id(btf, bpf_map__btf_value_type_id(map));
 	const struct btf_var_secinfo *variable;
-	size_t section_size = 0;
-	uint8_t *section_data;
 
 	if (section == NULL || !btf_is_datasec(section))
 		return false;
-	/* libbpf hands out its own, writable image of the section; const is its promise for other uses. */
-	section_data = (uint8_t *)bpf_map__initial_value(map, &section_size);
-	if (section_data == NULL)
+	/* Writable, as bpf_map__set_initial_value() writes it too; const only says that its place is libbpf's. */
+	global->image = (uint8_t *)bpf_map__initial_value(map, &global->image_size);
+	if (global->image == NULL)
 		return false;
 	variable = btf_var_secinfos(section);
 	for (int i = 0; i < btf_vlen(section); i++, variable++) {
@@ -29,9 +31,10 @@ static bool global_in_map(const struct btf *btf, struct bpf_map *map, const char
 
 		if (type == NULL || strcmp(btf__name_by_offset(btf, type->name_off), name) != 0)
 			continue;
-		if ((size_t)variable->offset + variable->size > section_size)
+		if ((size_t)variable->offset + variable->size > global->image_size)
 			return false;
-		global->data = section_data + variable->offset;
+		global->section = map;
+		global->offset = variable->offset;
 		global->size = variable->size;
 		return true;
 	}
@@ -66,12 +69,11 @@ METHOD(object_set_global)
 	if (object == NULL || !read_bytes(env, argv[1], "value", &bytes) ||
 	    !find_global(env, object, argv[0], name, &global))
 		return NULL;
-	/* After the load .rodata is frozen and mapped read-only: writing would end the process. */
 	if (object->load_tried)
 		return throw_native(env, NATIVE_ALREADY_LOADED, 0, "%s is fixed once its object was loaded", name);
 	if (bytes.length != global.size)
 		return throw_native(env, NATIVE_GLOBAL, 0, "%s has %zu bytes, not %zu", name, global.size, bytes.length);
-	memcpy(global.data, bytes.data, bytes.length);
+	memcpy(global.image + global.offset, bytes.data, bytes.length);
 	return NULL;
 }
 
@@ -80,9 +82,23 @@ METHOD(object_get_global)
 	napi_value argv[1];
 	struct object_handle *object = method_begin(env, info, HANDLE_OBJECT, 1, argv);
 	char name[NAME_SIZE];
+	const __u32 only_key = 0;
 	struct global global;
+	napi_value result;
+	uint8_t *section;
+	int error;
 
 	if (object == NULL || !find_global(env, object, argv[0], name, &global))
 		return NULL;
-	return make_buffer(env, global.data, global.size);
+	if (!object->loaded)
+		return make_buffer(env, global.image + global.offset, global.size);
+	/* From now on the kernel's copy counts; libbpf's image is what it began with. */
+	section = malloc(global.image_size);
+	if (section == NULL)
+		return throw_native(env, NATIVE_MEMORY, 0, "no memory to read %s", name);
+	error = bpf_map_lookup_elem(bpf_map__fd(global.section), &only_key, section);
+	result = error == 0 ? make_buffer(env, section + global.offset, global.size) :
+			      throw_native(env, NATIVE_MAP_ACCESS, error, "cannot read %s", name);
+	free(section);
+	return result;
 }

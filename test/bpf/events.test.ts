@@ -1,0 +1,132 @@
+/** What goes wrong on connections, as the kernel side tells it, beside what nstat counts. */
+import assert from 'node:assert/strict';
+import { mkdirSync, rmdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { nstat } from '../support/counters.ts';
+import { loseFirstWith } from '../support/loss.ts';
+import type { Namespace } from '../support/namespace.ts';
+import { start } from '../support/program.ts';
+import { done, startTalker } from '../support/talker.ts';
+import { createScene, PORT, PORT_SEEN, type Scene } from './scene.ts';
+
+const RETRANSMIT = { event_kind: 'retransmit', destination_port: PORT_SEEN };
+
+/** Drops what matches on its way into the namespace until the returned function is called. */
+function drop(namespace: Namespace, ...match: string[]): () => void {
+  const rule = ['PREROUTING', '-p', 'tcp', ...match, '-j', 'DROP'];
+  namespace.run('iptables', '-t', 'raw', '-A', ...rule);
+  return () => void namespace.run('iptables', '-t', 'raw', '-D', ...rule);
+}
+
+const FIRST = ['-m', 'statistic', '--mode', 'nth', '--every', '2147483647', '--packet', '0'];
+
+describe('TCP events', () => {
+  let scene: Scene;
+  before(async () => {
+    scene = await createScene();
+  });
+  after(() => scene.end());
+
+  const say = (...args: (string | number)[]): Promise<string> => scene.peer('say', scene.address.ipv4, PORT, ...args);
+
+  it('tells a SYN that was sent again', async () => {
+    const end = drop(scene.server.namespace, '--tcp-flags', 'SYN,ACK', 'SYN', ...FIRST);
+    await Promise.all([say('echo', 5), sleep(1500)]);
+    end();
+    const [event] = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'syn' });
+    assert.deepEqual(
+      [event?.sent_by, event?.segments, event?.source_address],
+      ['client', 1n, scene.clientAddress.ipv4],
+    );
+  });
+
+  it('tells a SYN-ACK that was sent again', async () => {
+    const end = drop(scene.client.namespace, '--tcp-flags', 'SYN,ACK', 'SYN,ACK', ...FIRST);
+    await Promise.all([say('echo', 5), sleep(2500)]);
+    end();
+    const [event] = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'syn_ack' });
+    assert.deepEqual([event?.sent_by, event?.segments, event?.destination_address], ['server', 1n, scene.address.ipv4]);
+  });
+
+  it('tells a tail loss probe from a timeout', async () => {
+    const talker = startTalker(scene.client, 'tcp-talk', scene.address.ipv4, PORT, 1, 1, 200);
+    const [opened] = await scene.watcher.wait({
+      flow_state: 'opened',
+      observation_point: 'client',
+      pid: BigInt(talker.pid),
+    });
+    await done(talker);
+    await talker.stop();
+    const end = drop(scene.server.namespace, '--dport', `${PORT}`, '-m', 'length', '--length', '1000:65535');
+    const losing = scene.startPeer('say', scene.address.ipv4, PORT, 'stall', 1200);
+    await sleep(1500);
+    end();
+    await losing.stop();
+    const probes = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'tail_loss_probe' });
+    const timeouts = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'timeout' });
+    assert.equal(probes[0]?.socket_cookie, timeouts[0]?.socket_cookie);
+    assert.notEqual(probes[0]?.socket_cookie, opened?.socket_cookie);
+    const [row] = await scene.watcher.wait({ flow_state: 'closed', socket_cookie: probes[0]?.socket_cookie ?? 0n });
+    assert.equal(row?.tail_loss_probes, BigInt(probes.length));
+    assert.equal(row?.timeouts, BigInt(timeouts.length));
+  });
+
+  it('tells fast retransmits with their sequence range', async () => {
+    loseFirstWith(scene.server.namespace, 'echo....................');
+    await say('echo', 400_000);
+    const events = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'fast' });
+    for (const event of events) assert.ok((Number(event.sequence_end) - Number(event.sequence_begin)) >>> 0 > 0);
+  });
+
+  it('adds up to TcpRetransSegs', async () => {
+    await sleep(300);
+    for (const [place, side] of [
+      [scene.client, 'client'],
+      [scene.server, 'server'],
+    ] as const) {
+      const events = scene.watcher.seen({ event_kind: 'retransmit', sent_by: side });
+      assert.equal(
+        events.reduce((sum, event) => sum + Number(event.segments), 0),
+        nstat(place.namespace).TcpRetransSegs,
+        side,
+      );
+    }
+  });
+
+  it('tells a closed receive window and how long it was', async () => {
+    await say('stall', 24_000_000);
+    const [event] = await scene.watcher.wait({ event_kind: 'zero_window', destination_port: PORT_SEEN });
+    assert.deepEqual([event?.observation_point, event?.sent_by], ['client', 'server']);
+    assert.ok(Number(event?.latency_ns) > 1e6 && Number(event?.latency_ns) < 5e9);
+    const [row] = await scene.watcher.wait({ flow_state: 'closed', socket_cookie: event?.socket_cookie ?? 0n });
+    assert.ok(Number(row?.zero_windows) >= 1 && Number(row?.rwnd_limited_us) > 100_000);
+  });
+
+  it('tells what a full accept queue dropped, as often as the kernel counts it', async () => {
+    const peer = new URL('peer.ts', import.meta.url).pathname;
+    const deaf = start(scene.server, [process.execPath, peer, 'deaf', '8081', '3', '4000']);
+    await sleep(700);
+    await scene.peer('crowd', scene.address.ipv4, 8081, 12, 1500);
+    const overflows = nstat(scene.server.namespace).TcpExtListenOverflows ?? 0;
+    assert.ok(overflows > 0);
+    const events = await scene.watcher.wait({ event_kind: 'accept_overflow', destination_port: 8081n }, overflows);
+    assert.equal(events.length, nstat(scene.server.namespace).TcpExtListenOverflows);
+    assert.equal(events[0]?.source_address, scene.clientAddress.ipv4);
+    await deaf.stop();
+  });
+
+  it('tells cgroups that begin and end', async () => {
+    const path = join(scene.cgroup.path, 'inner');
+    mkdirSync(path);
+    const id = statSync(path, { bigint: true }).ino;
+    rmdirSync(path);
+    const changes = await scene.watcher.wait({ cgroup_id: id }, 2);
+    assert.deepEqual(
+      changes.map((change) => change.cgroup_change),
+      ['created', 'removed'],
+    );
+    for (const change of changes) assert.ok(path.endsWith(`${change.path}`));
+  });
+});

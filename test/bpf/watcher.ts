@@ -1,0 +1,120 @@
+/** The kernel side without a collector: loads the object for one cgroup and shows what it writes, record by record. */
+import {
+  CGROUP_RECORD_FIELDS,
+  ENUMS,
+  FLOW_RECORD_FIELDS,
+  RECORD_COUNTER,
+  TCP_EVENT_RECORD_FIELDS,
+  type WireField,
+} from '../../bpf/wire/events.gen.ts';
+import { openRing, type Ring } from '../../collector/native/addon.ts';
+import { type AttachOptions, attachPrograms } from '../../collector/src/attach/load.ts';
+import type { Cgroup } from '../support/cgroup.ts';
+import { eventually } from '../support/wait.ts';
+
+/** A record by field name: numbers as bigint, enums by their name, addresses and texts as text. */
+export type Seen = Record<string, string | bigint>;
+
+const KINDS: Record<number, readonly WireField[]> = {
+  [ENUMS.record_kind.flow]: FLOW_RECORD_FIELDS,
+  [ENUMS.record_kind.tcp_event]: TCP_EVENT_RECORD_FIELDS,
+  [ENUMS.record_kind.cgroup]: CGROUP_RECORD_FIELDS,
+};
+
+function readField(bytes: Buffer, field: WireField): string | bigint {
+  const width = Number(field.type.slice(field.type.startsWith('bytes') ? 5 : 1));
+  if (field.type.startsWith('bytes')) {
+    const raw = bytes.subarray(field.offset, field.offset + width);
+    if (!field.name.endsWith('_address')) return raw.toString('latin1').replace(/\0.*$/s, '');
+    if (raw.subarray(0, 12).toString('hex') === `${'00'.repeat(10)}ffff`) return raw.subarray(12).join('.');
+    return raw.toString('hex');
+  }
+  const value = bytes
+    .subarray(field.offset, field.offset + width / 8)
+    .reduceRight((sum, byte) => sum * 256n + BigInt(byte), 0n);
+  if (field.enumName === undefined) return value;
+  const values = Object.entries(ENUMS[field.enumName as keyof typeof ENUMS]);
+  return values.find(([, number]) => BigInt(number) === value)?.[0] ?? `${value}`;
+}
+
+/** Loaded programs and everything they have written so far. */
+export class Watcher {
+  readonly #seen: Seen[] = [];
+  readonly #buffer = Buffer.alloc(4 * 1024 ** 2);
+  readonly #attached: ReturnType<typeof attachPrograms>;
+  readonly #ring: Ring;
+
+  constructor(cgroup: Cgroup, options: Partial<AttachOptions> = {}) {
+    this.#attached = attachPrograms({ objectPath: 'build/bpf/flowspan.bpf.o', cgroupRoot: cgroup.path, ...options });
+    this.#ring = openRing(this.#attached.object, 'records');
+  }
+
+  /** Runs the walk over descriptors that finds connections older than the watcher. */
+  adopt(): void {
+    this.#iterate('adopt_sockets');
+  }
+
+  /** Writes a row for every open connection and every UDP flow that moved. */
+  snapshot(): void {
+    this.#iterate('snapshot_flows');
+    this.#attached.object.testRun('sweep_udp_flows');
+  }
+
+  #iterate(name: string): void {
+    const link = this.#attached.iterators.get(name);
+    if (link === undefined) throw new Error(`${name} is not attached`);
+    this.#attached.object.iterate(link);
+  }
+
+  /** Every record so far for which all of `like` holds. */
+  seen(like: Seen): Seen[] {
+    const bytes = this.#ring.drain(this.#buffer);
+    for (let at = 0; at < bytes; ) {
+      const length = this.#buffer.readUInt32LE(at);
+      const record = this.#buffer.subarray(at, at + length);
+      const fields = KINDS[record[4] ?? 0];
+      if (fields !== undefined)
+        this.#seen.push(Object.fromEntries(fields.map((field) => [field.name, readField(record, field)])));
+      at += (length + 7) & ~7;
+    }
+    return this.#seen.filter((record) => Object.entries(like).every(([name, value]) => record[name] === value));
+  }
+
+  /** Waits until at least `count` such records were seen. */
+  async wait(like: Seen, count = 1): Promise<Seen[]> {
+    return eventually(`${count} records like ${Object.values(like).join(' ')}`, () => {
+      const found = this.seen(like);
+      return found.length >= count && found;
+    });
+  }
+
+  /** Sum over CPUs of a counter in `discard_counters`. */
+  discarded(reason: keyof typeof ENUMS.discard_reason): bigint {
+    return this.#sum('discard_counters', ENUMS.discard_reason[reason], 0);
+  }
+
+  /** Records of a kind: wanted by the kernel, and of these lost because the ring was full. */
+  counted(kind: keyof typeof ENUMS.record_kind): { wanted: bigint; lost: bigint } {
+    const key = ENUMS.record_kind[kind];
+    return {
+      wanted: this.#sum('record_counters', key, RECORD_COUNTER.wanted),
+      lost: this.#sum('record_counters', key, RECORD_COUNTER.lost_ring_full),
+    };
+  }
+
+  #sum(name: string, key: number, offset: number): bigint {
+    const map = this.#attached.object.map(name);
+    const keyBytes = Buffer.alloc(4);
+    keyBytes.writeUInt32LE(key);
+    const perCpu = map.lookup(keyBytes) ?? Buffer.alloc(0);
+    let sum = 0n;
+    for (let at = 0; at < perCpu.length; at += (map.valueSize + 7) & ~7) sum += perCpu.readBigUInt64LE(at + offset);
+    map.close();
+    return sum;
+  }
+
+  close(): void {
+    this.#ring.close();
+    this.#attached.close();
+  }
+}
