@@ -92,6 +92,7 @@ function sweep(): void {
 
 mkdirSync(FOLDER, { recursive: true });
 sweep();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1));
 process.on('exit', () => {
   removeAll(made);
   rmSync(OWN_FILE, { force: true });

@@ -2,7 +2,7 @@
  * A client and a server for traffic whose every byte is chosen by the test. Started by tests inside a namespace:
  *   talker.ts tcp-echo PORT                        echoes, on IPv4 and IPv6
  *   talker.ts tcp-talk HOST PORT CONNECTIONS ROUNDS BYTES   prints `done` when every echo has come; keeps all open
- *   talker.ts tcp-reset HOST PORT CONNECTIONS      connects, sends, resets each connection, ends
+ *   talker.ts tcp-reset HOST PORT CONNECTIONS      connects and resets each connection
  *   talker.ts tcp-connect HOST PORT CONNECTIONS    connects and closes each connection; prints the error codes met
  *   talker.ts udp-echo PORT                        echoes
  *   talker.ts udp-talk HOST PORT SOCKETS ROUNDS BYTES       prints `done` when every echo has come; keeps all open
@@ -93,7 +93,7 @@ if (import.meta.main) {
     createServer({ noDelay: true }, (socket) => socket.on('error', () => {}).pipe(socket)).listen(Number(host), '::');
   } else if (mode === 'tcp-talk') await tcpTalk(host, port, count, rounds, bytes);
   else if (mode === 'tcp-reset') {
-    await tcpEach(host, port, count, (socket) => socket.write('x', () => socket.resetAndDestroy()));
+    await tcpEach(host, port, count, (socket) => socket.resetAndDestroy());
   } else if (mode === 'tcp-connect') await tcpEach(host, port, count, (socket) => socket.resume().end());
   else if (mode === 'udp-echo') udpEcho(Number(host));
   else if (mode === 'udp-talk') await udpTalk(host, port, count, rounds, bytes);
