@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { listening } from '../support/program.ts';
 import { done, startTalker } from '../support/talker.ts';
-import { createScene, PORT, PORT_SEEN, type Scene } from './scene.ts';
+import { createScene, type Scene } from './scene.ts';
 import { Watcher } from './watcher.ts';
+
+const ECHO_PORT = 8082;
 
 describe('discards', () => {
   let scene: Scene;
@@ -43,18 +46,21 @@ describe('discards', () => {
   it('loses rows to a full ring, says how many, and no byte', async () => {
     const already = watcher.counted('flow');
     watcher.seen({});
-    const talker = startTalker(scene.client, 'tcp-talk', scene.address.ipv4, PORT, 3, 5, 1000);
+    const echo = startTalker(scene.server, 'tcp-echo', ECHO_PORT);
+    await listening(scene.server.namespace, ECHO_PORT);
+    const talker = startTalker(scene.client, 'tcp-talk', scene.address.ipv4, ECHO_PORT, 3, 5, 1000);
     await done(talker);
     for (let round = 0; round < 20; round += 1) watcher.snapshot();
     const counted = watcher.counted('flow');
     assert.ok(counted.lost > already.lost);
     watcher.seen({});
     watcher.snapshot();
-    const rows = await watcher.wait({ pid: BigInt(talker.pid), destination_port: PORT_SEEN });
+    const rows = await watcher.wait({ pid: BigInt(talker.pid), destination_port: BigInt(ECHO_PORT) });
     const sent = rows
       .filter((row) => row.flow_state !== undefined)
       .reduce((sum, row) => sum + Number(row.bytes_sent), 0);
     assert.equal(sent, 15_000);
     await talker.stop();
+    await echo.stop();
   });
 });
