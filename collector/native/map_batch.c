@@ -10,6 +10,8 @@
 #define BATCH_ENTRIES 4096
 /* The kernel's own errno for "this map type has no such operation"; not in user-space headers. */
 #define KERNEL_ENOTSUPP 524
+/* Bound of a walk over maps that are not made for a number of entries, such as storage per cgroup. */
+#define UNSIZED_ENTRIES (1u << 20)
 
 struct entries {
 	uint8_t *keys;
@@ -77,7 +79,8 @@ static int read_by_batch(const struct map_handle *map, struct entries *entries)
 static int read_one_by_one(const struct map_handle *map, struct entries *entries)
 {
 	/* A key that is deleted under the walk sends it back to the start: bound it by what the map can hold. */
-	const __u32 most = bpf_map__max_entries(map->map);
+	const __u32 sized = bpf_map__max_entries(map->map);
+	const __u32 most = sized == 0 ? UNSIZED_ENTRIES : sized;
 	const void *previous = NULL;
 	uint8_t *key = malloc(map->key_size * 2);
 	int error = key == NULL ? -ENOMEM : 0;
