@@ -1,7 +1,7 @@
 /**
  * SQL that creates the tables of tables.ts as MergeTree tables: on the embedded store and on a single ClickHouse server.
  */
-import type { Column, Table } from './tables.ts';
+import type { StoredColumn, StoredTable } from './tables.ts';
 
 /** Blocks whose deduplication token a table remembers; at one insert a second, more than a day. */
 export const DEDUPLICATION_WINDOW = 100_000;
@@ -28,19 +28,19 @@ export function quoteText(text: string): string {
 }
 
 /** `name type COMMENT '…' CODEC(…)` as CREATE TABLE and ALTER TABLE … ADD/MODIFY COLUMN take it. */
-export function columnSql(column: Column): string {
+export function columnSql(column: StoredColumn): string {
   const codec = column.codec === undefined ? '' : ` CODEC(${column.codec})`;
   return `${quoteName(column.name)} ${column.type} COMMENT ${quoteText(column.doc)}${codec}`;
 }
 
 /** The TTL expression of the table, or undefined if its rows are kept. */
-export function ttlSql(table: Table): string | undefined {
+export function ttlSql(table: StoredTable): string | undefined {
   if (table.ttlDays === 0) return undefined;
   return `toDateTime(${table.ttlColumn ?? 'time'}) + toIntervalDay(${table.ttlDays})`;
 }
 
 /** Settings of the table, in the order in which they are written. */
-export function settingsOf(table: Table): [string, number][] {
+export function settingsOf(table: StoredTable): [string, number][] {
   return Object.entries({ ...STORAGE_SETTINGS, ttl_only_drop_parts: table.partitionBy === 'tuple()' ? 0 : 1 });
 }
 
@@ -48,7 +48,7 @@ export function settingsOf(table: Table): [string, number][] {
  * CREATE TABLE for one table.
  * @param name table name to create it under; the table's own unless it is being rebuilt beside the old one
  */
-export function createTableSql(database: string, table: Table, name: string = table.name): string {
+export function createTableSql(database: string, table: StoredTable, name: string = table.name): string {
   const ttl = ttlSql(table);
   return [
     `CREATE TABLE IF NOT EXISTS ${quoteName(database)}.${quoteName(name)}\n(`,

@@ -6,16 +6,16 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { columnSql, createTableSql, quoteName, quoteText } from './ddl.ts';
 import { MigrationError } from './errors.ts';
 import { createViewSql, SCHEMA, type Schema, schemaHash, viewComment } from './schema.ts';
-import type { Table } from './tables.ts';
+import type { StoredTable } from './tables.ts';
 
 /** Where migrations are written down. */
-const MIGRATIONS_TABLE: Table = {
+const MIGRATIONS_TABLE: StoredTable = {
   name: 'schema_migrations',
   doc: 'One row per change of this database: the schema it ended with.',
   columns: [
-    { name: 'applied', type: "DateTime64(9, 'UTC')", doc: 'When.', source: 'collector' },
-    { name: 'schema_hash', type: 'String', doc: 'Hash of the whole schema after it.', source: 'collector' },
-    { name: 'statements', type: 'Array(String)', doc: 'What was run.', source: 'collector' },
+    { name: 'applied', type: "DateTime64(9, 'UTC')", doc: 'When.' },
+    { name: 'schema_hash', type: 'String', doc: 'Hash of the whole schema after it.' },
+    { name: 'statements', type: 'Array(String)', doc: 'What was run.' },
   ],
   engine: 'MergeTree',
   partitionBy: 'tuple()',
@@ -110,7 +110,7 @@ async function dropChangedFeeds(run: Run, schema: Schema): Promise<void> {
   );
   for (const { name, comment } of present) {
     const view = schema.views.find((candidate) => candidate.name === name);
-    if (view === undefined || viewComment(run.database, view) !== comment) {
+    if (view === undefined || viewComment(view) !== comment) {
       await run.command(`DROP VIEW IF EXISTS ${run.named(name)}`);
     }
   }
@@ -130,7 +130,7 @@ async function createViews(run: Run, schema: Schema, rebuilt: ReadonlySet<string
   for (const { name } of left) await run.command(`DROP VIEW IF EXISTS ${run.named(name)}`);
 }
 
-async function bringTable(run: Run, table: Table): Promise<'kept' | 'rebuilt'> {
+async function bringTable(run: Run, table: StoredTable): Promise<'kept' | 'rebuilt'> {
   const before = await stateOf(run, table.name);
   if (before === undefined) {
     await run.command(createTableSql(run.database, table));
@@ -147,7 +147,7 @@ async function bringTable(run: Run, table: Table): Promise<'kept' | 'rebuilt'> {
 }
 
 /** A table whose engine or order has changed is copied: ClickHouse cannot alter these. */
-async function rebuild(run: Run, table: Table, before: TableState, wanted: TableState): Promise<void> {
+async function rebuild(run: Run, table: StoredTable, before: TableState, wanted: TableState): Promise<void> {
   const kept = wanted.columns.filter(({ name }) => before.columns.some((column) => column.name === name));
   const names = kept.map(({ name }) => quoteName(name)).join(', ');
   await run.command(
@@ -156,7 +156,7 @@ async function rebuild(run: Run, table: Table, before: TableState, wanted: Table
   await run.command(`EXCHANGE TABLES ${run.named(table.name + NEXT)} AND ${run.named(table.name)}`);
 }
 
-async function alter(run: Run, table: Table, before: TableState, wanted: TableState): Promise<void> {
+async function alter(run: Run, table: StoredTable, before: TableState, wanted: TableState): Promise<void> {
   const alterTable = `ALTER TABLE ${run.named(table.name)}`;
   const present = before.columns.map(({ name }) => name);
   for (const { name } of before.columns.filter(({ name }) => !wanted.columns.some((column) => column.name === name))) {

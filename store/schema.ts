@@ -1,26 +1,23 @@
 /** Everything the database holds, in the order in which it is created. */
 import { createHash } from 'node:crypto';
 import { createTableSql, quoteName, quoteText } from './ddl.ts';
-import { TABLES, type Table } from './tables.ts';
-
-/** A view; one that is fed by inserts if `into` names a table. */
-export interface View {
-  readonly name: string;
-  readonly doc: string;
-  /** Table whose inserts feed it and table it writes to, for a materialized view. */
-  readonly feed?: { readonly from: string; readonly into: string };
-  /** Its SELECT; tables are named with the database given. */
-  readonly select: (database: string) => string;
-}
+import { NAMED_VIEWS } from './named_views.ts';
+import { EDGES_1M, FEEDS, TRACE_TIMES } from './rollups.ts';
+import { type StoredTable, TABLES } from './tables.ts';
+import { TRACE_VIEWS } from './trace_views.ts';
+import type { View } from './view.ts';
 
 /** Tables and views of one database. */
 export interface Schema {
-  readonly tables: readonly Table[];
+  readonly tables: readonly StoredTable[];
   readonly views: readonly View[];
 }
 
 /** What this version of Flowspan wants. */
-export const SCHEMA: Schema = { tables: TABLES, views: [] };
+export const SCHEMA: Schema = {
+  tables: [...TABLES, EDGES_1M, TRACE_TIMES],
+  views: [...FEEDS, ...NAMED_VIEWS, ...TRACE_VIEWS],
+};
 
 /** CREATE for a view. Its comment ends with the hash by which a later migration sees whether it has changed. */
 export function createViewSql(database: string, view: View): string {
@@ -29,12 +26,12 @@ export function createViewSql(database: string, view: View): string {
     view.feed === undefined
       ? `CREATE OR REPLACE VIEW ${name}`
       : `CREATE MATERIALIZED VIEW IF NOT EXISTS ${name} TO ${quoteName(database)}.${quoteName(view.feed.into)}`;
-  return `${head} AS\n${view.select(database)}\nCOMMENT ${quoteText(viewComment(database, view))}`;
+  return `${head} AS\n${view.select(database)}\nCOMMENT ${quoteText(viewComment(view))}`;
 }
 
 /** Comment of a view. */
-export function viewComment(database: string, view: View): string {
-  return `${view.doc} [${hashOf(view.select(database))}]`;
+export function viewComment(view: View): string {
+  return `${view.doc} [${hashOf(view.select('database'))}]`;
 }
 
 /** Changes whenever anything about the schema does. */

@@ -9,9 +9,10 @@ import {
   TCP_EVENT_RECORD_FIELDS,
   type WireField,
 } from '../bpf/wire/events.gen.ts';
+import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL } from './ids.ts';
 
-/** One column: what it is called in every layer, how ClickHouse keeps it, and what it means. */
-export interface Column {
+/** A column as the database keeps it: what it is called in every layer and what it means. */
+export interface StoredColumn {
   readonly name: string;
   /** ClickHouse type. */
   readonly type: string;
@@ -20,17 +21,21 @@ export interface Column {
   /** Unit of the number; none for names, ids and enums. */
   readonly unit?: 'ns' | 'us' | 'bytes' | 'segments' | 'count';
   readonly doc: string;
-  /** Where the value comes from: a field of the table's wire record, or the collector. */
-  readonly source: { readonly wire: WireField } | 'collector';
   /** 0 (or the empty string, or ::) means "not known" and is shown as null in answers. */
   readonly zeroIsUnknown?: true;
 }
 
-/** One table with its layout. */
-export interface Table {
+/** A column that collectors fill. */
+export interface Column extends StoredColumn {
+  /** Where the value comes from: a field of the table's wire record, or the collector. */
+  readonly source: { readonly wire: WireField } | 'collector';
+}
+
+/** One table with its layout, whoever fills it. */
+export interface StoredTable {
   readonly name: string;
   readonly doc: string;
-  readonly columns: readonly Column[];
+  readonly columns: readonly StoredColumn[];
   readonly engine: string;
   readonly partitionBy: string;
   readonly orderBy: string;
@@ -41,6 +46,11 @@ export interface Table {
   /** Only rows for which this holds go when their days are over. */
   readonly ttlWhere?: string;
   readonly indices?: readonly string[];
+}
+
+/** One table that collectors insert into. */
+export interface Table extends StoredTable {
+  readonly columns: readonly Column[];
 }
 
 interface WireOverride {
@@ -260,6 +270,11 @@ export const REQUESTS: Table = {
   partitionBy: BY_DAY,
   orderBy: '(toStartOfFiveMinutes(time), destination_endpoint_id, source_endpoint_id, resource, time)',
   ttlDays: 3,
+  indices: [
+    'start_time time - toIntervalNanosecond(duration_ns) TYPE minmax GRANULARITY 1',
+    `derived_trace_id ${DERIVED_TRACE_ID_SQL} TYPE minmax GRANULARITY 1`,
+    `sent_trace_id ${SENT_TRACE_ID_SQL} TYPE bloom_filter(0.01) GRANULARITY 1`,
+  ],
 };
 
 export const ENDPOINTS: Table = {

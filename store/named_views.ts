@@ -1,0 +1,65 @@
+/** Views for people: rows with the names of their ends. */
+import { quoteName } from './ddl.ts';
+import { EDGES_1M } from './rollups.ts';
+import { ENDPOINTS, FLOWS, REQUESTS, type StoredTable, TCP_EVENTS } from './tables.ts';
+import type { View } from './view.ts';
+
+/** What a view says about an end, by column of `endpoints`. */
+const SHOWN = ['kind', 'namespace', 'workload', 'name', 'node', 'container_id'] as const;
+
+/** Text of an IPv6 column, v4-mapped addresses as IPv4. */
+export function addressSql(address: string): string {
+  return `replaceOne(toString(${address}), '::ffff:', '')`;
+}
+
+/**
+ * `endpoints` as an ASOF JOIN takes it: one row per id and interval, the first of each id valid from the beginning,
+ * because an id never stands for anything else than before. One more pass over a small table; never stale, as a
+ * dictionary would be for the first rows of something new.
+ */
+function intervals(database: string): string {
+  return [
+    `(SELECT endpoint_id, ${SHOWN.map((name) => `${name} AS endpoint_${name}`).join(', ')},`,
+    `    if(row_number() OVER (PARTITION BY endpoint_id ORDER BY valid_from) = 1, toDateTime64(0, 9, 'UTC'), valid_from) AS since`,
+    `FROM ${quoteName(database)}.${ENDPOINTS.name} FINAL)`,
+  ].join('\n    ');
+}
+
+/**
+ * FROM clause with both ends joined: `t` is the table, `source` and `destination` the ends.
+ * @param time the row's time
+ */
+export function joinedEnds(database: string, from: string, time: string): string {
+  return [
+    `FROM ${from} AS t`,
+    ...(['source', 'destination'] as const).map(
+      (end) =>
+        `ASOF LEFT JOIN ${intervals(database)} AS ${end}\n    ON t.${end}_endpoint_id = ${end}.endpoint_id AND ${time} >= ${end}.since`,
+    ),
+  ].join('\n');
+}
+
+function namedView(table: StoredTable, time: string, hasAddresses: boolean): View {
+  const ends = (['source', 'destination'] as const).flatMap((end) => [
+    ...SHOWN.map((name) => `${end}.endpoint_${name} AS ${end}_${name}`),
+    ...(hasAddresses
+      ? [
+          `multiIf(${end}.endpoint_workload != '', ${end}.endpoint_workload, ${end}.endpoint_name != '', ${end}.endpoint_name, ${addressSql(`t.${end}_address`)}) AS ${end}`,
+        ]
+      : [`if(${end}.endpoint_workload != '', ${end}.endpoint_workload, ${end}.endpoint_name) AS ${end}`]),
+  ]);
+  return {
+    name: `${table.name}_named`,
+    doc: `${table.name} with the names of both ends.`,
+    select: (database) =>
+      `SELECT t.*,\n    ${ends.join(',\n    ')}\n${joinedEnds(database, `${quoteName(database)}.${table.name}`, time)}`,
+  };
+}
+
+/** One view per table that has two ends. */
+export const NAMED_VIEWS: readonly View[] = [
+  namedView(FLOWS, 't.time', true),
+  namedView(REQUESTS, 't.time', true),
+  namedView(TCP_EVENTS, 't.time', true),
+  namedView(EDGES_1M, "toDateTime64(t.minute + 59, 9, 'UTC')", false),
+];

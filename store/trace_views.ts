@@ -1,0 +1,140 @@
+/**
+ * Requests as spans, in the schema of the OpenTelemetry Collector's ClickHouse exporter, which Grafana's plugin reads.
+ * One span per request row: the server's under the server's name, the client's under the client's. Spans of rows with a
+ * traceparent have its parent id; no span takes the id that the traceparent itself names, which is the application's.
+ */
+import { quoteName } from './ddl.ts';
+import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL, SPAN_ID_SQL } from './ids.ts';
+import { addressSql, joinedEnds } from './named_views.ts';
+import { TRACE_TIMES } from './rollups.ts';
+import { REQUESTS } from './tables.ts';
+import type { View } from './view.ts';
+
+const SERVER = "t.observation_point = 'server'";
+const byEnd = (column: string) => `if(${SERVER}, destination.endpoint_${column}, source.endpoint_${column})`;
+const byAddress = (end: string) => addressSql(`t.${end}_address`);
+const known = (column: string) => `if(t.${column} = 0, '', toString(t.${column}))`;
+const START = 't.time - toIntervalNanosecond(t.duration_ns)';
+
+const SERVICE = `multiIf(${byEnd('workload')} != '', ${byEnd('workload')}, ${byEnd('name')} != '', ${byEnd('name')}, if(${SERVER}, ${byAddress('destination')}, ${byAddress('source')}))`;
+
+const FAILED = `t.outcome IN ('server_error', 'no_response', 'refused') OR (t.outcome = 'client_error' AND NOT ${SERVER})`;
+
+const RESOURCE: Readonly<Record<string, string>> = {
+  'service.name': SERVICE,
+  'service.namespace': byEnd('namespace'),
+  'k8s.cluster.name': 't.cluster',
+  'k8s.namespace.name': byEnd('namespace'),
+  'host.name': 't.node',
+  'container.id': byEnd('container_id'),
+  'process.pid': known('pid'),
+  'telemetry.distro.name': "'flowspan'",
+};
+
+const ATTRIBUTES: Readonly<Record<string, string>> = {
+  'http.request.method': 't.operation',
+  'http.route': `if(${SERVER}, t.resource, '')`,
+  'url.template': `if(${SERVER}, '', t.resource)`,
+  'http.response.status_code': known('http_status_code'),
+  'url.scheme': "'http'",
+  'url.path': 't.http_path',
+  'url.query': 't.http_query',
+  'server.address': 't.http_host',
+  'server.port': 'toString(t.destination_port)',
+  'network.peer.address': `if(${SERVER}, ${byAddress('source')}, ${byAddress('destination')})`,
+  'network.peer.port': `toString(if(${SERVER}, t.source_port, t.destination_port))`,
+  'network.transport': "'tcp'",
+  'network.type': "if(t.ip_version = 4, 'ipv4', 'ipv6')",
+  'network.protocol.version': "if(t.http_version = 0, '1.0', '1.1')",
+  'error.type': 't.error_type',
+  'http.request.size': 'toString(t.request_bytes)',
+  'http.response.size': 'toString(t.response_bytes)',
+  'http.request.body.size': 'toString(t.request_body_bytes)',
+  'http.response.body.size': 'toString(t.response_body_bytes)',
+  'flowspan.source': "if(source.endpoint_workload != '', source.endpoint_workload, source.endpoint_name)",
+  'flowspan.destination':
+    "if(destination.endpoint_workload != '', destination.endpoint_workload, destination.endpoint_name)",
+  'flowspan.retransmitted_segments': 'toString(t.retransmitted_segments)',
+  'flowspan.fast_retransmits': 'toString(t.fast_retransmits)',
+  'flowspan.timeouts': 'toString(t.timeouts)',
+  'flowspan.tail_loss_probes': 'toString(t.tail_loss_probes)',
+  'flowspan.zero_window_ns': 'toString(t.zero_window_ns)',
+  'flowspan.rwnd_limited_us': 'toString(t.rwnd_limited_us)',
+  'flowspan.sndbuf_limited_us': 'toString(t.sndbuf_limited_us)',
+  'flowspan.srtt_us': known('srtt_us'),
+  'flowspan.max_rtt_us': known('max_rtt_us'),
+  'flowspan.request_end': 'toString(t.request_end)',
+  'flowspan.close_cause': "if(t.close_cause = 'none', '', toString(t.close_cause))",
+  'flowspan.closed_by': "if(t.closed_by = 'none', '', toString(t.closed_by))",
+  'flowspan.verdict': 'toString(t.verdict)',
+};
+
+/** Moments within a request, by column that holds ns since its begin; 0 where it was not seen. */
+const MOMENTS: Readonly<Record<string, string>> = {
+  request_sent: 'request_sent_ns',
+  application_read: 'application_read_ns',
+  response_start: 'response_start_ns',
+};
+
+const EMPTY_MAP = "CAST(map(), 'Map(LowCardinality(String), String)')";
+
+function mapSql(values: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(values).map(([name, value]) => `'${name}', ${value}`);
+  return `CAST(mapFilter((k, v) -> v != '', map(${pairs.join(', ')})), 'Map(LowCardinality(String), String)')`;
+}
+
+function spans(database: string, traceId: string, where: string): string {
+  const moments = Object.entries(MOMENTS).map(([name, column]) => `('${name}', t.${column})`);
+  const seen = `arrayFilter(m -> m.2 > 0, [${moments.join(', ')}])`;
+  const columns: Record<string, string> = {
+    Timestamp: START,
+    TraceId: traceId,
+    SpanId: SPAN_ID_SQL,
+    ParentSpanId: "if(t.has_trace, lower(hex(t.parent_span_id)), '')",
+    TraceState: "''",
+    SpanName: `toLowCardinality(if(${SERVER} AND t.resource != '', concat(t.operation, ' ', t.resource), t.operation))`,
+    SpanKind: `toLowCardinality(if(${SERVER}, 'Server', 'Client'))`,
+    ServiceName: `toLowCardinality(${SERVICE})`,
+    ResourceAttributes: mapSql(RESOURCE),
+    ScopeName: "'flowspan'",
+    ScopeVersion: "''",
+    SpanAttributes: mapSql(ATTRIBUTES),
+    Duration: 't.duration_ns',
+    StatusCode: `toLowCardinality(if(${FAILED}, 'Error', 'Unset'))`,
+    StatusMessage: "''",
+    '`Events.Timestamp`': `arrayMap(m -> ${START} + toIntervalNanosecond(m.2), ${seen})`,
+    '`Events.Name`': `CAST(arrayMap(m -> m.1, ${seen}), 'Array(LowCardinality(String))')`,
+    '`Events.Attributes`': `arrayMap(m -> ${EMPTY_MAP}, ${seen})`,
+    '`Links.TraceId`': 'emptyArrayString()',
+    '`Links.SpanId`': 'emptyArrayString()',
+    '`Links.TraceState`': 'emptyArrayString()',
+    '`Links.Attributes`': "CAST([], 'Array(Map(LowCardinality(String), String))')",
+  };
+  const lines = Object.entries(columns).map(([name, value]) => `${value} AS ${name}`);
+  const from = joinedEnds(database, `${quoteName(database)}.${REQUESTS.name}`, 't.time');
+  return `SELECT\n    ${lines.join(',\n    ')}\n${from}\nWHERE ${where}`;
+}
+
+/** Spans, and where in time each trace is. Two branches each, so that each trace id is looked up in its own index. */
+export const TRACE_VIEWS: readonly View[] = [
+  {
+    name: 'otel_traces',
+    doc: 'Requests as OpenTelemetry spans, one per request and observed end.',
+    select: (database) =>
+      [
+        spans(database, DERIVED_TRACE_ID_SQL, 'NOT t.has_trace'),
+        spans(database, SENT_TRACE_ID_SQL, 't.has_trace'),
+      ].join('\nUNION ALL\n'),
+  },
+  {
+    name: 'otel_traces_trace_id_ts',
+    doc: 'When a trace was; look up by TraceId.',
+    select: (database) =>
+      [
+        `SELECT ${DERIVED_TRACE_ID_SQL} AS TraceId, toDateTime(time - toIntervalNanosecond(duration_ns)) AS Start, toDateTime(time) AS End`,
+        `FROM ${quoteName(database)}.${REQUESTS.name} WHERE NOT has_trace`,
+        'UNION ALL',
+        `SELECT ${SENT_TRACE_ID_SQL} AS TraceId, start AS Start, end AS End FROM ${quoteName(database)}.${TRACE_TIMES.name}`,
+      ].join('\n'),
+  },
+];
