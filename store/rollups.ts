@@ -6,7 +6,7 @@ import { column, FLOWS, OUTCOMES, REQUESTS, type StoredColumn, type StoredTable,
 import type { View } from './view.ts';
 
 /** A sum over rows of one source table, each row times its sample_weight. */
-interface Sum {
+export interface Sum {
   readonly name: string;
   readonly doc: string;
   /** UInt64 expression over one row of the source. */
@@ -20,7 +20,8 @@ const SENT = 'toUInt64(greatest(toInt64(bytes_sent) - toInt64(bytes_retransmitte
 
 const bySide = (client: string, server: string) => `if(${CLIENT}, ${client}, ${server})`;
 
-const FLOW_SUMS: readonly Sum[] = [
+/** What edges_1m takes from flows. */
+export const FLOW_SUMS: readonly Sum[] = [
   { name: 'connections_opened', doc: 'Connections established (UDP: first seen).', of: "flow_state = 'opened'" },
   { name: 'connections_closed', doc: 'Connections that ended, failed ones included.', of: "flow_state = 'closed'" },
   {
@@ -63,7 +64,8 @@ const FLOW_SUMS: readonly Sum[] = [
   { name: 'srtt_samples', doc: 'Flow rows that knew a round trip time.', of: 'srtt_us > 0' },
 ];
 
-const REQUEST_SUMS: readonly Sum[] = [
+/** What edges_1m takes from requests. */
+export const REQUEST_SUMS: readonly Sum[] = [
   ...Object.keys(OUTCOMES).map((outcome) => ({
     name: `requests_${outcome}`,
     doc: `Requests whose outcome was ${outcome}.`,
@@ -82,13 +84,15 @@ const EVENT_COLUMNS: Readonly<Record<string, string>> = {
   accept_overflow: 'events_accept_overflow',
 };
 
-const EVENT_SUMS: readonly Sum[] = Object.entries(EVENT_COLUMNS).map(([kind, name]) => ({
+/** What edges_1m takes from tcp_events. */
+export const EVENT_SUMS: readonly Sum[] = Object.entries(EVENT_COLUMNS).map(([kind, name]) => ({
   name,
   doc: kind === 'connect_failed' ? 'Connects that came to nothing.' : `Rows of tcp_events of kind ${kind}.`,
   of: `event_kind = '${kind}'`,
 }));
 
-const KEY = [
+/** What a row of edges_1m is about, beside its minute. */
+export const EDGE_KEY = [
   'cluster',
   'destination_endpoint_id',
   'source_endpoint_id',
@@ -111,7 +115,7 @@ export const EDGES_1M: StoredTable = {
   doc: 'Per minute, source, destination, port and observed end: sums over flows, requests and tcp_events, each row times its sample_weight.',
   columns: [
     rollup('minute', "DateTime('UTC')", 'Begin of the minute that `time` of the rows fell into.'),
-    ...KEY.map((name) => column(FLOWS, name)),
+    ...EDGE_KEY.map((name) => column(FLOWS, name)),
     ...[...FLOW_SUMS, ...REQUEST_SUMS, ...EVENT_SUMS].map(({ name, doc, unit }) =>
       rollup(name, 'SimpleAggregateFunction(sum, UInt64)', doc, unit ?? 'count'),
     ),
@@ -131,7 +135,7 @@ export const EDGES_1M: StoredTable = {
   ],
   engine: 'AggregatingMergeTree',
   partitionBy: 'toYYYYMMDD(minute)',
-  orderBy: `(minute, ${KEY.join(', ')})`,
+  orderBy: `(minute, ${EDGE_KEY.join(', ')})`,
   ttlDays: 30,
   ttlColumn: 'minute',
 };
@@ -155,7 +159,7 @@ export const TRACE_TIMES: StoredTable = {
 function edgeFeed(from: StoredTable, sums: readonly Sum[], more: readonly string[] = []): View {
   const lines = [
     'toDateTime(toStartOfMinute(time)) AS minute',
-    ...KEY,
+    ...EDGE_KEY,
     ...sums.map(({ name, of }) => `sum(toUInt64(${of}) * sample_weight) AS ${name}`),
     ...more,
   ];
@@ -164,7 +168,7 @@ function edgeFeed(from: StoredTable, sums: readonly Sum[], more: readonly string
     doc: `Feeds edges_1m with ${from.name}.`,
     feed: { from: from.name, into: EDGES_1M.name },
     select: (database) =>
-      `SELECT\n    ${lines.join(',\n    ')}\nFROM ${quoteName(database)}.${from.name}\nGROUP BY minute, ${KEY.join(', ')}`,
+      `SELECT\n    ${lines.join(',\n    ')}\nFROM ${quoteName(database)}.${from.name}\nGROUP BY minute, ${EDGE_KEY.join(', ')}`,
   };
 }
 
