@@ -21,6 +21,9 @@ const volatile u64 udp_idle_ns = 30ull * 1000 * 1000 * 1000;
 /* Packet drops without a known socket that are told one by one, per second and CPU; the rest are counted. */
 const volatile u32 drop_events_per_second = 200;
 
+/* Nanoseconds a peer's window must have been closed to be told as an event; shorter stalls are counted only. */
+const volatile u64 zero_window_event_ns = 1000 * 1000;
+
 /* Jiffies per second. Weak: 0 where the kernel does not show its configuration. */
 extern unsigned long CONFIG_HZ __kconfig __weak;
 

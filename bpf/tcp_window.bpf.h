@@ -7,7 +7,7 @@
 
 /*
  * Follows the peer's receive window. To be called for each packet that arrives without SYN or RST; `window` is the
- * header's field: 0 means 0 at any scale. The stall is told when it is over.
+ * header's field: 0 means 0 at any scale. A stall is told when it is over.
  */
 static __always_inline void peer_window_seen(struct socket_state *state, struct tcp_sock *tp, u16 window, u64 now)
 {
@@ -26,6 +26,8 @@ static __always_inline void peer_window_seen(struct socket_state *state, struct 
 	stalled = now - state->zero_window_since_ns;
 	state->zero_window_since_ns = 0;
 	state->zero_window_ns += stalled;
+	if (stalled < zero_window_event_ns)
+		return;
 	record = event_reserve(EVENT_KIND_ZERO_WINDOW, now);
 	if (!record)
 		return;
