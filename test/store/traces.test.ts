@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import {
+  REQUEST_ID_SQL,
+  requestId,
+  requestIdCondition,
+  SPAN_ID_SQL,
+  spanId,
+  TRACE_ID_SQL,
+  traceId,
+} from '../../store/ids.ts';
+import { migrate } from '../../store/migrate.ts';
+import { decodeRows } from '../../store/rowbinary.ts';
+import { REQUESTS } from '../../store/tables.ts';
+import { insertSql, requestColumns } from './generated_rows.ts';
+import { RunningStore } from './running_store.ts';
+
+const BEGIN = "toDateTime64(toStartOfHour(now() - 86400), 9, 'UTC')";
+const COUNT = 300_000;
+
+let store: RunningStore;
+before(async () => {
+  store = await RunningStore.start();
+  await migrate(store.writer(), 'flowspan');
+  await store.writer().command({ query: insertSql('flowspan.requests', requestColumns(BEGIN, 100_000_000), COUNT) });
+  await store.writer().insert({
+    table: 'flowspan.endpoints',
+    values: [1, 2, 3, 4].map((id) => ({
+      endpoint_id: id,
+      kind: 'unit',
+      workload: `w${id}.service`,
+      name: `w${id}.service`,
+      valid_from: '2026-01-01 00:00:00',
+      valid_to: '2262-01-01 00:00:00',
+      updated: '2026-01-01 00:00:00',
+    })),
+    format: 'JSONEachRow',
+  });
+});
+after(() => store.close());
+
+interface Answer<Row> {
+  readonly data: Row[];
+  readonly rows_read: number;
+}
+
+async function ask<Row = Record<string, unknown>>(query: string): Promise<Answer<Row>> {
+  const result = await store
+    .reader()
+    .query({ query, format: 'JSON', clickhouse_settings: { output_format_json_quote_64bit_integers: 1 } });
+  const { data, statistics } = await result.json<Row>();
+  return { data, rows_read: statistics!.rows_read };
+}
+
+test('ids in SQL equal those in TypeScript', async () => {
+  const answer = await fetch(
+    `${store.url}/?query=SELECT * FROM flowspan.requests WHERE number_of_row < 0 FORMAT RowBinary`.replace(
+      'WHERE number_of_row < 0',
+      'ORDER BY time LIMIT 50',
+    ),
+  );
+  const rows = decodeRows(REQUESTS, await answer.bytes());
+  const { data } = await ask<Record<string, string>>(
+    `SELECT ${REQUEST_ID_SQL} AS request, ${SPAN_ID_SQL} AS span, ${TRACE_ID_SQL} AS trace FROM flowspan.requests ORDER BY time LIMIT 50`,
+  );
+  assert.equal(rows.length, 50);
+  const made = rows.map((row) => {
+    const identity = row as unknown as Parameters<typeof requestId>[0];
+    return { request: requestId(identity), span: spanId(identity), trace: traceId(identity) };
+  });
+  assert.deepEqual(data, made);
+});
+
+test('a request id finds its row and reads a few granules', async () => {
+  const { data } = await ask<{ id: string; path: string }>(
+    `SELECT ${REQUEST_ID_SQL} AS id FROM flowspan.requests WHERE source_port % 1000 = 7 ORDER BY time DESC LIMIT 1`,
+  );
+  const found = await ask<{ id: string }>(
+    `SELECT ${REQUEST_ID_SQL} AS id FROM flowspan.requests WHERE ${requestIdCondition(data[0]!.id)}`,
+  );
+  assert.deepEqual(found.data, [{ id: data[0]!.id }]);
+  assert.ok(found.rows_read <= 8192 * 2, `read ${found.rows_read} rows`);
+  assert.throws(() => requestIdCondition('x'), { code: 'FLOW_STORE_REQUEST_ID' });
+});
+
+for (const [what, condition] of [
+  ['derived', "ParentSpanId = ''"],
+  ['sent', "ParentSpanId != ''"],
+] as const) {
+  test(`a trace with a ${what} id opens as Grafana opens it, without a scan`, async () => {
+    const { data } = await ask<{ TraceId: string }>(
+      `SELECT TraceId FROM flowspan.otel_traces WHERE ${condition} AND ServiceName = 'w3.service' LIMIT 1`,
+    );
+    const id = data[0]!.TraceId;
+    assert.match(id, /^[0-9a-f]{32}$/);
+    const trace = await ask(`
+      WITH '${id}' AS trace_id,
+        (SELECT min(Start) FROM flowspan.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS trace_start,
+        (SELECT max(End) + 1 FROM flowspan.otel_traces_trace_id_ts WHERE TraceId = trace_id) AS trace_end
+      SELECT TraceId AS traceID, SpanId AS spanID, ParentSpanId AS parentSpanID, ServiceName AS serviceName,
+        SpanName AS operationName, Timestamp AS startTime, multiply(Duration, 0.000001) AS duration, StatusCode,
+        arrayMap(key -> map('key', key, 'value', SpanAttributes[key]), mapKeys(SpanAttributes)) AS tags,
+        arrayMap(key -> map('key', key, 'value', ResourceAttributes[key]), mapKeys(ResourceAttributes)) AS serviceTags
+      FROM flowspan.otel_traces
+      WHERE traceID = trace_id AND startTime >= trace_start AND startTime <= trace_end LIMIT 1000`);
+    assert.equal(trace.data.length, what === 'sent' ? 2 : 1);
+    assert.ok(trace.rows_read <= COUNT / 5, `read ${trace.rows_read} of ${COUNT} rows`);
+  });
+}
+
+test('spans carry what a trace view shows', async () => {
+  const { data } = await ask<{
+    SpanName: string;
+    SpanId: string;
+    SpanAttributes: Record<string, string>;
+    ResourceAttributes: Record<string, string>;
+  }>(
+    "SELECT * FROM flowspan.otel_traces WHERE SpanKind = 'Server' AND ServiceName = 'w3.service' AND StatusCode = 'Error' LIMIT 1",
+  );
+  const [span] = data;
+  assert.match(span!.SpanName, /^GET \/r\/\d$/);
+  assert.equal(span!.SpanAttributes['http.response.status_code'], '200');
+  assert.equal(span!.ResourceAttributes['service.name'], 'w3.service');
+  assert.match(span!.SpanId, /^[0-9a-f]{16}$/);
+});
+
+test('named views give names, and addresses where there is no name', async () => {
+  const { data } = await ask<Record<string, string>>(
+    'SELECT DISTINCT destination_endpoint_id AS id, destination, destination_kind FROM flowspan.requests_named ORDER BY id',
+  );
+  assert.deepEqual(data[0], { id: '1', destination: 'w1.service', destination_kind: 'unit' });
+  assert.deepEqual(data.at(-1), { id: '7', destination: '2001:db8::2', destination_kind: '' });
+  const edges = await ask('SELECT DISTINCT source, destination FROM flowspan.edges_1m_named ORDER BY ALL LIMIT 1');
+  assert.deepEqual(edges.data, [{ source: '', destination: '' }]);
+});
