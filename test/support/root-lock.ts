@@ -1,0 +1,13 @@
+/** The right to attach programs to the root cgroup: one holder at a time on this machine. */
+import { type Program, start } from './program.ts';
+import { eventually } from './wait.ts';
+
+const LOCK = '/tmp/flowspan-root-cgroup.lock';
+const LONGEST_WAIT_MS = 240_000;
+
+/** Waits for the lock and holds it until the returned program is stopped. */
+export async function lockRootCgroup(): Promise<Program> {
+  const holder = start({}, ['flock', LOCK, 'sh', '-c', 'echo held; exec sleep 3600']);
+  await eventually('the lock of the root cgroup', () => holder.output().includes('held'), LONGEST_WAIT_MS);
+  return holder;
+}
