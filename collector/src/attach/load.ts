@@ -114,7 +114,7 @@ function refuseRequired(program: Program, reason: string, cause?: unknown): neve
   throw new AttachError(
     'FLOW_ATTACH_REQUIRED',
     `required program ${program.name} cannot be attached: ${reason}; missing would be ${program.missing}`,
-    `Run Linux ${program.kernelFloor} or later with BPF enabled; with an older one the collector cannot tell the truth.`,
+    `It needs Linux ${program.kernelFloor} or later and root; the verifier's last lines are in the log of the cause.`,
     cause,
   );
 }

@@ -2,19 +2,13 @@
 import type { Host } from './host.ts';
 import type { ProgramStatus } from './load.ts';
 
-function column(cells: readonly string[]): number {
-  return Math.max(...cells.map((cell) => cell.length));
-}
-
-/** Lines of aligned cells; the last cell of a row is not padded. */
+/** Lines of aligned cells; a row may have fewer cells than the first. */
 function align(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, index) => column(rows.map((row) => row[index] ?? '')));
-  return rows.map((row) =>
-    row
-      .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+  const widths = (rows[0] ?? []).map((_, index) => Math.max(...rows.map((row) => row[index]?.length ?? 0)));
+  return rows.map((row) => {
+    const cells = row.map((cell, index) => cell.padEnd(widths[index] ?? 0));
+    return cells.join('  ').trimEnd();
+  });
 }
 
 function outcome(program: ProgramStatus): string {
@@ -25,11 +19,17 @@ function outcome(program: ProgramStatus): string {
 /** Plain text without colour, ending in a newline. */
 export function formatReport(host: Host, programs: readonly ProgramStatus[]): string {
   const checks = host.checks.map(({ name, ok, found }) => [name, ok ? 'ok' : 'limited', found]);
-  const attached = programs.map((program) => [program.name, program.kind, outcome(program), program.reason]);
+  const rows = programs.map((program) => [program.name, program.kind, outcome(program), program.reason]);
   const losses = [
     ...host.checks.filter(({ ok }) => !ok).map(({ name, missing }) => [name, missing]),
-    ...programs.filter((program) => !program.attached).map(({ name, missing }) => [name, missing]),
+    ...programs.filter(({ attached }) => !attached).map(({ name, missing }) => [name, missing]),
   ];
-  const missing = losses.length === 0 ? ['nothing is missing'] : ['will be missing:', ...align(losses)];
-  return [...align([...checks]), '', ...align([...attached]), '', ...missing, ''].join('\n');
+  return [
+    ...align([['machine', 'state', 'found'], ...checks]),
+    '',
+    ...align([['program', 'kind', 'state', 'reason'], ...rows]),
+    '',
+    ...(losses.length === 0 ? ['Nothing will be missing.'] : align([['without', 'will be missing'], ...losses])),
+    '',
+  ].join('\n');
 }
