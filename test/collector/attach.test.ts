@@ -1,6 +1,6 @@
 /** Loading and attaching: what is left out and why, what refuses the start, and that nothing is left then. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { isNativeError, openObject } from '../../collector/native/addon.ts';
 import { AttachError } from '../../collector/src/attach/error.ts';
@@ -202,4 +202,33 @@ test('every program of Flowspan attaches on this kernel', () => {
   const left = reasons(result);
   result.close();
   assert.deepEqual(left, {});
+});
+
+/** Checks and attaches in a process that has only these capabilities; what it printed. */
+function withCapabilities(...names: readonly string[]): string {
+  const script = `
+    import { checkHost } from '${import.meta.resolve('../../collector/src/attach/host.ts')}';
+    import { attachPrograms } from '${import.meta.resolve('../../collector/src/attach/load.ts')}';
+    try {
+      const { cgroupRoot } = checkHost('${cgroup.path}');
+      const { programs, close } = attachPrograms({ objectPath: '${REAL_OBJECT}', cgroupRoot });
+      console.log(programs.filter(({ attached }) => !attached).map(({ name, reason }) => name + ': ' + reason).join());
+      close();
+    } catch (error) {
+      console.log(error.code);
+    }`;
+  const bounding = `-all${names.map((name) => `,+${name}`).join('')}`;
+  const { stdout, stderr } = spawnSync(
+    'setpriv',
+    [`--bounding-set=${bounding}`, '--inh-caps=-all', process.execPath, '--input-type=module-typescript', '-e', script],
+    { encoding: 'utf8', timeout: 20_000 },
+  );
+  assert.equal(stderr, '');
+  return stdout.trim();
+}
+
+test('three capabilities are enough, CAP_SYS_ADMIN is not among them; fewer are refused', () => {
+  assert.equal(withCapabilities('bpf', 'perfmon', 'net_admin'), '');
+  assert.equal(withCapabilities('bpf', 'perfmon'), 'FLOW_ATTACH_CAPABILITIES');
+  assert.equal(withCapabilities(), 'FLOW_ATTACH_CAPABILITIES');
 });
