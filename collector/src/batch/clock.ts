@@ -1,0 +1,63 @@
+/** From the kernel's boot clock to wall-clock time, in two 32-bit halves: no BigInt and no object per record. */
+
+/** The clocks of a machine; tests bring their own. */
+export interface Clocks {
+  /** CLOCK_REALTIME minus CLOCK_BOOTTIME in nanoseconds, read as close together as can be. */
+  wallMinusBootNs(): bigint;
+  /** CLOCK_REALTIME, nanoseconds since the epoch. */
+  wallNs(): bigint;
+}
+
+/** Below this the two clocks agree; above it wall time was slewed or set. 100 µs. */
+const TOLERATED_NS = 100_000n;
+/** From here on a change is a step that people want to hear of. 1 s. */
+const STEP_NS = 1_000_000_000n;
+
+/** Turns boot times into wall times. */
+export class WallClock {
+  readonly #clocks: Clocks;
+  #offset: bigint;
+  #offsetLow = 0;
+  #offsetHigh = 0;
+  /** Low half of the last converted time. */
+  low = 0;
+  /** High half of the last converted time. */
+  high = 0;
+
+  constructor(clocks: Clocks) {
+    this.#clocks = clocks;
+    this.#offset = 0n;
+    this.#adopt(clocks.wallMinusBootNs());
+  }
+
+  /**
+   * Looks at both clocks again: wall time is slewed by NTP and may be set.
+   * @returns nanoseconds of the step if wall time was set, else 0
+   */
+  reanchor(): bigint {
+    const offset = this.#clocks.wallMinusBootNs();
+    const change = offset - this.#offset;
+    const size = change < 0n ? -change : change;
+    if (size > TOLERATED_NS) this.#adopt(offset);
+    return size >= STEP_NS ? change : 0n;
+  }
+
+  /** Converts a boot time given in halves; the result is in `low` and `high`. */
+  convert(bootLow: number, bootHigh: number): void {
+    const low = (bootLow + this.#offsetLow) >>> 0;
+    const carry = low < bootLow >>> 0 ? 1 : 0;
+    this.low = low;
+    this.high = (bootHigh + this.#offsetHigh + carry) >>> 0;
+  }
+
+  /** Wall-clock time now, nanoseconds since the epoch. */
+  nowNs(): bigint {
+    return this.#clocks.wallNs();
+  }
+
+  #adopt(offset: bigint): void {
+    this.#offset = offset;
+    this.#offsetLow = Number(BigInt.asUintN(32, offset));
+    this.#offsetHigh = Number(BigInt.asUintN(32, offset >> 32n));
+  }
+}

@@ -1,0 +1,93 @@
+/** Empties the kernel's rings: when a ring says it is readable, and in any case every few milliseconds. */
+import type { Arena } from './arena.ts';
+
+/** A ring buffer of the kernel, as collector/native opens it. */
+export interface RecordRing {
+  /** Copies whole records, each padded to eight bytes, into the buffer; returns the bytes copied. */
+  drain(buffer: Uint8Array): number;
+  onReadable(callback: () => void): void;
+  close(): void;
+}
+
+/** Gets each look's records: offsets in the arena, valid until the look after the next. Called even when there are none. */
+export type BatchReader = (begin: number, end: number) => void;
+
+export interface DrainOptions {
+  readonly arena: Arena;
+  readonly rings: readonly RecordRing[];
+  /** Bytes read at one look at most; two such regions are set aside. */
+  readonly bufferBytes: number;
+  /** Longest wait between two looks, milliseconds. */
+  readonly intervalMs: number;
+  /** Bytes of the largest record, padded: less room than this is not offered to a ring. */
+  readonly largestRecord: number;
+  readonly read: BatchReader;
+}
+
+/** Full looks in a row before other work of the process gets its turn. */
+const LOOKS_AT_ONCE = 8;
+
+/** Reads the rings into two regions in turn, so that one look's records can wait for the next look's. */
+export class Drain {
+  readonly #options: DrainOptions;
+  readonly #regions: readonly number[];
+  #turn = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Immediate | undefined;
+
+  constructor(options: DrainOptions) {
+    this.#options = options;
+    this.#regions = [options.arena.take(options.bufferBytes), options.arena.take(options.bufferBytes)];
+  }
+
+  /** Begins to look. */
+  start(): void {
+    for (const ring of this.#options.rings) ring.onReadable(() => this.look());
+    this.#timer = setInterval(() => this.look(), this.#options.intervalMs);
+  }
+
+  /** Stops looking; what is in the rings stays there until `look` is called. */
+  stop(): void {
+    clearInterval(this.#timer);
+    clearImmediate(this.#again);
+    this.#again = undefined;
+  }
+
+  /** Empties the rings, or as much of them as fits into a few regions; the rest follows at once. */
+  look(): void {
+    if (this.#again !== undefined) return;
+    for (let looks = 0; looks < LOOKS_AT_ONCE; looks += 1) {
+      if (!this.#lookOnce()) return;
+    }
+    this.#again = setImmediate(() => {
+      this.#again = undefined;
+      this.look();
+    });
+  }
+
+  /** Empties the rings for the last time, whatever it takes, within `limit` looks. */
+  finish(limit: number): void {
+    for (let looks = 0; looks < limit && this.#lookOnce(); looks += 1);
+    this.#lookOnce();
+  }
+
+  /** @returns whether the region was too small for what the rings hold */
+  #lookOnce(): boolean {
+    const { arena, rings, bufferBytes, largestRecord, read } = this.#options;
+    const begin = this.#regions[this.#turn] as number;
+    this.#turn = 1 - this.#turn;
+    const limit = begin + bufferBytes;
+    let end = begin;
+    let full = false;
+    for (const ring of rings) {
+      if (limit - end < largestRecord) {
+        full = true;
+        break;
+      }
+      end += ring.drain(arena.bytes.subarray(end, limit));
+      full ||= limit - end < largestRecord;
+    }
+    read(begin, end);
+    return full;
+  }
+}

@@ -1,0 +1,350 @@
+/** One running collector: every part made and joined here, by hand. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { createClient } from '@clickhouse/client';
+import type { Logger } from 'pino';
+import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
+import { migrate } from '../../store/migrate.ts';
+import { kernelEnum } from '../native/addon.ts';
+import { writerAccount } from './accounts.ts';
+import { checkHost, type Host } from './attach/host.ts';
+import { attachPrograms } from './attach/load.ts';
+import { formatReport } from './attach/table.ts';
+import { Arena } from './batch/arena.ts';
+import { WallClock } from './batch/clock.ts';
+import { Drain } from './batch/drain.ts';
+import { machineClocks } from './batch/machine_clocks.ts';
+import { type Config, configChanges, parseListen } from './config.ts';
+import { LocalIdentity } from './control/local.ts';
+import { addressBytes } from './correlate/address_text.ts';
+import { Cgroups } from './correlate/cgroups.ts';
+import { Endpoints } from './correlate/endpoints.ts';
+import { Ends } from './correlate/ends.ts';
+import { KernelWords } from './correlate/kernel_words.ts';
+import { LocalEnd } from './correlate/local_end.ts';
+import { readProcess } from './correlate/processes.ts';
+import { RequestText } from './correlate/requests/request_text.ts';
+import { Routes } from './correlate/requests/routes.ts';
+import { Counters, type Discard, type RecordKind } from './counters.ts';
+import { Delivery, deliveryBytes } from './deliver/delivery.ts';
+import { CollectorHttp } from './deliver/http.ts';
+import { LiveFeed } from './deliver/live.ts';
+import { Losses } from './deliver/losses.ts';
+import { type Kernel, openKernel } from './kernel.ts';
+import { Pipeline } from './pipeline.ts';
+import { Reporter } from './reporter.ts';
+import { compileRows } from './rows.ts';
+import { StateFiles } from './state_files.ts';
+import { statusOf } from './status.ts';
+
+/** A collector that runs in this process. */
+export interface RunningCollector {
+  /** Resolved when rows reach ClickHouse. */
+  readonly ready: Promise<void>;
+  /** Port that health, status and live feed answer on. */
+  readonly port: number;
+  /** Takes a new configuration as far as a running collector can, and says what it cannot. */
+  reload(config: Config): void;
+  /** Drains, delivers what can be delivered in a moment, detaches. Under three seconds. */
+  close(): Promise<void>;
+}
+
+const REPORT_MS = 5000;
+const ENDPOINTS_MS = 1000;
+const ANCHOR_MS = 10_000;
+const MIGRATE_AGAIN_MS = 2000;
+/** Time for the last batches to reach ClickHouse. */
+const LAST_BATCHES_MS = 1200;
+const LAST_LOOKS = 64;
+/** Chunks of 256 KiB between rows and spool files: 16 MiB. */
+const CHUNKS = 64;
+const SMALL_THINGS_BYTES = 64 * 1024;
+const MOST_ENDPOINTS = 262_144;
+const LIVE_ROWS_PER_SECOND = 10_000;
+const KINDS: Readonly<Record<string, RecordKind>> = { flows: 'flow', tcp_events: 'tcp_event', requests: 'request' };
+
+const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', import.meta.url));
+
+const allowedOf = ({ redaction }: Config['collector']) => ({
+  queryNames: new Set(redaction.allow_query_names),
+  pathSegments: new Set(redaction.allow_path_segments),
+});
+
+function machineIdOf(state: StateFiles): string {
+  try {
+    const id = readFileSync('/etc/machine-id', 'utf8').trim();
+    if (id !== '') return id;
+  } catch {
+    // A container, mostly: the data directory keeps one.
+  }
+  return state.machineId();
+}
+
+/** Attaches to this machine's kernel; says what is attached and what is not. */
+function attach(config: Config, host: Host): Kernel {
+  const { bpf_object, records_ring_bytes, requests_ring_bytes } = config.collector;
+  const attached = attachPrograms({
+    objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
+    cgroupRoot: host.cgroupRoot,
+    mapEntries: { records: records_ring_bytes, request_records: requests_ring_bytes },
+  });
+  process.stdout.write(formatReport(host, attached.programs));
+  return openKernel(attached);
+}
+
+/**
+ * Starts a collector.
+ * @throws AttachError, ConfigError; nothing is left attached then
+ */
+export async function startCollector(config: Config, log: Logger): Promise<RunningCollector> {
+  const { collector, clickhouse } = config;
+  mkdirSync(config.data_dir, { recursive: true });
+  const state = new StateFiles(config.data_dir);
+  const scope = {
+    cluster: config.cluster,
+    node: config.node,
+    boot_id: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+  };
+  const account = writerAccount(config);
+  const connection = { url: clickhouse.url, ...account, application: 'flowspan-collector', request_timeout: 60_000 };
+  const client = createClient({ ...connection, database: clickhouse.database });
+
+  const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
+  const kernel = attach(config, host);
+  try {
+    return await run();
+  } catch (error) {
+    kernel.close();
+    await client.close();
+    throw error;
+  }
+
+  async function run(): Promise<RunningCollector> {
+    const clock = new WallClock(machineClocks());
+    const nowNs = () => clock.nowNs();
+    const startedNs = nowNs();
+    const counters = new Counters();
+    const losses = new Losses(counters);
+    const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(CHUNKS) + SMALL_THINGS_BYTES);
+
+    const identity = new LocalIdentity({
+      machineId: machineIdOf(state),
+      node: config.node,
+      outside: collector.outside,
+    });
+    const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
+    const cgroups = new Cgroups(host.cgroupRoot);
+    cgroups.walk(Date.now());
+    const sources = [identity];
+    const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
+    const ends = new Ends({ arena, localEnd, endpoints, sources, node: identity.node, nodeAddresses });
+    await identity.start(() => ends.forget());
+
+    const requestText = new RequestText(arena, new Routes(collector.routes_max), allowedOf(collector));
+    const dropReasons = new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_');
+    const resetReasons = new KernelWords(kernelEnum('sk_rst_reason'), 'SK_RST_REASON_');
+    const rows = compileRows({ arena, scope, clock, ends, endpoints, requestText, dropReasons, resetReasons });
+
+    const delivery = await Delivery.open({
+      arena,
+      chunks: CHUNKS,
+      dataDir: config.data_dir,
+      spoolBytes: collector.spool_bytes,
+      limits: {
+        maxRows: collector.batch.max_rows,
+        maxBytes: collector.batch.max_bytes,
+        maxAgeMs: collector.batch.max_age_ms,
+      },
+      client,
+      node: config.node,
+      log,
+      stored(table, count) {
+        const kind = KINDS[table];
+        if (kind !== undefined) counters.kinds[kind].stored += count;
+      },
+      lost(table: string, count: number, reason: Discard) {
+        counters.discard(reason, count);
+        const kind = KINDS[table];
+        if (kind === undefined) return;
+        counters.kinds[kind].lost += count;
+        losses.add(kind, reason.replace('row_', ''), count);
+      },
+    });
+    const live = new LiveFeed({
+      counters,
+      maxClients: collector.live.max_clients,
+      clientBufferBytes: collector.live.client_buffer_bytes,
+      rowsPerSecond: LIVE_ROWS_PER_SECOND,
+    });
+    const pipeline = new Pipeline({
+      arena,
+      clock,
+      counters,
+      localEnd,
+      ends,
+      requestText,
+      rows,
+      writer: (table) => delivery.writer(table),
+      sinks: [live],
+      flush: (nowMs) => delivery.flush(nowMs),
+    });
+    const drain = new Drain({
+      arena,
+      rings: kernel.rings,
+      bufferBytes: collector.drain_buffer_bytes,
+      intervalMs: collector.drain_interval_ms,
+      largestRecord: Math.ceil(REQUEST_RECORD.size / 8) * 8,
+      read: (begin, end) => pipeline.read(begin, end),
+    });
+    const reporter = new Reporter({
+      scope,
+      counters,
+      delivery,
+      endpoints,
+      kernel,
+      losses,
+      state,
+      startedNs,
+      nowNs,
+      writtenUntilNs: () => pipeline.writtenUntilNs,
+    });
+
+    let migrated = false;
+    const http = new CollectorHttp({
+      ...parseListen(collector.listen)!,
+      token: collector.token,
+      live,
+      notReady: () => (migrated ? [] : ['ClickHouse has not been reached yet: rows wait in the spool']),
+      status: () =>
+        statusOf({
+          scope,
+          startedNs,
+          nowNs: nowNs(),
+          kernel,
+          counters,
+          losses,
+          reporter,
+          delivery,
+          endpoints,
+          live,
+          config: current,
+        }),
+    });
+    let current = config;
+    const port = await http.listen();
+
+    const stopping = new AbortController();
+    const repeat = (everyMs: () => number, what: string, work: () => unknown) =>
+      repeatedly(everyMs, work, stopping.signal, (error) => log.error({ err: error }, `${what} failed`));
+    drain.start();
+    await kernel.adopt();
+    reporter.restarted();
+    const loops = [
+      repeat(
+        () => current.collector.flow_interval_s * 1000,
+        'walk over connections',
+        () => kernel.snapshot(),
+      ),
+      repeat(
+        () => REPORT_MS,
+        'report',
+        () => reporter.report(),
+      ),
+      repeat(
+        () => ENDPOINTS_MS,
+        'endpoints',
+        () => reporter.tellEndpoints(),
+      ),
+      repeat(
+        () => ANCHOR_MS,
+        'clock',
+        () => {
+          const step = clock.reanchor();
+          if (step !== 0n) log.warn({ step_ms: Number(step / 1_000_000n) }, 'the wall clock was set');
+        },
+      ),
+    ];
+    const ready = migrateUntilDone().then(() => {
+      migrated = true;
+      delivery.start();
+    });
+    log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');
+
+    async function migrateUntilDone(): Promise<void> {
+      const anywhere = createClient(connection);
+      for (;;) {
+        try {
+          await migrate(anywhere, clickhouse.database);
+          return await anywhere.close();
+        } catch (error) {
+          log.warn({ err: error, url: clickhouse.url, retry_in_ms: MIGRATE_AGAIN_MS }, 'ClickHouse cannot be used yet');
+        }
+        await wait(MIGRATE_AGAIN_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
+        if (stopping.signal.aborted) return new Promise(() => undefined);
+      }
+    }
+
+    return {
+      ready,
+      port,
+      reload(next) {
+        const { reloadable, restart } = configChanges(current, next);
+        current = { ...next, collector: { ...next.collector } };
+        log.level = next.log_level;
+        requestText.allow(allowedOf(next.collector));
+        identity.setOutside(next.collector.outside);
+        log.info({ taken: reloadable }, 'configuration read again');
+        if (restart.length > 0) log.warn({ keys: restart }, 'these take effect after a restart');
+      },
+      async close() {
+        stopping.abort();
+        await Promise.all(loops);
+        await kernel.snapshot();
+        drain.stop();
+        drain.finish(LAST_LOOKS);
+        pipeline.finish();
+        await reporter.report();
+        kernel.close();
+        await http.close();
+        identity.close();
+        await delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0);
+        await client.close();
+      },
+    };
+  }
+}
+
+/** Does some work again and again, never twice at once, until told to stop. */
+async function repeatedly(
+  everyMs: () => number,
+  work: () => unknown,
+  signal: AbortSignal,
+  failed: (error: unknown) => void,
+) {
+  for (;;) {
+    await wait(everyMs(), undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      await work();
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+const ADDRESSES_HOLD_MS = 10_000;
+let addresses: readonly Uint8Array[] = [];
+let addressesMs = Number.NEGATIVE_INFINITY;
+
+/** Addresses of this machine's own network namespace. */
+function nodeAddresses(): readonly Uint8Array[] {
+  if (performance.now() - addressesMs > ADDRESSES_HOLD_MS) {
+    addresses = Object.values(networkInterfaces()).flatMap((list) =>
+      (list ?? []).map(({ address }) => addressBytes(address)),
+    );
+    addressesMs = performance.now();
+  }
+  return addresses;
+}

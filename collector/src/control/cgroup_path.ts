@@ -1,0 +1,66 @@
+/** What a cgroup path says about who lives there: container runtimes and systemd name their cgroups by rule. */
+
+/** What a path was found to name. */
+export type CgroupOwner =
+  | { readonly kind: 'container'; readonly runtime: Runtime; readonly containerId: string }
+  /** A systemd unit; `manager` is the path of the user manager it belongs to, empty for the system's. */
+  | { readonly kind: 'unit'; readonly unit: string; readonly manager: string }
+  | { readonly kind: 'session'; readonly session: string; readonly uid: number }
+  /** Nothing by itself: each process counts. */
+  | { readonly kind: 'process' };
+
+export type Runtime = 'docker' | 'containerd' | 'cri-o' | 'podman' | 'machine' | 'unknown';
+
+const ID = '([0-9a-f]{64})';
+/** By runtime, how its scopes and directories are called. The CRI's own monitor cgroups are no containers. */
+const CONTAINERS: readonly (readonly [Runtime, RegExp])[] = [
+  ['docker', new RegExp(`^docker-${ID}\\.scope$`)],
+  ['containerd', new RegExp(`^(?:cri-containerd|nerdctl|containerd)-${ID}\\.scope$`)],
+  ['cri-o', new RegExp(`^crio-${ID}(?:\\.scope)?$`)],
+  ['podman', new RegExp(`^libpod-${ID}(?:\\.scope)?$`)],
+  ['unknown', new RegExp(`^(?:.*:cri-containerd:)?${ID}$`)],
+];
+const PARENTS: Readonly<Record<string, Runtime>> = {
+  docker: 'docker',
+  'k8s.io': 'containerd',
+  default: 'containerd',
+  moby: 'docker',
+};
+
+/** systemd escapes bytes in unit names as \\xHH. */
+function unescaped(unit: string): string {
+  return unit.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+function containerOf(parts: readonly string[]): CgroupOwner | undefined {
+  for (const [index, part] of parts.entries()) {
+    for (const [runtime, pattern] of CONTAINERS) {
+      const containerId = pattern.exec(part)?.[1];
+      if (containerId === undefined) continue;
+      const byParent = PARENTS[parts[index - 1] ?? ''] ?? 'unknown';
+      return { kind: 'container', runtime: runtime === 'unknown' ? byParent : runtime, containerId };
+    }
+    const machine = /^machine-(.+)\.scope$/.exec(part)?.[1] ?? /^systemd-nspawn@(.+)\.service$/.exec(part)?.[1];
+    if (machine !== undefined) return { kind: 'container', runtime: 'machine', containerId: unescaped(machine) };
+  }
+  return undefined;
+}
+
+/** Reads a path below a cgroup mount, such as `/system.slice/nginx.service`. */
+export function ownerOfCgroup(path: string): CgroupOwner {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '..');
+  const container = containerOf(parts);
+  if (container !== undefined) return container;
+  const at = parts.findLastIndex((part) => /^[^/]+\.(?:service|scope|socket|mount|swap)$/.test(part));
+  const unit = parts[at];
+  if (unit === undefined) return { kind: 'process' };
+  const session = /^session-(.+)\.scope$/.exec(unit)?.[1];
+  const uid = Number(/^user-(\d+)\.slice$/.exec(parts[at - 1] ?? '')?.[1]);
+  if (session !== undefined && !Number.isNaN(uid)) return { kind: 'session', session, uid };
+  const manager = parts.findLastIndex((part, index) => index < at && /^user@\d+\.service$/.test(part));
+  return {
+    kind: 'unit',
+    unit: unescaped(unit),
+    manager: manager === -1 ? '' : `/${parts.slice(0, manager + 1).join('/')}`,
+  };
+}

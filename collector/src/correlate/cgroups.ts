@@ -1,0 +1,70 @@
+/** cgroup v2 ids and their paths: learned from records, and by walking the mount at the start and on a miss. */
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Directories one walk looks at, and how deep it goes. */
+const MOST_DIRECTORIES = 50_000;
+const DEEPEST = 32;
+/** Least time between two walks, milliseconds. */
+const BETWEEN_WALKS_MS = 1000;
+/** Paths that are remembered; beyond, what is gone is forgotten by a new walk. */
+const MOST_PATHS = 100_000;
+
+/** What lives under a cgroup v2 mount. */
+export class Cgroups {
+  readonly #mount: string;
+  readonly #paths = new Map<number, string>();
+  #walkedMs = Number.NEGATIVE_INFINITY;
+
+  /** @param mount where cgroup v2 is mounted */
+  constructor(mount: string) {
+    this.#mount = mount;
+  }
+
+  get count(): number {
+    return this.#paths.size;
+  }
+
+  /** Reads the whole tree. */
+  walk(nowMs: number): void {
+    this.#walkedMs = nowMs;
+    if (this.#paths.size > MOST_PATHS) this.#paths.clear();
+    let left = MOST_DIRECTORIES;
+    let level = [''];
+    for (let depth = 0; depth < DEEPEST && level.length > 0; depth += 1) {
+      const next: string[] = [];
+      for (const path of level) {
+        left -= 1;
+        if (left < 0) return;
+        next.push(...this.#look(path));
+      }
+      level = next;
+    }
+  }
+
+  /** The path below the mount of a cgroup, `/` for its root; undefined if there is none with this id. */
+  pathOf(id: number, nowMs: number): string | undefined {
+    const known = this.#paths.get(id);
+    if (known !== undefined || nowMs - this.#walkedMs < BETWEEN_WALKS_MS) return known;
+    this.walk(nowMs);
+    return this.#paths.get(id);
+  }
+
+  /** A cgroup began. */
+  add(id: number, path: string): void {
+    this.#paths.set(id, path);
+  }
+
+  /** @returns the directories in it; none if it is gone by now */
+  #look(path: string): string[] {
+    try {
+      const directory = join(this.#mount, path);
+      this.#paths.set(Number(statSync(directory, { bigint: true }).ino), path === '' ? '/' : path);
+      return readdirSync(directory, { withFileTypes: true })
+        .filter((entry) => entry.isDirectory())
+        .map((entry) => `${path}/${entry.name}`);
+    } catch {
+      return [];
+    }
+  }
+}

@@ -1,0 +1,256 @@
+/**
+ * Who the two ends of a record are. The observed end is known by its cgroup and process. The other end is known if its
+ * own socket was observed on this machine too; else by where servers are reached, else by address. Two passes: what is
+ * learned from one look at the rings serves the records of the look before, so that both ends have a chance to be seen.
+ * Wrong is worse than unknown: what contradicts itself stays unknown.
+ */
+import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
+import type { Arena } from '../batch/arena.ts';
+import type { Identity, IdentitySource } from '../control/identity.ts';
+import { addressText } from './address_text.ts';
+import type { Endpoints } from './endpoints.ts';
+import { Fingerprint } from './fingerprint.ts';
+import { FingerprintTable } from './fingerprint_table.ts';
+import type { LocalEnd } from './local_end.ts';
+
+export interface EndsOptions {
+  readonly arena: Arena;
+  readonly localEnd: LocalEnd;
+  readonly endpoints: Endpoints;
+  readonly sources: readonly IdentitySource[];
+  /** The machine itself: who is reached at its own addresses where no socket is. */
+  readonly node: Identity;
+  /** Addresses of the machine itself, 16 bytes each. */
+  readonly nodeAddresses: () => readonly Uint8Array[];
+}
+
+const CLIENT = ENUMS.observation_point.client;
+const SERVER = ENUMS.observation_point.server;
+
+/** Connections, services and addresses that are remembered. */
+const CONNECTIONS = 1 << 17;
+const SERVICES = 1 << 14;
+const ADDRESSES = 1 << 14;
+/** Number of a service that several endpoints answer for. */
+const SEVERAL = 0xffffffff;
+/** How long a service belongs to whom it was last seen at, seconds. */
+const SERVICE_S = 600;
+/** How long an answer about an address holds, seconds. */
+const ADDRESS_S = 60;
+
+/** What is kept of a connection's end: nothing was observed there, or its owner could not be told. */
+const NOT_SEEN = 0;
+const NOT_KNOWN = 0xffffffff;
+const known = (end: number) => (end === NOT_KNOWN ? 0 : end);
+
+/** What is kept of an address. */
+const UNKNOWN_ADDRESS = 0;
+const LOCAL_ADDRESS = 0xffffffff;
+
+/** Resolves one record at a time; the result stands in `source` and `destination` until the next. */
+export class Ends {
+  readonly #options: EndsOptions;
+  readonly #fingerprint: Fingerprint;
+  /** Per connection: the endpoint numbers of client and server. */
+  readonly #connections = new FingerprintTable(CONNECTIONS, 2);
+  readonly #services = new FingerprintTable(SERVICES, 1);
+  /** Per address: its endpoint's number, or that it belongs to a socket of this machine. */
+  readonly #addresses = new FingerprintTable(ADDRESSES, 1);
+  readonly #told = new FingerprintTable(ADDRESSES, 0);
+  /** Offset of the address that stands for all addresses. */
+  readonly #anyAddress: number;
+  #nowS = 1;
+  #nowNs = 0n;
+  #node = 0;
+  /** Endpoint numbers of the initiator and the responder, 0 if not known. */
+  source = 0;
+  destination = 0;
+
+  constructor(options: EndsOptions) {
+    this.#options = options;
+    this.#fingerprint = new Fingerprint(options.arena);
+    this.#anyAddress = options.arena.keep(new Uint8Array(16));
+  }
+
+  /** Before each look: what time it is. */
+  begin(nowMs: number, nowNs: bigint): void {
+    this.#nowS = Math.floor(nowMs / 1000) >>> 0;
+    this.#nowNs = nowNs;
+    this.#options.localEnd.begin(nowMs, nowNs);
+  }
+
+  /** Asks the sources again from now on. */
+  forget(): void {
+    this.#addresses.clear();
+    this.#options.localEnd.forget();
+  }
+
+  /** First pass: what a record tells about its observed end. */
+  learn(record: number, isFlow: boolean): void {
+    const { bytes } = this.#options.arena;
+    const point = bytes[record + F.observation_point];
+    if (point !== CLIENT && point !== SERVER) return;
+    const local = this.#local(record, point, isFlow);
+    this.#noteAddress(record, point);
+    this.#fingerprint.ofConnection(record);
+    const place = this.#connections.claim(this.#fingerprint.low, this.#fingerprint.high, this.#nowS);
+    const ends = this.#connections.values[point - 1] as Uint32Array;
+    if (local !== 0) ends[place] = local;
+    else if (ends[place] === NOT_SEEN) ends[place] = NOT_KNOWN;
+    if (point === SERVER && local !== 0) this.#noteService(record, local);
+  }
+
+  /** Second pass: both ends. */
+  resolve(record: number, isFlow: boolean): void {
+    const { bytes } = this.#options.arena;
+    const point = bytes[record + F.observation_point];
+    this.#fingerprint.ofConnection(record);
+    const place = this.#connections.find(this.#fingerprint.low, this.#fingerprint.high);
+    const [clients, servers] = this.#connections.values as [Uint32Array, Uint32Array];
+    const client = place === -1 ? NOT_SEEN : (clients[place] as number);
+    const server = place === -1 ? NOT_SEEN : (servers[place] as number);
+    if (point === CLIENT) {
+      this.source = this.#local(record, point, isFlow) || known(client);
+      this.destination = this.#other(server, record, record + F.destination_address, F.destination_port);
+    } else if (point === SERVER) {
+      this.source = this.#other(client, record, record + F.source_address, 0);
+      this.destination = this.#local(record, point, isFlow) || known(server);
+    } else {
+      this.source = this.#other(client, record, record + F.source_address, 0);
+      this.destination = this.#other(server, record, record + F.destination_address, F.destination_port);
+    }
+  }
+
+  /** A number that stands for the responder of the record resolved last, also where its endpoint is not known. */
+  destinationKey(record: number): number {
+    if (this.destination !== 0) return this.destination;
+    const port = this.#options.arena.view.getUint16(record + F.destination_port, true);
+    this.#fingerprint.ofService(record, record + F.destination_address, port, 0);
+    return -1 - (this.#fingerprint.low & 0x3fffffff);
+  }
+
+  /** Where a server was found to listen. @param address 16 bytes in the arena, zeros for all addresses */
+  listens(record: number, address: number, port: number, netns: number, number: number): void {
+    this.#fingerprint.ofService(record, address, port, netns);
+    this.#noteServiceAt(number);
+  }
+
+  #local(record: number, point: number, isFlow: boolean): number {
+    const number = this.#options.localEnd.of(record, isFlow);
+    if (number !== 0 || point !== SERVER) return number;
+    const { view } = this.#options.arena;
+    const port = view.getUint16(record + F.destination_port, true);
+    const netns = view.getUint32(record + F.netns, true);
+    this.#fingerprint.ofService(record, record + F.destination_address, port, netns);
+    return this.#service() || this.#anyAddressService(record, port, netns);
+  }
+
+  #anyAddressService(record: number, port: number, netns: number): number {
+    this.#fingerprint.ofService(record, this.#anyAddress, port, netns);
+    return this.#service();
+  }
+
+  /** Number of the service whose fingerprint was just made. */
+  #service(): number {
+    const place = this.#services.find(this.#fingerprint.low, this.#fingerprint.high);
+    if (place === -1 || this.#nowS - this.#services.written(place) > SERVICE_S) return 0;
+    const number = (this.#services.values[0] as Uint32Array)[place] as number;
+    return number === SEVERAL ? 0 : number;
+  }
+
+  #noteService(record: number, number: number): void {
+    const { view } = this.#options.arena;
+    const address = record + F.destination_address;
+    const port = view.getUint16(record + F.destination_port, true);
+    this.#fingerprint.ofService(record, address, port, view.getUint32(record + F.netns, true));
+    this.#noteServiceAt(number);
+    if (this.#fingerprint.isLoopback(address)) return;
+    // Seen from other namespaces, the address alone must tell.
+    this.#fingerprint.ofService(record, address, port, 0);
+    this.#noteServiceAt(number);
+    this.#fingerprint.ofAddressAnd(address, number);
+    if (this.#told.find(this.#fingerprint.low, this.#fingerprint.high) !== -1) return;
+    this.#told.claim(this.#fingerprint.low, this.#fingerprint.high, this.#nowS);
+    this.#options.endpoints.addAddress(number, addressText(this.#options.arena.bytes, address));
+  }
+
+  #noteServiceAt(number: number): void {
+    const { low, high } = this.#fingerprint;
+    const place = this.#services.find(low, high);
+    const values = this.#services.values[0] as Uint32Array;
+    const before = place === -1 ? 0 : (values[place] as number);
+    const fresh = place !== -1 && this.#nowS - this.#services.written(place) <= SERVICE_S;
+    // Once several answer for it, it stays so until nobody has for a while.
+    if (fresh && before === SEVERAL) return;
+    const claimed = this.#services.claim(low, high, this.#nowS);
+    values[claimed] = fresh && before !== 0 && before !== number ? SEVERAL : number;
+  }
+
+  /** The address of an observed socket belongs to this machine, in whatever namespace. */
+  #noteAddress(record: number, point: number): void {
+    const address = record + (point === CLIENT ? F.source_address : F.destination_address);
+    const { low, high } = this.#addressFingerprint(address);
+    const place = this.#addresses.claim(low, high, this.#nowS);
+    const values = this.#addresses.values[0] as Uint32Array;
+    if (values[place] === LOCAL_ADDRESS || (values[place] !== UNKNOWN_ADDRESS && values[place] === this.#node)) return;
+    values[place] = this.#isNode(address) ? this.#nodeNumber() : LOCAL_ADDRESS;
+  }
+
+  /**
+   * The end that was not observed by this record. One that has a socket here is who that socket's owner is, or unknown.
+   * @param port offset of the port in the record if the end is a server, else 0
+   */
+  #other(end: number, record: number, address: number, port: number): number {
+    if (end !== NOT_SEEN) return known(end);
+    if (port !== 0) {
+      const { view } = this.#options.arena;
+      const netns = view.getUint32(record + F.netns, true);
+      const number = view.getUint16(record + port, true);
+      const loopback = this.#fingerprint.isLoopback(address);
+      this.#fingerprint.ofService(record, address, number, loopback ? netns : 0);
+      const service = this.#service() || (loopback ? this.#anyAddressService(record, number, netns) : 0);
+      if (service !== 0) return service;
+    }
+    return this.#ofAddress(address);
+  }
+
+  #ofAddress(address: number): number {
+    const { low, high } = this.#addressFingerprint(address);
+    const found = this.#addresses.find(low, high);
+    const values = this.#addresses.values[0] as Uint32Array;
+    if (found !== -1 && this.#nowS - this.#addresses.written(found) <= ADDRESS_S) {
+      const number = values[found] as number;
+      return number === LOCAL_ADDRESS ? 0 : number;
+    }
+    const place = this.#addresses.claim(low, high, this.#nowS);
+    values[place] = this.#lookUpAddress(address);
+    return values[place] as number;
+  }
+
+  #addressFingerprint(address: number): Fingerprint {
+    this.#fingerprint.ofAddress(address);
+    return this.#fingerprint;
+  }
+
+  #lookUpAddress(address: number): number {
+    if (this.#isNode(address)) return this.#nodeNumber();
+    const { arena, endpoints, sources } = this.#options;
+    const bytes = arena.bytes.subarray(address, address + 16);
+    for (const source of sources) {
+      const identity = source.ofAddress(bytes, this.#nowNs);
+      if (identity !== undefined) return endpoints.number(identity, 0, this.#nowNs);
+    }
+    return UNKNOWN_ADDRESS;
+  }
+
+  #isNode(address: number): boolean {
+    if (this.#fingerprint.isLoopback(address)) return true;
+    const bytes = this.#options.arena.bytes.subarray(address, address + 16);
+    return this.#options.nodeAddresses().some((one) => bytes.equals(one));
+  }
+
+  #nodeNumber(): number {
+    if (this.#node === 0) this.#node = this.#options.endpoints.number(this.#options.node, 0, this.#nowNs);
+    return this.#node;
+  }
+}

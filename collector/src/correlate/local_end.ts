@@ -1,0 +1,186 @@
+/** The observed end of a connection: by its cgroup, and where that does not tell, by its process. */
+import { CGROUP_RECORD as C, ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
+import type { Arena } from '../batch/arena.ts';
+import type { Identity, IdentitySource } from '../control/identity.ts';
+import type { Counters } from '../counters.ts';
+import type { Cgroups } from './cgroups.ts';
+import type { Endpoints } from './endpoints.ts';
+import { Executables, type Process } from './processes.ts';
+
+export interface LocalEndOptions {
+  readonly arena: Arena;
+  readonly counters: Counters;
+  readonly cgroups: Cgroups;
+  readonly endpoints: Endpoints;
+  /** Asked in this order. */
+  readonly sources: readonly IdentitySource[];
+  readonly readProcess: (pid: number) => Process | undefined;
+}
+
+/** A cgroup: its endpoint's number, or 0 when each process counts. */
+interface KnownCgroup {
+  readonly path: string;
+  readonly number: number;
+}
+
+interface KnownProcess {
+  readonly cgroupId: number;
+  readonly command: string;
+  readonly number: number;
+  /** After this another process may have the pid, or it may run something else. */
+  readonly untilMs: number;
+}
+
+/** How long an answer about a pid holds, found and not found. */
+const PROCESS_MS = 10_000;
+const GONE_MS = 1000;
+/** Processes looked up in one look at the rings: some 30 µs each. */
+const LOOKUPS_PER_LOOK = 256;
+const MOST_PROCESSES = 32_768;
+const MOST_CGROUPS = 100_000;
+
+/** Finds observed ends; remembers what it found, bounded. */
+export class LocalEnd {
+  readonly #options: LocalEndOptions;
+  readonly #cgroups = new Map<number, KnownCgroup>();
+  readonly #processes = new Map<number, KnownProcess>();
+  readonly #executables = new Executables();
+  #nowMs = 0;
+  #nowNs = 0n;
+  #lookups = 0;
+
+  constructor(options: LocalEndOptions) {
+    this.#options = options;
+  }
+
+  /** Before each look: what time it is. */
+  begin(nowMs: number, nowNs: bigint): void {
+    this.#nowMs = nowMs;
+    this.#nowNs = nowNs;
+    this.#lookups = 0;
+  }
+
+  /** Asks the sources again from now on. */
+  forget(): void {
+    this.#cgroups.clear();
+    this.#processes.clear();
+  }
+
+  /** Endpoint number of the end that a record was observed at, 0 if it is not known. @param isFlow flows carry the command */
+  of(record: number, isFlow: boolean): number {
+    const { view } = this.#options.arena;
+    const owner = this.#id(record + F.owner_cgroup_id);
+    const cgroupId = owner === 0 ? this.#id(record + F.socket_cgroup_id) : owner;
+    if (cgroupId === 0) return 0;
+    const cgroup = this.#cgroups.get(cgroupId) ?? this.#lookUpCgroup(cgroupId);
+    if (cgroup === undefined || cgroup.number !== 0) return cgroup?.number ?? 0;
+    const pid = view.getUint32(record + F.pid, true);
+    if (pid === 0) return 0;
+    const known = this.#processes.get(pid);
+    if (known !== undefined && known.cgroupId === cgroupId && this.#nowMs < known.untilMs) {
+      if (!isFlow || known.command === '' || this.#hasCommand(record, known.command)) return known.number;
+    }
+    return this.#lookUpProcess(pid, cgroupId, cgroup.path, isFlow ? this.#command(record) : '');
+  }
+
+  /** Endpoint number of a process that was found by other means. */
+  ofProcess(pid: number, cgroupId: number): number {
+    const cgroup = this.#cgroups.get(cgroupId) ?? this.#lookUpCgroup(cgroupId);
+    if (cgroup === undefined || cgroup.number !== 0) return cgroup?.number ?? 0;
+    return this.#lookUpProcess(pid, cgroupId, cgroup.path, '');
+  }
+
+  /** Takes a cgroup record in. @param timeNs wall-clock time of the change */
+  change(record: number, timeNs: bigint): void {
+    const { arena, cgroups, counters, endpoints } = this.#options;
+    const id = this.#id(record + C.cgroup_id);
+    const known = this.#cgroups.get(id);
+    if (arena.bytes[record + C.cgroup_change] === ENUMS.cgroup_change.removed) {
+      if (known !== undefined && known.number !== 0) endpoints.end(known.number, timeNs);
+      this.#cgroups.delete(id);
+      return;
+    }
+    const length = arena.view.getUint16(record + C.path_length, true);
+    // The kernel keeps 256 bytes and a terminating zero among them: a path of 255 bytes may be a part of one.
+    if (length >= 255) {
+      counters.discard('cgroup_path_cut');
+      return;
+    }
+    cgroups.add(id, arena.bytes.toString('utf8', record + C.path, record + C.path + length));
+    this.#cgroups.delete(id);
+  }
+
+  #id(at: number): number {
+    const { view } = this.#options.arena;
+    return view.getUint32(at + 4, true) * 4_294_967_296 + view.getUint32(at, true);
+  }
+
+  #command(record: number): string {
+    const { bytes } = this.#options.arena;
+    const length = Math.min(bytes[record + F.command_length] as number, 16);
+    return bytes.toString('utf8', record + F.command, record + F.command + length);
+  }
+
+  /** Compared byte by byte: names of processes are mostly ASCII, and others are looked up once more. */
+  #hasCommand(record: number, command: string): boolean {
+    const { bytes } = this.#options.arena;
+    if (bytes[record + F.command_length] !== command.length) return false;
+    for (let index = 0; index < command.length; index += 1) {
+      if (bytes[record + F.command + index] !== command.charCodeAt(index)) return false;
+    }
+    return true;
+  }
+
+  #number(identity: Identity, cgroupId: number): number {
+    const { endpoints, counters } = this.#options;
+    const number = endpoints.number(identity, cgroupId, this.#nowNs);
+    if (number === 0) counters.discard('endpoint_table_full');
+    return number;
+  }
+
+  #lookUpCgroup(id: number): KnownCgroup | undefined {
+    const { cgroups, sources } = this.#options;
+    const path = cgroups.pathOf(id, this.#nowMs);
+    if (path === undefined) return undefined;
+    let identity: Identity | 'process' | undefined;
+    for (const source of sources) identity ??= source.ofCgroup(path);
+    const number = identity === undefined || identity === 'process' ? 0 : this.#number(identity, id);
+    if (this.#cgroups.size >= MOST_CGROUPS) this.#cgroups.clear();
+    const known = { path, number };
+    this.#cgroups.set(id, known);
+    return known;
+  }
+
+  #lookUpProcess(pid: number, cgroupId: number, cgroupPath: string, command: string): number {
+    const { readProcess, counters } = this.#options;
+    if (this.#lookups >= LOOKUPS_PER_LOOK) {
+      counters.discard('process_lookup_limit');
+      return 0;
+    }
+    this.#lookups += 1;
+    const process = readProcess(pid);
+    let number = 0;
+    // A process that is called otherwise by now is another one, or has become one.
+    if (process !== undefined && (command === '' || command === process.command)) {
+      number = this.#numberOfProcess(cgroupPath, process);
+      this.#executables.learn(cgroupPath, process.command, process.executable);
+    } else if (command !== '') {
+      const executable = this.#executables.of(cgroupPath, command);
+      number = this.#numberOfProcess(cgroupPath, { executable, cgroupPaths: [] });
+    } else {
+      counters.discard('process_gone');
+    }
+    if (this.#processes.size >= MOST_PROCESSES) this.#processes.clear();
+    const untilMs = this.#nowMs + (process === undefined ? GONE_MS : PROCESS_MS);
+    this.#processes.set(pid, { cgroupId, command: command || (process?.command ?? ''), number, untilMs });
+    return number;
+  }
+
+  #numberOfProcess(cgroupPath: string, process: Pick<Process, 'executable' | 'cgroupPaths'>): number {
+    for (const source of this.#options.sources) {
+      const identity = source.ofProcess(cgroupPath, process);
+      if (identity !== undefined) return this.#number(identity, 0);
+    }
+    return 0;
+  }
+}

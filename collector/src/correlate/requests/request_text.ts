@@ -1,0 +1,241 @@
+/**
+ * The texts of a request: method, target and host as they may be kept, and the route. Requests for the same thing come
+ * again and again, so what was made of a text is remembered by its bytes, ready to be copied into the row.
+ */
+import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
+import type { Arena } from '../../batch/arena.ts';
+import type { RowWriter } from '../../deliver/row_encoder.ts';
+import { rowText } from '../../deliver/text.ts';
+import { errorTypeOf, operationOf, outcomeOf } from './outcome.ts';
+import {
+  type Allowed,
+  printable,
+  REDACTED,
+  redactedQuery,
+  redactedSegments,
+  splitTarget,
+  withoutCredentials,
+} from './redaction.ts';
+import { OVERFLOW, type Route, type Routes, type RouteTable } from './routes.ts';
+import { Traceparent } from './traceparent.ts';
+
+/** What became of one text, ready for rows. */
+interface KnownText {
+  /** The bytes it was made from, to tell texts of one hash apart. */
+  readonly raw: Buffer;
+  readonly truncated: boolean;
+  readonly operation: Buffer;
+  /** http_host, http_path and http_query. */
+  readonly rest: Buffer;
+  readonly segments: readonly string[];
+  /** The route last found, for whom, and in which state of the table. */
+  destination: number;
+  table: RouteTable | undefined;
+  version: number;
+  route: Route | undefined;
+  resource: Buffer;
+}
+
+/** Texts that are remembered: two generations of so many. */
+const GENERATION = 4096;
+/** Statuses of answers that say nothing about what there is. */
+const TEACHES_NOTHING = new Set([0, 400, 404, 405, 410, 414, 421, 431, 501]);
+/** No answer that taught a route yet. */
+const UNLEARNED = -1;
+
+/** Prepares one request at a time; its writers then write the columns of the one prepared last. */
+export class RequestText {
+  readonly #arena: Arena;
+  readonly #routes: Routes;
+  readonly #trace: Traceparent;
+  readonly #resources = new Map<Route, Buffer>();
+  readonly #statuses = new Map<number, Buffer>();
+  #allowed: Allowed;
+  #young = new Map<number, KnownText>();
+  #old = new Map<number, KnownText>();
+  #text!: KnownText;
+  #outcome = 0;
+  #status!: Buffer;
+
+  constructor(arena: Arena, routes: Routes, allowed: Allowed) {
+    this.#arena = arena;
+    this.#routes = routes;
+    this.#trace = new Traceparent(arena);
+    this.#allowed = allowed;
+  }
+
+  /** From now on other things are kept. */
+  allow(allowed: Allowed): void {
+    this.#allowed = allowed;
+    this.#young = new Map();
+    this.#old = new Map();
+  }
+
+  /**
+   * Reads the texts of the request record at an offset of the arena.
+   * @param destination a number that stands for the responder
+   */
+  prepare(record: number, destination: number): void {
+    const { view, bytes } = this.#arena;
+    const begin = record + R.text;
+    const target = begin + (bytes[record + R.method_length] as number);
+    const host = target + view.getUint16(record + R.target_length, true);
+    const end = host + view.getUint16(record + R.host_length, true);
+    const status = view.getUint16(record + R.http_status_code, true);
+    const requestEnd = bytes[record + R.request_end] as number;
+    const closeCause = bytes[record + R.close_cause] as number;
+    this.#text = this.#known(begin, target, host, end, bytes[record + R.text_truncated] === 1);
+    this.#outcome = outcomeOf(status, requestEnd);
+    this.#status = this.#statusText(status, requestEnd, closeCause);
+    this.#route(this.#text, destination, status);
+    this.#trace.read(end, end + view.getUint16(record + R.traceparent_length, true));
+  }
+
+  /** Writers of the columns that `prepare` has made, by column. */
+  writers(): Readonly<Record<string, { readonly write: RowWriter }>> {
+    const { bytes } = this.#arena;
+    const byte = (value: () => number) => ({
+      write: (_record: number, row: number) => {
+        bytes[row] = value();
+        return row + 1;
+      },
+    });
+    const text = (value: () => Buffer) => ({
+      write: (_record: number, row: number) => {
+        const from = value();
+        bytes.set(from, row);
+        return row + from.length;
+      },
+    });
+    const id = (offset: number, length: number) => ({
+      write: (_record: number, row: number) => {
+        bytes.copyWithin(row, this.#trace.ids + offset, this.#trace.ids + offset + length);
+        return row + length;
+      },
+    });
+    const withThePrevious = { write: (_record: number, row: number) => row };
+    return {
+      outcome: byte(() => this.#outcome),
+      has_trace: byte(() => (this.#trace.valid ? 1 : 0)),
+      trace_flags: byte(() => this.#trace.flags),
+      trace_id: id(0, 16),
+      parent_span_id: id(16, 8),
+      operation: text(() => this.#text.operation),
+      resource: text(() => this.#text.resource),
+      status: text(() => this.#status),
+      error_type: withThePrevious,
+      http_host: text(() => this.#text.rest),
+      http_path: withThePrevious,
+      http_query: withThePrevious,
+    };
+  }
+
+  #known(begin: number, target: number, host: number, end: number, truncated: boolean): KnownText {
+    const { bytes } = this.#arena;
+    const hash = this.#hash(begin, end, target - begin, host - begin);
+    let known = this.#young.get(hash);
+    if (known === undefined) {
+      known = this.#old.get(hash);
+      if (known !== undefined) this.#remember(hash, known);
+    }
+    if (
+      known !== undefined &&
+      known.truncated === truncated &&
+      bytes.compare(known.raw, 0, known.raw.length, begin, end) === 0
+    ) {
+      return known;
+    }
+    const made = this.#make(begin, target, host, end, truncated);
+    this.#remember(hash, made);
+    return made;
+  }
+
+  #remember(hash: number, text: KnownText): void {
+    if (this.#young.size >= GENERATION) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(hash, text);
+  }
+
+  /** Of the bytes and of where one text ends and the next begins. */
+  #hash(begin: number, end: number, first: number, second: number): number {
+    const { bytes, view } = this.#arena;
+    let hash = (first * 65_537 + second) | 0;
+    let at = begin;
+    for (; at + 4 <= end; at += 4) {
+      hash = Math.imul(hash ^ view.getUint32(at, true), 0x9e3779b1);
+      hash ^= hash >>> 15;
+    }
+    for (; at < end; at += 1) hash = Math.imul(hash ^ (bytes[at] as number), 0x85ebca77);
+    return (hash ^ (hash >>> 13)) & 0x3fffffff;
+  }
+
+  #make(begin: number, targetAt: number, hostAt: number, end: number, truncated: boolean): KnownText {
+    const { bytes } = this.#arena;
+    const method = bytes.toString('latin1', begin, targetAt);
+    const target = splitTarget(printable(bytes.toString('latin1', targetAt, hostAt)), method);
+    const host = withoutCredentials(printable(bytes.toString('latin1', hostAt, end))) || target.authority;
+    const segments = redactedSegments(target.path, this.#allowed);
+    // What was cut may have been a secret whose rest is too short to look like one.
+    if (truncated && target.query === undefined && segments.length > 1) segments[segments.length - 1] = REDACTED;
+    const query = target.query === undefined ? '' : redactedQuery(target.query, this.#allowed);
+    return {
+      raw: Buffer.from(bytes.subarray(begin, end)),
+      truncated,
+      operation: rowText(operationOf(method)),
+      rest: Buffer.concat([rowText(host), rowText(segments.join('/')), rowText(query)]),
+      segments,
+      destination: 0,
+      table: undefined,
+      version: UNLEARNED,
+      route: undefined,
+      resource: this.#resource(undefined),
+    };
+  }
+
+  /** Where the request belongs among the routes of its destination; steady requests cost two comparisons. */
+  #route(text: KnownText, destination: number, status: number): void {
+    if (text.destination !== destination || text.table === undefined) {
+      text.destination = destination;
+      text.table = this.#routes.of(destination);
+      text.version = UNLEARNED;
+    }
+    const { table } = text;
+    const teaches = text.segments.length > 1 && !TEACHES_NOTHING.has(status);
+    if (text.version !== table.version || (text.route === undefined && teaches)) {
+      text.route = teaches ? table.learn(text.segments) : table.find(text.segments);
+      text.version = table.version;
+      text.resource = text.segments.length > 1 ? this.#resource(text.route) : rowText(text.segments[0] as string);
+    }
+    if (text.route !== undefined) text.route.hits += 1;
+  }
+
+  #resource(route: Route | undefined): Buffer {
+    if (route === undefined) return OVERFLOW_TEXT;
+    let text = this.#resources.get(route);
+    if (text === undefined) {
+      if (this.#resources.size >= GENERATION) this.#resources.clear();
+      text = rowText(route.template);
+      this.#resources.set(route, text);
+    }
+    return text;
+  }
+
+  /** The columns `status` and `error_type`. */
+  #statusText(status: number, requestEnd: number, closeCause: number): Buffer {
+    const key = (status * 16 + requestEnd) * 16 + closeCause;
+    let text = this.#statuses.get(key);
+    if (text === undefined) {
+      if (this.#statuses.size >= GENERATION) this.#statuses.clear();
+      text = Buffer.concat([
+        rowText(status === 0 ? '' : String(status)),
+        rowText(errorTypeOf(status, requestEnd, closeCause)),
+      ]);
+      this.#statuses.set(key, text);
+    }
+    return text;
+  }
+}
+
+const OVERFLOW_TEXT = rowText(OVERFLOW);

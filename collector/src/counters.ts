@@ -1,0 +1,97 @@
+/** What the collector counts, from the first record on. Every place that discards a fact has its own name here. */
+import { ENUMS } from '../../bpf/wire/events.gen.ts';
+
+/** Kinds of records that become rows or knowledge. */
+export const RECORD_KINDS = ['flow', 'tcp_event', 'request', 'cgroup'] as const;
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
+/** Why the collector itself discarded a fact. */
+export const DISCARDS = [
+  /** Bytes of a drained region that make no record. */
+  'record_bytes_malformed',
+  /** A record of a kind that this version does not know. */
+  'record_kind_unknown',
+  /** A record shorter than its kind's fixed part. */
+  'record_short',
+  /** A row for which no memory was free, because the disk is slower than the rows. */
+  'row_memory_full',
+  /** A row beyond `collector.spool_bytes`. */
+  'row_spool_full',
+  /** A row whose file could not be written. */
+  'row_write_failed',
+  /** A row that ClickHouse refused for good. */
+  'row_refused',
+  /** A cgroup record whose path was cut, so that it names nothing. */
+  'cgroup_path_cut',
+  /** An endpoint beyond what is kept; its rows stay unresolved. */
+  'endpoint_table_full',
+  /** A process looked up too late: it was gone, and nothing told its name. */
+  'process_gone',
+  /** A process not looked up, because too many were in one look. */
+  'process_lookup_limit',
+  /** A row that a live feed client did not get. */
+  'live_row_skipped',
+  /** A loss row that could not be written; what it counted is in the next. */
+  'loss_row_delayed',
+] as const;
+export type Discard = (typeof DISCARDS)[number];
+
+/** What happened to the records of one kind since the start. */
+export interface KindCounts {
+  /** The kernel wanted to write them. */
+  wanted: number;
+  /** Of these, lost in the kernel because the ring was full. */
+  lost_ring_full: number;
+  /** Read from the rings. */
+  read: number;
+  /** Rows written to batches. */
+  rows: number;
+  /** Rows that ClickHouse acknowledged. */
+  stored: number;
+  /** Rows lost after they were read. */
+  lost: number;
+}
+
+/** Why the kernel side discards facts: name and number. */
+export const DISCARD_REASONS: readonly (readonly [string, number])[] = Object.entries(ENUMS.discard_reason).filter(
+  ([name]) => name !== 'none' && name !== 'max',
+);
+
+/** All counts of one collector. Numbers are exact up to 2^53. */
+export class Counters {
+  readonly kinds: Readonly<Record<RecordKind, KindCounts>>;
+  readonly discards: Readonly<Record<Discard, number>>;
+  /** Facts the kernel side discarded, by its reason. */
+  readonly kernelDiscards: Readonly<Record<string, number>>;
+  readonly #discards: Record<Discard, number>;
+  readonly #kernelDiscards: Record<string, number>;
+
+  constructor() {
+    const none = (): KindCounts => ({ wanted: 0, lost_ring_full: 0, read: 0, rows: 0, stored: 0, lost: 0 });
+    this.kinds = { flow: none(), tcp_event: none(), request: none(), cgroup: none() };
+    this.#discards = Object.fromEntries(DISCARDS.map((name) => [name, 0])) as Record<Discard, number>;
+    this.discards = this.#discards;
+    this.#kernelDiscards = Object.fromEntries(DISCARD_REASONS.map(([name]) => [name, 0]));
+    this.kernelDiscards = this.#kernelDiscards;
+  }
+
+  discard(what: Discard, count = 1): void {
+    this.#discards[what] += count;
+  }
+
+  /** Takes the kernel's totals. */
+  setKernelDiscard(reason: string, total: number): void {
+    this.#kernelDiscards[reason] = total;
+  }
+
+  /** All counts by name: `<kind>.<count>`, `discard.<reason>`, `kernel_discard.<reason>`. */
+  flat(): Record<string, number> {
+    const out: Record<string, number> = {};
+    for (const kind of RECORD_KINDS) {
+      for (const [name, value] of Object.entries(this.kinds[kind])) out[`${kind}.${name}`] = value;
+    }
+    for (const [name, value] of Object.entries(this.#discards)) out[`discard.${name}`] = value;
+    for (const [name, value] of Object.entries(this.#kernelDiscards)) out[`kernel_discard.${name}`] = value;
+    return out;
+  }
+}

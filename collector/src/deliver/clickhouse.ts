@@ -1,0 +1,34 @@
+/** Puts segments into ClickHouse. */
+import { createReadStream } from 'node:fs';
+import { type ClickHouseClient, ClickHouseError } from '@clickhouse/client';
+import type { Segment } from './segment.ts';
+import type { Answer } from './sender.ts';
+
+/**
+ * Error codes that mean the bytes themselves cannot be read as rows: sending them again cannot help. 26, 27, 33:
+ * cannot parse or read them; 32: they end too early; 131, 128: a length in them is absurd; 117: incorrect data.
+ */
+const REFUSALS = new Set(['26', '27', '32', '33', '117', '128', '131']);
+
+/**
+ * One INSERT per segment, RowBinary as it lies in the file, under the segment's name as deduplication token.
+ * @param node part of the token: two nodes may give one name
+ * @throws whatever the client throws when another attempt may help
+ */
+export function clickhousePost(client: ClickHouseClient, node: string) {
+  return async (segment: Segment, signal: AbortSignal): Promise<Answer> => {
+    try {
+      const { stream } = await client.exec({
+        query: `INSERT INTO ${segment.table} FORMAT RowBinary`,
+        values: createReadStream(segment.path, { highWaterMark: 256 * 1024 }),
+        clickhouse_settings: { insert_deduplication_token: `${node}/${segment.table}/${segment.name}` },
+        abort_signal: signal,
+      });
+      for await (const _ of stream); // nothing of interest; the connection is free only after its end
+      return 'stored';
+    } catch (error) {
+      if (error instanceof ClickHouseError && REFUSALS.has(error.code)) return 'refused';
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,122 @@
+/** The collector's own HTTP: health, readiness, status and the live feed. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { LiveFeed } from './live.ts';
+
+export interface HttpOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Bearer token that status and live feed ask for; empty: none. */
+  readonly token: string;
+  readonly live: LiveFeed;
+  /** Reasons why the collector does not do its whole work yet; empty when it does. */
+  readonly notReady: () => readonly string[];
+  /** Body of GET /status. */
+  readonly status: () => unknown;
+}
+
+function same(a: string, b: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(a), digest(b));
+}
+
+/** Browsers say where a page came from; only pages of this very address may look. */
+function fromElsewhere(request: IncomingMessage): boolean {
+  const { origin, host } = request.headers;
+  return origin !== undefined && URL.parse(origin)?.host !== host;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const problem = (status: number, title: string, detail: string, headers: Record<string, string> = {}): Answer => ({
+  status,
+  headers,
+  body: { type: 'about:blank', status, title, detail },
+});
+
+/** Serves until it is closed. */
+export class CollectorHttp {
+  readonly #options: HttpOptions;
+  readonly #server: Server;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      { requestTimeout: 10_000, headersTimeout: 5000, maxHeaderSize: 8192 },
+      (request, response) => this.#handle(request, response),
+    );
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** @returns the port it listens on */
+  async listen(): Promise<number> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(port, host, resolve);
+    });
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    this.#options.live.close();
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    request.resume();
+    const { status, body, headers } = this.#answer(request);
+    const text = `${JSON.stringify(body)}\n`;
+    response.writeHead(status, {
+      'content-type': status < 500 && status >= 400 ? 'application/problem+json' : 'application/json',
+      'content-length': Buffer.byteLength(text),
+      'cache-control': 'no-store',
+      ...headers,
+    });
+    response.end(text);
+  }
+
+  #answer(request: IncomingMessage): Answer {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      return problem(405, 'Method not allowed', 'allowed are GET and HEAD', { allow: 'GET, HEAD' });
+    }
+    switch ((request.url ?? '').split('?')[0]) {
+      case '/healthz':
+        return { status: 200, body: { status: 'ok' } };
+      case '/readyz': {
+        const reasons = this.#options.notReady();
+        return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } };
+      }
+      case '/status':
+        if (this.#allowed(request)) return { status: 200, body: this.#options.status() };
+        return problem(401, 'Unauthorized', 'send Authorization: Bearer <collector.token>', {
+          'www-authenticate': 'Bearer',
+        });
+      default:
+        return problem(404, 'Not found', 'there are /healthz, /readyz, /status and the WebSocket /live');
+    }
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const refuse = (line: string) => socket.end(`HTTP/1.1 ${line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+    socket.on('error', () => socket.destroy());
+    if ((request.url ?? '').split('?')[0] !== '/live') return void refuse('404 Not Found');
+    if (fromElsewhere(request)) return void refuse('403 Forbidden');
+    if (!this.#allowed(request)) return void refuse('401 Unauthorized');
+    if (!this.#options.live.hasRoom) return void refuse('503 Service Unavailable');
+    this.#options.live.accept(request, socket, head);
+  }
+
+  #allowed(request: IncomingMessage): boolean {
+    const { token } = this.#options;
+    return token === '' || same(request.headers.authorization ?? '', `Bearer ${token}`);
+  }
+}

@@ -1,0 +1,66 @@
+/** What Flowspan failed to record, gathered by kind and reason until the next report makes rows of it. */
+
+import { ENUMS } from '../../../bpf/wire/events.gen.ts';
+import { type Counters, DISCARD_REASONS, RECORD_KINDS, type RecordKind } from '../counters.ts';
+import type { Kernel } from '../kernel.ts';
+
+/** One row of table `losses`, without its scope. */
+export interface Loss {
+  readonly kind: RecordKind | 'all';
+  readonly reason: string;
+  readonly count: number;
+}
+
+/** What a kernel discard reason takes away. */
+const KINDS_OF_REASONS: Readonly<Record<string, RecordKind>> = {
+  socket_storage: 'flow',
+  udp_flows_full: 'flow',
+  drop_event_limit: 'tcp_event',
+};
+
+/** Gathers losses. */
+export class Losses {
+  readonly #counters: Counters;
+  readonly #waiting = new Map<string, Loss>();
+  readonly #told = new Map<string, number>();
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+  }
+
+  /** Something was lost. */
+  add(kind: Loss['kind'], reason: string, count: number): void {
+    const key = `${kind} ${reason}`;
+    const before = this.#waiting.get(key)?.count ?? 0;
+    this.#waiting.set(key, { kind, reason, count: before + count });
+  }
+
+  /** Reads the kernel's counters; what grew since the last time was lost. */
+  readKernel(kernel: Kernel): void {
+    for (const kind of RECORD_KINDS) {
+      const { wanted, lostRingFull } = kernel.recordCount(ENUMS.record_kind[kind]);
+      this.#counters.kinds[kind].wanted = wanted;
+      this.#counters.kinds[kind].lost_ring_full = lostRingFull;
+      this.#addGrowth(kind, 'ring_full', lostRingFull);
+    }
+    for (const [reason, number] of DISCARD_REASONS) {
+      const total = kernel.discardCount(number);
+      this.#counters.setKernelDiscard(reason, total);
+      this.#addGrowth(KINDS_OF_REASONS[reason] ?? 'request', reason, total);
+    }
+  }
+
+  /** What was lost since the last call. */
+  take(): Loss[] {
+    const losses = [...this.#waiting.values()];
+    this.#waiting.clear();
+    return losses;
+  }
+
+  #addGrowth(kind: RecordKind, reason: string, total: number): void {
+    const key = `${kind} ${reason}`;
+    const growth = total - (this.#told.get(key) ?? 0);
+    this.#told.set(key, total);
+    if (growth > 0) this.add(kind, reason, growth);
+  }
+}

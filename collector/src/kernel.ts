@@ -1,0 +1,66 @@
+/** The kernel side as the data path sees it: rings to drain, walks to run, counters to read. */
+import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
+import { type BpfMap, openRing, type Ring } from '../native/addon.ts';
+import type { Attached, ProgramStatus } from './attach/load.ts';
+import type { RecordRing } from './batch/drain.ts';
+
+/** What the kernel counted of one kind of record. */
+export interface RecordCount {
+  readonly wanted: number;
+  readonly lostRingFull: number;
+}
+
+/** What the pipeline needs of the kernel; tests bring their own. */
+export interface Kernel {
+  readonly rings: readonly RecordRing[];
+  readonly programs: readonly ProgramStatus[];
+  /** Gives sockets that were there before a place to be counted in. Writes records while it runs. */
+  adopt(): Promise<void>;
+  /** Makes a row of every open connection and flow. Writes records while it runs. */
+  snapshot(): Promise<void>;
+  /** Records wanted and lost, by the number of their kind. */
+  recordCount(kind: number): RecordCount;
+  /** Facts discarded, by the number of their reason. */
+  discardCount(reason: number): number;
+  close(): void;
+}
+
+/** Sums of a per-CPU array's 64-bit fields. Exact up to 2^53. */
+function perCpuSum(map: BpfMap, key: number, offset: number): number {
+  const at = Buffer.alloc(4);
+  at.writeUInt32LE(key);
+  const values = map.lookup(at);
+  if (values === null) return 0;
+  const stride = Math.ceil(map.valueSize / 8) * 8;
+  let sum = 0;
+  for (let cpu = 0; cpu + stride <= values.length; cpu += stride) sum += Number(values.readBigUInt64LE(cpu + offset));
+  return sum;
+}
+
+/** Opens the rings and counters of programs that are attached. Closing it detaches them. */
+export function openKernel(attached: Attached): Kernel {
+  const { object, iterators, programs } = attached;
+  const rings: Ring[] = [openRing(object, 'records'), openRing(object, 'request_records')];
+  const records = object.map('record_counters');
+  const discards = object.map('discard_counters');
+  const walk = async (program: string) => {
+    const link = iterators.get(program);
+    if (link !== undefined) await object.iterateAsync(link);
+  };
+  const sweeps = programs.some(({ name, attached: there }) => name === 'sweep_udp_flows' && there);
+  return {
+    rings,
+    programs,
+    adopt: () => walk('adopt_sockets'),
+    async snapshot() {
+      await walk('snapshot_flows');
+      if (sweeps) object.testRun('sweep_udp_flows');
+    },
+    recordCount: (kind) => ({
+      wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted),
+      lostRingFull: perCpuSum(records, kind, RECORD_COUNTER.lost_ring_full),
+    }),
+    discardCount: (reason) => perCpuSum(discards, reason, 0),
+    close: () => attached.close(),
+  };
+}

@@ -1,0 +1,154 @@
+/**
+ * The data path, top to bottom. One look at the rings at a time: what the look tells about who is who is learned first,
+ * then the records of the look before become rows. That one look of waiting is what lets both ends of a connection be
+ * known by the time the first of them is written.
+ */
+import { ENUMS, FLOW_RECORD, REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
+import type { Table } from '../../store/tables.ts';
+import type { Arena } from './batch/arena.ts';
+import type { WallClock } from './batch/clock.ts';
+import { walkRecords } from './batch/records.ts';
+import type { Ends } from './correlate/ends.ts';
+import type { LocalEnd } from './correlate/local_end.ts';
+import type { RequestText } from './correlate/requests/request_text.ts';
+import type { Counters, KindCounts } from './counters.ts';
+import type { SegmentWriter } from './deliver/segment_writer.ts';
+import type { RowKind } from './rows.ts';
+
+/** Takes rows beside the tables: the live feed, and later metrics and spans. Must be quick, and bounded by itself. */
+export interface RowSink {
+  /** Whether rows of this table are wanted at the moment. */
+  wants(table: Table): boolean;
+  /** One whole row in RowBinary; the bytes are the sink's only during the call. */
+  row(table: Table, bytes: Uint8Array): void;
+}
+
+export interface PipelineParts {
+  readonly arena: Arena;
+  readonly clock: WallClock;
+  readonly counters: Counters;
+  readonly localEnd: LocalEnd;
+  readonly ends: Ends;
+  readonly requestText: RequestText;
+  readonly rows: { readonly flow: RowKind; readonly tcp_event: RowKind; readonly request: RowKind };
+  readonly writer: (table: Table) => SegmentWriter;
+  readonly sinks: readonly RowSink[];
+  /** Called at the end of each look. */
+  readonly flush: (nowMs: number) => void;
+}
+
+/** One kind of record on its way to a row. */
+interface Lane extends RowKind {
+  readonly counts: KindCounts;
+  readonly writer: SegmentWriter;
+  readonly isFlow: boolean;
+  readonly isRequest: boolean;
+}
+
+const CGROUP = ENUMS.record_kind.cgroup;
+const CGROUP_BYTES = 32;
+
+/** The path of records to rows. Everything in it runs on one call stack. */
+export class Pipeline {
+  readonly #parts: PipelineParts;
+  /** By record kind. */
+  readonly #lanes: (Lane | undefined)[] = [];
+  #heldBegin = 0;
+  #heldEnd = 0;
+  #lookedNs: bigint;
+  /** All that happened until then has become rows; nanoseconds since the epoch. */
+  writtenUntilNs: bigint;
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+    for (const name of ['flow', 'tcp_event', 'request'] as const) {
+      const row = parts.rows[name];
+      this.#lanes[ENUMS.record_kind[name]] = {
+        ...row,
+        counts: parts.counters.kinds[name],
+        writer: parts.writer(row.table),
+        isFlow: name === 'flow',
+        isRequest: name === 'request',
+      };
+    }
+    this.#lookedNs = parts.clock.nowNs();
+    this.writtenUntilNs = this.#lookedNs;
+  }
+
+  /** Takes one look's records; they must stay where they are until the look after the next. */
+  read(begin: number, end: number): void {
+    const { arena, clock, counters, ends, flush } = this.#parts;
+    const nowNs = clock.nowNs();
+    const nowMs = Number(nowNs / 1_000_000n);
+    ends.begin(nowMs, nowNs);
+    const lost = walkRecords(arena, begin, end, this.#learn);
+    if (lost > 0) counters.discard('record_bytes_malformed', lost);
+    walkRecords(arena, this.#heldBegin, this.#heldEnd, this.#write);
+    this.#heldBegin = begin;
+    this.#heldEnd = end - lost;
+    flush(nowMs);
+    this.writtenUntilNs = this.#lookedNs;
+    this.#lookedNs = nowNs;
+  }
+
+  /** Makes rows of what is still held. */
+  finish(): void {
+    this.read(this.#heldEnd, this.#heldEnd);
+  }
+
+  readonly #learn = (record: number, kind: number, length: number): void => {
+    const { clock, counters, ends, localEnd } = this.#parts;
+    const lane = this.#lanes[kind];
+    if (lane !== undefined) {
+      lane.counts.read += 1;
+      if (length >= lane.recordBytes) ends.learn(record, lane.isFlow);
+      return;
+    }
+    if (kind !== CGROUP) {
+      counters.discard('record_kind_unknown');
+      return;
+    }
+    counters.kinds.cgroup.read += 1;
+    if (length < CGROUP_BYTES) {
+      counters.discard('record_short');
+      return;
+    }
+    this.#convertTime(record);
+    localEnd.change(record, (BigInt(clock.high) << 32n) | BigInt(clock.low));
+  };
+
+  readonly #write = (record: number, kind: number, length: number): void => {
+    const lane = this.#lanes[kind];
+    if (lane === undefined) return;
+    const { arena, counters, ends, requestText, sinks } = this.#parts;
+    if (length < lane.recordBytes || (lane.isRequest && !requestFits(arena, record, length))) {
+      counters.discard('record_short');
+      return;
+    }
+    this.#convertTime(record);
+    ends.resolve(record, lane.isFlow);
+    if (lane.isRequest) requestText.prepare(record, ends.destinationKey(record));
+    const row = lane.writer.begin();
+    if (row === -1) return;
+    const end = lane.write(record, row);
+    lane.writer.end(end);
+    lane.counts.rows += 1;
+    for (const sink of sinks) if (sink.wants(lane.table)) sink.row(lane.table, arena.bytes.subarray(row, end));
+  };
+
+  #convertTime(record: number): void {
+    const { arena, clock } = this.#parts;
+    const at = record + FLOW_RECORD.time_boot_ns;
+    clock.convert(arena.view.getUint32(at, true), arena.view.getUint32(at + 4, true));
+  }
+}
+
+/** Whether the texts that a request announces are within its record. */
+function requestFits({ bytes, view }: Arena, record: number, length: number): boolean {
+  const texts =
+    (bytes[record + REQUEST_RECORD.method_length] as number) +
+    view.getUint16(record + REQUEST_RECORD.target_length, true) +
+    view.getUint16(record + REQUEST_RECORD.host_length, true) +
+    view.getUint16(record + REQUEST_RECORD.traceparent_length, true);
+  return REQUEST_RECORD.text + texts <= length;
+}

@@ -1,0 +1,97 @@
+/** The small rows: who endpoints are, what was lost, and up to when all that happened has been stored. */
+import { COLLECTOR_REPORTS, ENDPOINTS, LOSSES } from '../../store/tables.ts';
+import { rfc3339 } from '../../store/time.ts';
+import { type Endpoints, OPEN_END } from './correlate/endpoints.ts';
+import type { Counters } from './counters.ts';
+import type { Delivery } from './deliver/delivery.ts';
+import type { Losses } from './deliver/losses.ts';
+import type { Kernel } from './kernel.ts';
+import type { Scope } from './rows.ts';
+import type { StateFiles } from './state_files.ts';
+
+export interface ReporterOptions {
+  readonly scope: Scope;
+  readonly counters: Counters;
+  readonly delivery: Delivery;
+  readonly endpoints: Endpoints;
+  readonly kernel: Kernel;
+  readonly losses: Losses;
+  readonly state: StateFiles;
+  /** When this collector began to watch, nanoseconds since the epoch. */
+  readonly startedNs: bigint;
+  readonly nowNs: () => bigint;
+  /** All that happened until then has become rows. */
+  readonly writtenUntilNs: () => bigint;
+}
+
+/** Writes small rows when told to. */
+export class Reporter {
+  readonly #options: ReporterOptions;
+  #reportedNs: bigint;
+  /** All that happened until then is in ClickHouse, as far as reports have come; nanoseconds since the epoch. */
+  storedUntilNs: bigint;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+    this.#reportedNs = options.startedNs;
+    this.storedUntilNs = options.startedNs;
+  }
+
+  /** Tells of the time between an earlier run and this one. */
+  restarted(): void {
+    const { state, startedNs } = this.#options;
+    const before = state.watchedUntil();
+    if (before === undefined || before >= startedNs) return;
+    this.#loss({ kind: 'all', reason: 'restart', count: 0 }, startedNs, startedNs - before);
+  }
+
+  /** Rows of endpoints that are new or have changed. */
+  tellEndpoints(): void {
+    const { delivery, endpoints, nowNs, scope, state } = this.#options;
+    const changed = endpoints.takeChanged();
+    if (changed.length === 0) return;
+    const updated = rfc3339(nowNs());
+    for (const { identity, cgroupId, addresses, validFromNs, validToNs } of changed) {
+      delivery.add(ENDPOINTS, {
+        endpoint_id: identity.id,
+        cluster: scope.cluster,
+        node: identity.here ? scope.node : '',
+        kind: identity.kind,
+        namespace: identity.namespace,
+        workload: identity.workload,
+        name: identity.name,
+        container_id: identity.containerId,
+        cgroup_id: cgroupId,
+        cgroup_path: identity.cgroupPath,
+        addresses,
+        labels: identity.labels,
+        valid_from: rfc3339(validFromNs),
+        valid_to: validToNs === undefined ? OPEN_END : rfc3339(validToNs),
+        updated,
+      });
+    }
+    state.setEndpoints(scope.boot_id, endpoints.validity());
+  }
+
+  /** Losses since the last report, and the report itself, which is stored after all rows before it. */
+  async report(): Promise<void> {
+    const { counters, delivery, kernel, losses, nowNs, scope, startedNs, state, writtenUntilNs } = this.#options;
+    const now = nowNs();
+    losses.readKernel(kernel);
+    for (const loss of losses.take()) this.#loss(loss, now, now - this.#reportedNs);
+    this.#reportedNs = now;
+    this.tellEndpoints();
+    const until = writtenUntilNs();
+    state.setWatchedUntil(until);
+    const row = { time: until, ...scope, started: startedNs, counters: counters.flat() };
+    const { stored } = await delivery.report(COLLECTOR_REPORTS, row, Number(now / 1_000_000n));
+    void stored.then(() => {
+      this.storedUntilNs = until;
+    });
+  }
+
+  #loss(loss: { kind: string; reason: string; count: number }, time: bigint, duration: bigint): void {
+    const { delivery, scope } = this.#options;
+    delivery.add(LOSSES, { time, ...scope, duration_ns: duration, ...loss });
+  }
+}

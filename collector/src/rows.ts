@@ -1,0 +1,90 @@
+/** The row writers of the hot tables: every column that the wire does not bring, in one place. */
+import { FLOW_RECORD, REQUEST_RECORD, TCP_EVENT_RECORD } from '../../bpf/wire/events.gen.ts';
+import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../store/tables.ts';
+import type { Arena } from './batch/arena.ts';
+import type { WallClock } from './batch/clock.ts';
+import type { Endpoints } from './correlate/endpoints.ts';
+import type { Ends } from './correlate/ends.ts';
+import type { KernelWords } from './correlate/kernel_words.ts';
+import type { RequestText } from './correlate/requests/request_text.ts';
+import { type ColumnValue, compileRow, type RowWriter, uuidBytes } from './deliver/row_encoder.ts';
+import { rowText } from './deliver/text.ts';
+
+/** Who observes: columns that are the same in every row of this process. */
+export interface Scope {
+  readonly cluster: string;
+  readonly node: string;
+  /** Text of a UUID. */
+  readonly boot_id: string;
+}
+
+export interface RowParts {
+  readonly arena: Arena;
+  readonly scope: Scope;
+  /** Holds the time of the record that is written. */
+  readonly clock: WallClock;
+  /** Holds the ends of the record that is written. */
+  readonly ends: Ends;
+  readonly endpoints: Endpoints;
+  /** Holds the texts of the request that is written. */
+  readonly requestText: RequestText;
+  readonly dropReasons: KernelWords;
+  readonly resetReasons: KernelWords;
+}
+
+/** A table of the data path with its row writer and the bytes a record of it has at least. */
+export interface RowKind {
+  readonly table: Table;
+  readonly write: RowWriter;
+  readonly recordBytes: number;
+}
+
+/** Compiles the row writers. */
+export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKind; request: RowKind } {
+  const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText } = parts;
+  const { view, bytes } = arena;
+  const endpoint = (number: () => number): ColumnValue => ({
+    write(_record, row) {
+      const at = number();
+      view.setUint32(row, endpoints.idLow[at] as number, true);
+      view.setUint32(row + 4, endpoints.idHigh[at] as number, true);
+      return row + 8;
+    },
+  });
+  const word = (words: KernelWords, field: number): ColumnValue => ({
+    write(record, row) {
+      const text = words.of(view.getUint32(record + field, true));
+      bytes.set(text, row);
+      return row + text.length;
+    },
+  });
+  const values: Record<string, ColumnValue> = {
+    time: {
+      write(_record, row) {
+        view.setUint32(row, clock.low, true);
+        view.setUint32(row + 4, clock.high, true);
+        return row + 8;
+      },
+    },
+    cluster: { constant: rowText(scope.cluster) },
+    node: { constant: rowText(scope.node) },
+    boot_id: { constant: uuidBytes(scope.boot_id) },
+    source_endpoint_id: endpoint(() => ends.source),
+    destination_endpoint_id: endpoint(() => ends.destination),
+    drop_reason: word(dropReasons, TCP_EVENT_RECORD.drop_reason),
+    reset_reason: word(resetReasons, TCP_EVENT_RECORD.reset_reason),
+    request_protocol: { constant: rowText('http') },
+    sample_weight: { constant: Uint8Array.of(1, 0, 0, 0) },
+    ...requestText.writers(),
+  };
+  const compile = (table: Table, recordBytes: number): RowKind => ({
+    table,
+    recordBytes,
+    write: compileRow(arena, table, values),
+  });
+  return {
+    flow: compile(FLOWS, FLOW_RECORD.size),
+    tcp_event: compile(TCP_EVENTS, TCP_EVENT_RECORD.size),
+    request: compile(REQUESTS, REQUEST_RECORD.text),
+  };
+}

@@ -1,0 +1,59 @@
+/** What GET /status answers. */
+import { readFileSync } from 'node:fs';
+import { rfc3339 } from '../../store/time.ts';
+import type { Config } from './config.ts';
+import type { Endpoints } from './correlate/endpoints.ts';
+import { type Counters, RECORD_KINDS } from './counters.ts';
+import type { Delivery } from './deliver/delivery.ts';
+import type { LiveFeed } from './deliver/live.ts';
+import type { Losses } from './deliver/losses.ts';
+import type { Kernel } from './kernel.ts';
+import type { Reporter } from './reporter.ts';
+import type { Scope } from './rows.ts';
+
+export interface StatusParts {
+  readonly scope: Scope;
+  readonly startedNs: bigint;
+  readonly nowNs: bigint;
+  readonly kernel: Kernel;
+  readonly counters: Counters;
+  readonly losses: Losses;
+  readonly reporter: Reporter;
+  readonly delivery: Delivery;
+  readonly endpoints: Endpoints;
+  readonly live: LiveFeed;
+  readonly config: Config;
+}
+
+const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+
+/** Counts as they are now, the kernel's included. `lost` is in the kernel and after it; `lag_ms` how far the stored rows trail. */
+export function statusOf(parts: StatusParts): unknown {
+  const { scope, startedNs, nowNs, kernel, counters, losses, reporter, delivery, endpoints, live, config } = parts;
+  losses.readKernel(kernel);
+  const kinds = RECORD_KINDS.map((kind) => {
+    const counts = counters.kinds[kind];
+    return [kind, { ...counts, lost: counts.lost + counts.lost_ring_full }];
+  });
+  return {
+    version: VERSION,
+    ...scope,
+    started: rfc3339(startedNs),
+    programs: kernel.programs.map(({ name, attached, required, reason, missing }) => ({
+      name,
+      attached,
+      required,
+      reason,
+      missing: attached ? '' : missing,
+    })),
+    counters: Object.fromEntries(kinds),
+    discards: counters.discards,
+    kernel_discards: counters.kernelDiscards,
+    lag_ms: Number((nowNs - reporter.storedUntilNs) / 1_000_000n),
+    stored_until: rfc3339(reporter.storedUntilNs),
+    spool: delivery.waiting(),
+    endpoints: endpoints.count,
+    live: { clients: live.clients },
+    clickhouse: { url: config.clickhouse.url, database: config.clickhouse.database },
+  };
+}
