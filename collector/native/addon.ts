@@ -200,7 +200,10 @@ const native = createRequire(import.meta.url)('../../build/flowspan.node') as Ad
 /** CPUs this kernel may ever have: how many values an entry of a per-CPU map has. */
 export const possibleCpus: number = native.possibleCpus;
 
-/** Opens a BPF object file; nothing reaches the kernel before `load`. */
+/**
+ * Opens a BPF object file; nothing reaches the kernel before `load`. An object's `extern CONFIG_HZ __kconfig` is answered
+ * from the running clock; other configuration it asks for must be in /proc/config.gz or /boot.
+ */
 export const openObject: (path: string) => BpfObject = native.openObject;
 
 /** Opens a ring buffer map of a loaded object for reading. */

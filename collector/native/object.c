@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A BPF object: open, choose, load, list. */
 #include <errno.h>
-#include <string.h>
+#include <stdio.h>
+#include <time.h>
 
 #include "addon.h"
 
@@ -13,8 +14,22 @@ static void object_release(struct handle *handle)
 	object->object = NULL;
 }
 
+/*
+ * libbpf wants the kernel's configuration file for `extern CONFIG_HZ __kconfig`, and fails where there is none (in
+ * containers, mostly). The coarse clock's resolution is the same fact: one tick.
+ */
+static void tell_ticks_per_second(char *text, size_t size)
+{
+	struct timespec tick;
+
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	snprintf(text, size, "CONFIG_HZ=%ld\n", (1000000000L + tick.tv_nsec / 2) / tick.tv_nsec);
+}
+
 METHOD(open_object)
 {
+	char configuration[32];
+	LIBBPF_OPTS(bpf_object_open_opts, options, .kconfig = configuration);
 	size_t argc = 1;
 	napi_value argv[1], result;
 	char path[PATH_SIZE];
@@ -25,7 +40,8 @@ METHOD(open_object)
 	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok ||
 	    !read_text(env, argv[0], "path", path, sizeof(path)))
 		return NULL;
-	opened = bpf_object__open(path);
+	tell_ticks_per_second(configuration, sizeof(configuration));
+	opened = bpf_object__open_file(path, &options);
 	if (opened == NULL)
 		return throw_native(env, NATIVE_OPEN, errno, "cannot open BPF object %s", path);
 	object = handle_create(env, HANDLE_OBJECT, sizeof(*object), NULL, object_release, &result);
