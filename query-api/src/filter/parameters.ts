@@ -1,0 +1,173 @@
+/** The filters of each table: one per column, and the short names that people ask by. */
+import { type Column, column, type Table } from '../../../store/tables.ts';
+import { DURATION_ALLOWED, parseDuration } from '../time.ts';
+import type { Alternative, EndpointProperty, FilterParameter } from './filter.ts';
+import {
+  ADDRESS_READER,
+  numberReader,
+  PROTOCOL_READER,
+  readerOf,
+  STATUS_READER,
+  textReader,
+  type ValueReader,
+} from './values.ts';
+
+function fromReader(name: string, doc: string, columns: readonly Column[], reader: ValueReader): FilterParameter {
+  return {
+    name,
+    doc,
+    columns,
+    splits: reader.splits,
+    allowed: reader.allowed,
+    parse: (text) => {
+      const test = reader.read(text);
+      return test === undefined ? undefined : columns.map((one) => ({ column: one, test }));
+    },
+  };
+}
+
+/** One filter per column that can be compared. */
+function ownParameters(table: Table): FilterParameter[] {
+  return table.columns.flatMap((own) => {
+    const reader = own.name === 'protocol' ? PROTOCOL_READER : readerOf(own);
+    return reader === undefined ? [] : [fromReader(own.name, own.doc, [own], reader)];
+  });
+}
+
+const ENDPOINT_ALLOWED = 'an endpoint id, a name, workload/…, or namespace/name; * and ? as in text';
+
+function parseEndpoint(columns: readonly Column[], text: string): Alternative[] | undefined {
+  if (/^\d{1,20}$/.test(text)) {
+    const id = numberReader(columns[0]!).read(text);
+    return id === undefined ? undefined : columns.map((one) => ({ column: one, test: id }));
+  }
+  const slash = text.indexOf('/');
+  const namespace = text.slice(0, Math.max(slash, 0));
+  const pattern = text.slice(slash + 1);
+  if (pattern === '' || text.length > 512) return undefined;
+  const test = { kind: 'endpoint', property: 'name', pattern, ...(namespace === '' ? {} : { namespace }) } as const;
+  return columns.map((one) => ({ column: one, test }));
+}
+
+function endpointParameter(name: string, doc: string, columns: readonly Column[]): FilterParameter {
+  return { name, doc, columns, splits: true, allowed: ENDPOINT_ALLOWED, parse: (text) => parseEndpoint(columns, text) };
+}
+
+function propertyParameter(name: string, doc: string, columns: readonly Column[], property: EndpointProperty) {
+  const parse = (pattern: string): Alternative[] | undefined =>
+    pattern === '' || pattern.length > 512
+      ? undefined
+      : columns.map((one) => ({ column: one, test: { kind: 'endpoint', property, pattern } as const }));
+  return {
+    name,
+    doc,
+    columns,
+    splits: true,
+    allowed: 'a name, exactly or with * and ?',
+    parse,
+  } satisfies FilterParameter;
+}
+
+/** Filters by who the two ends are. */
+export function endParameters(table: Table): FilterParameter[] {
+  const source = column(table, 'source_endpoint_id');
+  const destination = column(table, 'destination_endpoint_id');
+  const sides = [
+    ['source_', 'the source (client)', [source]],
+    ['destination_', 'the destination (server)', [destination]],
+    ['', 'either end', [source, destination]],
+  ] as const;
+  return sides.flatMap(([prefix, whom, columns]) => [
+    endpointParameter(prefix === '' ? 'endpoint' : prefix.slice(0, -1), `Endpoint that is ${whom}.`, columns),
+    propertyParameter(`${prefix}namespace`, `Namespace of ${whom}.`, columns, 'namespace'),
+    propertyParameter(`${prefix}workload`, `Workload of ${whom}.`, columns, 'workload'),
+  ]);
+}
+
+/** Filters by address and port of either end. */
+export function eitherEndParameters(table: Table): FilterParameter[] {
+  const addresses = [column(table, 'source_address'), column(table, 'destination_address')];
+  const ports = [column(table, 'source_port'), column(table, 'destination_port')];
+  return [
+    fromReader('address', 'Address of either end.', addresses, ADDRESS_READER),
+    fromReader('port', 'Port of either end.', ports, numberReader(ports[0]!)),
+    flowIdParameter(table),
+  ];
+}
+
+/** One connection at one end: `<boot_id>.<socket_cookie>.<generation>`. */
+function flowIdParameter(table: Table): FilterParameter {
+  const boot = column(table, 'boot_id');
+  return {
+    name: 'flow_id',
+    doc: 'One connection as one end saw it.',
+    columns: [boot],
+    splits: false,
+    allowed: 'a flow_id of an answer',
+    parse: (text) => {
+      const match = /^([0-9a-f-]{36})\.(\d{1,20})\.(\d{1,10})$/i.exec(text);
+      if (match === null) return undefined;
+      return [
+        {
+          column: boot,
+          test: { kind: 'flow', boot: match[1]!, cookie: BigInt(match[2]!), generation: BigInt(match[3]!) },
+        },
+      ];
+    },
+  };
+}
+
+/** Least and most of a length of time. */
+export function durationParameters(table: Table, name: string): FilterParameter[] {
+  const own = column(table, name);
+  const scale = own.unit === 'us' ? 1_000n : 1n;
+  const bound = (parameter: string, words: string, side: 'from' | 'to'): FilterParameter => ({
+    name: parameter,
+    doc: `${words} ${name}: ${own.doc}`,
+    columns: [own],
+    splits: false,
+    allowed: DURATION_ALLOWED,
+    parse: (text) => {
+      const length = parseDuration(text);
+      return length === undefined ? undefined : [{ column: own, test: { kind: 'between', [side]: length / scale } }];
+    },
+  });
+  return [bound('min_duration', 'Least', 'from'), bound('max_duration', 'Most', 'to')];
+}
+
+/** A short name for one column, or for whichever of several columns takes the value. */
+export function aliasParameter(table: Table, name: string, columnNames: readonly string[]): FilterParameter {
+  const columns = columnNames.map((one) => column(table, one));
+  const own = columns.map((one) => ({ column: one, reader: readerOf(one)! }));
+  return {
+    name,
+    doc: columns.map((one) => `${one.name}: ${one.doc}`).join(' Or '),
+    columns,
+    splits: own.every(({ reader }) => reader.splits),
+    allowed: own.map(({ reader }) => reader.allowed).join('; or '),
+    parse: (text) => {
+      const found = own.flatMap(({ column: one, reader }): Alternative[] => {
+        const test = reader.read(text);
+        return test === undefined ? [] : [{ column: one, test }];
+      });
+      return found.length === 0 ? undefined : found;
+    },
+  };
+}
+
+/** HTTP method in any case. */
+export function methodParameter(table: Table): FilterParameter {
+  const own = column(table, 'operation');
+  return fromReader('method', own.doc, [own], textReader(true, true));
+}
+
+/** Status of an HTTP answer. */
+export function statusParameter(table: Table): FilterParameter {
+  const own = column(table, 'http_status_code');
+  return fromReader('status', own.doc, [own], STATUS_READER);
+}
+
+/** All filters of a table: short names win over columns of the same name. */
+export function allParameters(table: Table, named: readonly FilterParameter[]): ReadonlyMap<string, FilterParameter> {
+  return new Map([...ownParameters(table), ...named].map((parameter) => [parameter.name, parameter]));
+}

@@ -1,0 +1,25 @@
+/** Reads the filters of a question. */
+import { badValue } from '../errors.ts';
+import type { Alternative, Filter, FilterParameter } from './filter.ts';
+
+const MAX_VALUES = 1_000;
+
+/**
+ * One filter from the values of one parameter. Several values mean any of them; a value behind `!` must not hold.
+ * @throws QueryError FLOW_QUERY_BAD_VALUE
+ */
+export function readFilter(parameter: FilterParameter, given: readonly string[]): Filter {
+  const values = parameter.splits ? given.flatMap((one) => one.split(',')) : given;
+  if (values.length > MAX_VALUES) {
+    throw badValue(parameter.name, `${values.length} values`, `at most ${MAX_VALUES} values`);
+  }
+  const any: Alternative[] = [];
+  const none: Alternative[] = [];
+  for (const value of values) {
+    const negated = value.startsWith('!');
+    const alternatives = parameter.parse(negated ? value.slice(1) : value);
+    if (alternatives === undefined) throw badValue(parameter.name, value, parameter.allowed);
+    (negated ? none : any).push(...alternatives);
+  }
+  return { parameter: parameter.name, any, none };
+}

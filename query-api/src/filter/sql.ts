@@ -1,0 +1,85 @@
+/** Filters as SQL conditions with bound parameters. */
+import type { Column } from '../../../store/tables.ts';
+import { kindOf } from '../fields.ts';
+import { type Scope, scoped } from '../scope.ts';
+import type { Parameters } from '../sql/parameters.ts';
+import type { Alternative, Filter, Test } from './filter.ts';
+import { addressText } from './values.ts';
+
+/** LIKE pattern of a glob. */
+export function likePattern(glob: string): string {
+  return glob
+    .replace(/[\\%_]/g, '\\$&')
+    .replaceAll('*', '%')
+    .replaceAll('?', '_');
+}
+
+function textMatches(expression: string, pattern: string, fold: boolean, parameters: Parameters): string {
+  if (!/[*?]/.test(pattern) && !fold) return `${expression} = ${parameters.bind(pattern, 'String')}`;
+  return `${expression} ${fold ? 'ILIKE' : 'LIKE'} ${parameters.bind(likePattern(pattern), 'String')}`;
+}
+
+function endpointMatches(test: Test & { kind: 'endpoint' }, scope: Scope, parameters: Parameters): string {
+  const { from, condition } = scoped(scope, 'endpoints', 'e', parameters);
+  const named = (property: string) => textMatches(`e.${property}`, test.pattern, false, parameters);
+  const wanted = test.property === 'name' ? `(${named('workload')} OR ${named('name')})` : named(test.property);
+  const namespace =
+    test.namespace === undefined ? '' : ` AND ${textMatches('e.namespace', test.namespace, false, parameters)}`;
+  return `(SELECT e.endpoint_id FROM ${from} WHERE ${condition} AND ${wanted}${namespace})`;
+}
+
+function literal(column: Column, value: string | number | bigint | boolean, parameters: Parameters): string {
+  switch (kindOf(column)) {
+    case 'hex':
+      return `unhex(${parameters.bind(value, 'String')})`;
+    case 'uuid':
+      return parameters.bind(value, 'UUID');
+    case 'bool':
+      return parameters.bind(value, 'Bool');
+    default:
+      return parameters.bind(value, 'String');
+  }
+}
+
+function alternativeSql({ column, test }: Alternative, scope: Scope, parameters: Parameters): string {
+  const name = `t.${column.name}`;
+  switch (test.kind) {
+    case 'equals':
+      return `${name} = ${literal(column, test.value, parameters)}`;
+    case 'glob':
+      return textMatches(name, test.pattern, test.fold === true, parameters);
+    case 'between': {
+      const { from, to } = test;
+      const bounds = [
+        ...(from === undefined || from === to ? [] : [`${name} >= ${parameters.bind(from, 'UInt64')}`]),
+        ...(to === undefined ? [] : [`${name} ${from === to ? '=' : '<='} ${parameters.bind(to, 'UInt64')}`]),
+        // 0 stands for "not known", which no number is like
+        ...(column.zeroIsUnknown && (from ?? 0n) === 0n ? [`${name} != 0`] : []),
+      ];
+      return `(${bounds.join(' AND ')})`;
+    }
+    case 'address': {
+      const [from, to] = [test.from, test.to].map((number) => parameters.bind(addressText(number), 'IPv6'));
+      const inside = (value: string) => `(${value} >= ${from} AND ${value} <= ${to})`;
+      return kindOf(column) === 'list' ? `arrayExists(one -> ${inside('one')}, ${name})` : inside(name);
+    }
+    case 'endpoint':
+      return `${name} IN ${endpointMatches(test, scope, parameters)}`;
+    case 'flow':
+      return (
+        `(t.boot_id = ${parameters.bind(test.boot, 'UUID')} AND t.socket_cookie = ${parameters.bind(test.cookie, 'UInt64')}` +
+        ` AND t.generation = ${parameters.bind(test.generation, 'UInt64')})`
+      );
+  }
+}
+
+/** Condition on table `t` that holds where all filters hold; `1` if there are none. */
+export function filtersSql(filters: readonly Filter[], scope: Scope, parameters: Parameters): string {
+  const either = (list: readonly Alternative[]) =>
+    `(${list.map((alternative) => alternativeSql(alternative, scope, parameters)).join(' OR ')})`;
+  const conditions = filters.flatMap(({ any, none }) => [
+    ...(any.length === 0 ? [] : [either(any)]),
+    ...(none.length === 0 ? [] : [`NOT ${either(none)}`]),
+  ]);
+  return conditions.length === 0 ? '1' : conditions.join(' AND ');
+}

@@ -1,0 +1,92 @@
+/** `flowspan query-api`: answers questions over HTTP and WebSocket. */
+import { readFileSync, writeSync } from 'node:fs';
+import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import pino from 'pino';
+import { readerAccount } from '../../collector/src/accounts.ts';
+import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { buildApp } from './app.ts';
+import { QueryError } from './errors.ts';
+import { LiveHub } from './live/hub.ts';
+import { Store } from './store.ts';
+
+/** Longest that the end may take, in milliseconds. */
+const GRACE_MS = 2_000;
+const MAX_CONNECTIONS = 16;
+
+/**
+ * Runs the query API until SIGTERM or SIGINT.
+ * @returns exit code
+ */
+export async function main(argv: string[]): Promise<number> {
+  const config = loadConfig(argv, process.env);
+  const logger = pino({ name: 'query-api', level: config.log_level });
+  const stop = new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
+  });
+  const running = await startQueryApi(config, logger);
+  logger.info({ listen: running.listen }, 'ready');
+  const readyFd = Number(process.env.FLOWSPAN_READY_FD ?? '');
+  if (readyFd > 0) writeSync(readyFd, 'ready\n');
+  await stop;
+  await running.close();
+  logger.info('stopped');
+  return 0;
+}
+
+/** A query API that runs in this process. */
+export interface RunningQueryApi {
+  /** address:port it listens on. */
+  readonly listen: string;
+  close(): Promise<void>;
+}
+
+function version(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+/**
+ * Listens. The store need not be there yet: /readyz tells when it is.
+ * @throws QueryError FLOW_QUERY_OPEN_TO_ALL when asked to listen beyond loopback without a token
+ */
+export async function startQueryApi(config: Config, logger: pino.Logger): Promise<RunningQueryApi> {
+  const { query_api: own, clickhouse } = config;
+  const loopback = isLoopback(own.listen);
+  if (!loopback && own.token === '' && !own.insecure_without_token) {
+    throw new QueryError(
+      500,
+      'FLOW_QUERY_OPEN_TO_ALL',
+      `query_api.listen is ${own.listen}, which others reach, and query_api.token is empty: set a token or listen on loopback`,
+    );
+  }
+  const client = createClient({
+    url: clickhouse.url,
+    ...readerAccount(config),
+    database: clickhouse.database,
+    application: 'flowspan-query-api',
+    request_timeout: own.max_execution_s * 1000 + 5_000,
+    max_open_connections: MAX_CONNECTIONS,
+    // what fails is told where it is answered
+    log: { level: ClickHouseLogLevel.OFF },
+    compression: { response: false, request: false },
+    keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
+  });
+  const store = new Store(client, own);
+  const hub = new LiveHub({ store, collectors: own.collectors, collectorToken: own.collector_token, logger });
+  const access = { token: own.token, loopback, allowedOrigins: own.allowed_origins };
+  const app = await buildApp({ store, hub, limits: own, access, logger, version: version() });
+  const { host, port } = parseListen(own.listen)!;
+  await app.listen({ host, port });
+  const bound = app.server.address();
+  const shownPort = typeof bound === 'object' && bound !== null ? bound.port : port;
+  return {
+    listen: `${host.includes(':') ? `[${host}]` : host}:${shownPort}`,
+    async close() {
+      hub.close();
+      const force = setTimeout(() => app.server.closeAllConnections(), GRACE_MS);
+      await app.close();
+      clearTimeout(force);
+      await client.close();
+    },
+  };
+}

@@ -1,0 +1,142 @@
+/** Pages of rows: read, paired where the table has two views of one thing, named, shaped. */
+import { addNames, END_PROPERTIES, ENDS, type EndpointNames } from './endpoint_names.ts';
+import { counts, type Exchange, pairUp } from './exchange.ts';
+import { rowShaper } from './fields.ts';
+import { flowId, idOf } from './ids.ts';
+import type { Question } from './question.ts';
+import type { Scope } from './scope.ts';
+import { endpointNamesSql } from './sql/endpoints_by_id.ts';
+import { saysWhichEnd } from './sql/exchange.ts';
+import { listSql, ORDER_VALUES } from './sql/list.ts';
+import { otherEndsSql } from './sql/requests.ts';
+import type { Store, StoreRow } from './store.ts';
+
+/** One page. */
+export interface Page {
+  /** As answers show them. */
+  readonly rows: Record<string, unknown>[];
+  /** Order values behind which the next page begins; undefined if there is none. */
+  readonly after: readonly string[] | undefined;
+  /** Whether some row stands for more than itself. */
+  readonly sampled: boolean;
+}
+
+/** Rounds after which a page of which little counts is handed out unfilled; the next page goes on from there. */
+const MAX_ROUNDS = 6;
+
+/** Columns of the other end's view that stand alongside a request. */
+export const OTHER_SIDE = [
+  ...['observation_point', 'time', 'node', 'netns', 'pid', 'duration_ns', 'request_sent_ns', 'application_read_ns'],
+  ...['response_start_ns', 'request_bytes', 'response_bytes', 'rwnd_limited_us', 'sndbuf_limited_us'],
+  ...['zero_window_ns', 'retransmitted_segments', 'fast_retransmits', 'timeouts', 'tail_loss_probes', 'srtt_us'],
+  ...['max_rtt_us', 'bytes_out_of_order', 'http_status_code', 'outcome', 'request_end', 'close_cause', 'closed_by'],
+  'request_index',
+] as const;
+
+/** Names of the endpoints that stand in these shaped rows, by id. */
+export async function namesFor(
+  store: Store,
+  rows: readonly Record<string, unknown>[],
+  scope: Scope,
+  signal?: AbortSignal,
+): Promise<ReadonlyMap<string, EndpointNames>> {
+  const ids = new Set<string>();
+  for (const row of rows) {
+    for (const end of ENDS) {
+      const id = row[`${end}_endpoint_id`];
+      if (id !== null && id !== undefined) ids.add(String(id));
+    }
+  }
+  if (ids.size === 0) return new Map();
+  const found = await store.rows(endpointNamesSql([...ids], scope), signal);
+  return new Map(found.map((row) => [String(row.endpoint_id), namesOf(row)]));
+}
+
+/** Names as answers show them: null instead of empty. */
+export function namesOf(row: StoreRow): EndpointNames {
+  const entries = END_PROPERTIES.map((property) => [property, row[property] === '' ? null : row[property]]);
+  return Object.fromEntries(entries) as EndpointNames;
+}
+
+/** A request as answers show it, with the other end's view alongside. Each end knows best who it is itself. */
+export function shapeExchange(
+  { row, other }: Exchange,
+  shape: (row: StoreRow) => Record<string, unknown>,
+): Record<string, unknown> {
+  const shown = shape(row);
+  shown.id = idOf(shown);
+  shown.flow_id = flowId(shown);
+  shown.other_side = null;
+  if (other !== undefined) {
+    const seen = shape(other);
+    const evidence = Object.fromEntries(OTHER_SIDE.map((name) => [name, seen[name]]));
+    shown.other_side = { id: idOf(seen), flow_id: flowId(seen), ...evidence };
+    const client = row.observation_point === 'client' ? { ...shown } : seen;
+    const server = row.observation_point === 'client' ? seen : { ...shown };
+    shown.source_endpoint_id = client.source_endpoint_id ?? server.source_endpoint_id;
+    shown.destination_endpoint_id = server.destination_endpoint_id ?? client.destination_endpoint_id;
+  }
+  return shown;
+}
+
+/** One round: rows in order, of which those count that stand for something of their own. */
+async function readRound(
+  store: Store,
+  question: Question,
+  after: readonly string[] | undefined,
+  limit: number,
+  signal: AbortSignal | undefined,
+): Promise<Exchange[]> {
+  const rows = await store.rows(listSql(question, after, limit), signal);
+  if (question.definition.table.name !== 'requests' || rows.length === 0) {
+    return rows.map((row) => ({ row, other: undefined }));
+  }
+  return pairUp(rows, await store.rows(otherEndsSql(rows, question.scope), signal));
+}
+
+/**
+ * Reads one page.
+ * @param after order values of the last row before it; undefined for the first page
+ * @param limit most rows
+ */
+export async function readPage(
+  store: Store,
+  question: Question,
+  after: readonly string[] | undefined,
+  limit: number,
+  signal?: AbortSignal,
+): Promise<Page> {
+  const everyView = question.definition.table.name !== 'requests' || saysWhichEnd(question);
+  const taken: Exchange[] = [];
+  let behind = after;
+  let more = true;
+  for (let round = 0; more && taken.length < limit && round < MAX_ROUNDS; round += 1) {
+    const wanted = (limit - taken.length) * (everyView ? 1 : 2) + 1;
+    const read = await readRound(store, question, behind, wanted, signal);
+    more = read.length === wanted;
+    const usable = more ? read.slice(0, -1) : read;
+    for (const exchange of usable) {
+      if (taken.length === limit) {
+        more = true;
+        break;
+      }
+      behind = exchange.row[ORDER_VALUES] as string[];
+      if (everyView || counts(exchange)) taken.push(exchange);
+    }
+  }
+  const shape = rowShaper(question.definition.table.columns);
+  const isRequest = question.definition.table.name === 'requests';
+  const rows = taken.map((exchange) => {
+    if (isRequest) return shapeExchange(exchange, shape);
+    const shown = shape(exchange.row);
+    shown.flow_id = flowId(shown);
+    return shown;
+  });
+  const names = await namesFor(store, rows, question.scope, signal);
+  for (const row of rows) addNames(row, names);
+  return {
+    rows,
+    after: more ? behind : undefined,
+    sampled: taken.some(({ row }) => Number(row.sample_weight) > 1),
+  };
+}

@@ -1,0 +1,98 @@
+/** /v1/requests/{id}: one request with its evidence from both sides. */
+import Type from 'typebox';
+import { FLOWS, REQUESTS, TCP_EVENTS } from '../../../store/tables.ts';
+import { answerSchema, responses } from '../answer.ts';
+import { completenessOf, readCoverage } from '../completeness.ts';
+import type { Context } from '../context.ts';
+import { addNames } from '../endpoint_names.ts';
+import { QueryError } from '../errors.ts';
+import { pairUp } from '../exchange.ts';
+import { rowShaper } from '../fields.ts';
+import { flowId, placeOf } from '../ids.ts';
+import { namesFor, shapeExchange } from '../pages.ts';
+import { refuseUnknown } from '../question.ts';
+import { goneSignal, queryOf } from '../requester.ts';
+import { FLOWS_DEFINITION } from '../sql/flows.ts';
+import { eventsOfConnectionSql, flowsOfConnectionSql, requestByIdSql } from '../sql/request_by_id.ts';
+import { otherEndsSql, REQUESTS_DEFINITION } from '../sql/requests.ts';
+import { TCP_EVENTS_DEFINITION } from '../sql/tcp_events.ts';
+import type { StoreRow } from '../store.ts';
+import { earliest, latest } from '../time.ts';
+import { shownRowSchema } from './rows.ts';
+
+const shapeRequest = rowShaper(REQUESTS.columns);
+const shapeFlow = rowShaper(FLOWS.columns);
+const shapeEvent = rowShaper(TCP_EVENTS.columns);
+
+function withFlowId(shape: (row: StoreRow) => Record<string, unknown>) {
+  return (row: StoreRow) => {
+    const shown = shape(row);
+    shown.flow_id = flowId(shown);
+    return shown;
+  };
+}
+
+/** From the first begin to the last end of the views. */
+function spanOf(views: readonly StoreRow[]) {
+  const starts = views.map((view) => BigInt(String(view._start)));
+  const ends = views.map((view) => BigInt(String(view._end)));
+  return { from: earliest(starts), to: latest(ends) };
+}
+
+/** Adds GET /v1/requests/{id}. */
+export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
+  const request = shownRowSchema(REQUESTS_DEFINITION);
+  const view = Type.Union([request, Type.Null()]);
+  const data = Type.Object({
+    request: Type.Unsafe<unknown>({ ...request, description: 'The view that counts, as /v1/requests shows it.' }),
+    views: Type.Object({ client: view, server: view }, { description: 'What each end saw; null if not observed.' }),
+    tcp_events: Type.Array(shownRowSchema(TCP_EVENTS_DEFINITION), { description: 'Of its connection, meanwhile.' }),
+    flows: Type.Array(shownRowSchema(FLOWS_DEFINITION), {
+      description: 'Intervals of its connection that it touches.',
+    }),
+  });
+  const schema = {
+    summary: 'One request with what both ends saw of it, and what happened on its connection meanwhile.',
+    params: Type.Object({ id: Type.String({ description: 'id of a request in any answer.' }) }),
+    response: responses(answerSchema(data, { data })),
+  };
+  app.get('/v1/requests/:id', { schema }, async (asked, reply) => {
+    const signal = goneSignal(asked);
+    const scope = scopeOf(asked);
+    refuseUnknown(queryOf(asked), []);
+    const place = placeOf((asked.params as { id: string }).id);
+    const [row] = await store.rows(requestByIdSql(place, scope), signal);
+    if (row === undefined) {
+      throw new QueryError(404, 'FLOW_QUERY_NO_SUCH_REQUEST', 'there is no request with this id, or no longer', {
+        next_step: 'Rows expire; completeness.expired_before of /v1/requests tells when.',
+      });
+    }
+    const [exchange] = pairUp([row], await store.rows(otherEndsSql([row], scope), signal));
+    const { other } = exchange!;
+    const span = spanOf(other === undefined ? [row] : [row, other]);
+    const window = { scope, filters: [], since: span.from, until: span.to + 1n };
+    const [events, flows, coverage] = await Promise.all([
+      store.rows(eventsOfConnectionSql(row, span, scope), signal),
+      store.rows(flowsOfConnectionSql(row, span, scope), signal),
+      readCoverage(store, REQUESTS, window, signal),
+    ]);
+    const viewOf = (point: string) => {
+      if (row.observation_point === point) return shapeExchange({ row, other: undefined }, shapeRequest);
+      return other === undefined ? null : shapeExchange({ row: other, other: undefined }, shapeRequest);
+    };
+    const views = { client: viewOf('client'), server: viewOf('server') };
+    const counted = row.observation_point === 'client' && other !== undefined ? { row: other, other: row } : exchange!;
+    const answer = {
+      request: shapeExchange(counted, shapeRequest),
+      views,
+      tcp_events: events.map(withFlowId(shapeEvent)),
+      flows: flows.map(withFlowId(shapeFlow)),
+    };
+    const rows = [answer.request, ...Object.values(views), ...answer.tcp_events, ...answer.flows];
+    const present = rows.filter((one) => one !== null);
+    const names = await namesFor(store, present, scope, signal);
+    for (const one of present) addNames(one, names);
+    const completeness = completenessOf(coverage, Number(row.sample_weight) > 1);
+    return reply.send({ data: answer, next: null, completeness });
+  });
+}

@@ -1,0 +1,33 @@
+/** What the one who asks may see. Every query and every live row passes here: tenancy attaches to this. */
+import type { Parameters } from './sql/parameters.ts';
+
+/** Rows that an asker may see. */
+export interface Scope {
+  /** Clusters whose rows may be seen; `all` for every one. */
+  readonly clusters: 'all' | readonly string[];
+}
+
+/** The scope of whoever shows the API's token, or of this machine's users on loopback. */
+export const EVERYTHING: Scope = { clusters: 'all' };
+
+/** A table to read from and the condition that keeps to the scope; both belong into the query. */
+export interface ScopedTable {
+  readonly from: string;
+  readonly condition: string;
+}
+
+/**
+ * The only way in which SQL names a table.
+ * @param table name of the table; it must have a column `cluster`
+ * @param alias name by which the query calls it
+ */
+export function scoped(scope: Scope, table: string, alias: string, parameters: Parameters): ScopedTable {
+  const condition =
+    scope.clusters === 'all' ? '1' : `${alias}.cluster IN ${parameters.bind(scope.clusters, 'Array(String)')}`;
+  return { from: `${table} AS ${alias}`, condition };
+}
+
+/** Whether a row of the live feed is in the scope. */
+export function inScope(scope: Scope, row: Readonly<Record<string, unknown>>): boolean {
+  return scope.clusters === 'all' || scope.clusters.includes(String(row.cluster));
+}

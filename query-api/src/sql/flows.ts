@@ -1,0 +1,33 @@
+/** /v1/flows: connections, one row per interval and observed end. */
+import { FLOWS } from '../../../store/tables.ts';
+import type { RowDefinition } from '../definition.ts';
+import {
+  aliasParameter,
+  allParameters,
+  durationParameters,
+  eitherEndParameters,
+  endParameters,
+} from '../filter/parameters.ts';
+
+export const FLOWS_DEFINITION: RowDefinition = {
+  route: 'flows',
+  table: FLOWS,
+  key: ['node', 'boot_id', 'socket_cookie', 'generation', 'observation_point', 'interval_index', 'source_port'],
+  failure: "t.close_cause IN ('reset', 'timeout', 'refused', 'unreachable', 'aborted')",
+  measures: [
+    {
+      name: 'retransmit_ratio',
+      expression:
+        'sum(t.retransmitted_segments * t.sample_weight) / nullIf(sum(t.data_segments_sent * t.sample_weight), 0)',
+      json: 'number',
+      doc: 'Segments sent again per segment with payload sent; null if none was sent.',
+    },
+  ],
+  filters: allParameters(FLOWS, [
+    ...endParameters(FLOWS),
+    ...eitherEndParameters(FLOWS),
+    ...durationParameters(FLOWS, 'connection_age_ns'),
+    aliasParameter(FLOWS, 'cause', ['close_cause']),
+    aliasParameter(FLOWS, 'state', ['flow_state']),
+  ]),
+};

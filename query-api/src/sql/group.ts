@@ -1,0 +1,83 @@
+/** SQL for groups of rows. */
+
+import { ENDS, type End } from '../endpoint_names.ts';
+import { kindOf } from '../fields.ts';
+import { filtersSql } from '../filter/sql.ts';
+import type { Grouping, GroupKey } from '../grouping.ts';
+import type { Question } from '../question.ts';
+import { type Scope, scoped } from '../scope.ts';
+import { inWindow } from './conditions.ts';
+import { latestNamesSql } from './endpoints_by_id.ts';
+import { requestsOnceSql } from './exchange.ts';
+import { type BoundQuery, Parameters } from './parameters.ts';
+
+/** Latest names of each endpoint, to be joined under the given alias. */
+export function namesJoin(scope: Scope, end: End, parameters: Parameters): string {
+  const latest = latestNamesSql(scope, parameters);
+  return `LEFT ANY JOIN (${latest}) AS ${end} ON ${end}.endpoint_id = t.${end}_endpoint_id`;
+}
+
+function keyExpression(key: GroupKey, interval: bigint | undefined): string {
+  if (key.kind === 'interval')
+    return `toStartOfInterval(t.time, toIntervalSecond(${(interval ?? 1n) / 1_000_000_000n}))`;
+  if (key.kind === 'end') return `${key.end}.${key.property}`;
+  return kindOf(key.column) === 'hex' ? `lower(hex(t.${key.name}))` : `t.${key.name}`;
+}
+
+function secondsOf(question: Question, grouping: Grouping): string {
+  const length = grouping.interval ?? question.until - question.since;
+  return (Number(length) / 1e9).toString();
+}
+
+/** Columns of the table that the keys, measures and name joins read. */
+function columnsRead(question: Question, grouping: Grouping): string[] {
+  const texts = [
+    ...grouping.keys.map((key) => keyExpression(key, grouping.interval)),
+    ...grouping.measures.map((measure) => measure.expression),
+  ].join(' ');
+  const names = question.definition.table.columns.map((one) => one.name);
+  const ends = grouping.keys.flatMap((key) => (key.kind === 'end' ? [`${key.end}_endpoint_id`] : []));
+  const read = names.filter((name) => new RegExp(`\\bt\\.${name}\\b`).test(texts));
+  return [...new Set([...read, ...ends, 'time', 'sample_weight'])];
+}
+
+/**
+ * One page of groups. Keys come as k0, k1, …, measures as m0, m1, …
+ * @param offset groups before the page
+ * @param limit most groups
+ */
+export function groupSql(question: Question, grouping: Grouping, offset: number, limit: number): BoundQuery {
+  const parameters = new Parameters();
+  const { definition, scope, filters, order } = question;
+  const ends = ENDS.filter((end) => grouping.keys.some((key) => key.kind === 'end' && key.end === end));
+  let source: string;
+  if (definition.table.name === 'requests') {
+    source = `${requestsOnceSql(question, columnsRead(question, grouping), parameters)} AS t`;
+  } else {
+    const { from, condition } = scoped(scope, definition.table.name, 't', parameters);
+    const wanted = `${inWindow(question, 't', parameters)} AND ${filtersSql(filters, scope, parameters)}`;
+    const list = columnsRead(question, grouping).map((name) => `t.${name} AS ${name}`);
+    source = `(SELECT ${list.join(', ')} FROM ${from} WHERE ${condition} AND ${wanted}) AS t`;
+  }
+  const keys = grouping.keys.map((key, index) => `${keyExpression(key, grouping.interval)} AS k${index}`);
+  const seconds = secondsOf(question, grouping);
+  const measures = grouping.measures.map(
+    (measure, index) => `${measure.expression.replaceAll('{seconds}', seconds)} AS m${index}`,
+  );
+  const keyNames = grouping.keys.map((_key, index) => `k${index}`);
+  const orderAlias = aliasOf(grouping, order.by);
+  const sql = [
+    `SELECT ${[...keys, ...measures].join(', ')}, max(t.sample_weight) AS _weight`,
+    `FROM ${source}`,
+    ...ends.map((end) => namesJoin(scope, end, parameters)),
+    `GROUP BY ${keyNames.join(', ')}`,
+    `ORDER BY ${orderAlias} ${order.descending ? 'DESC' : 'ASC'} NULLS LAST, ${keyNames.join(', ')}`,
+    `LIMIT ${parameters.bind(limit, 'UInt64')} OFFSET ${parameters.bind(offset, 'UInt64')}`,
+  ].join('\n');
+  return { sql, parameters };
+}
+
+function aliasOf(grouping: Grouping, name: string): string {
+  const key = grouping.keys.findIndex((candidate) => candidate.name === name);
+  return key >= 0 ? `k${key}` : `m${grouping.measures.findIndex((candidate) => candidate.name === name)}`;
+}

@@ -1,0 +1,73 @@
+/** SQL for a page of rows in a stable order: time or one column first, then time, then a key of the row. */
+import { type Column, column } from '../../../store/tables.ts';
+import { selectExpression } from '../fields.ts';
+import { filtersSql } from '../filter/sql.ts';
+import type { Question } from '../question.ts';
+import { scoped } from '../scope.ts';
+import { endNs, inWindow, rowKey } from './conditions.ts';
+import { type BoundQuery, Parameters } from './parameters.ts';
+
+/** Name under which each row carries the values that order it, as an array of decimal numbers. */
+export const ORDER_VALUES = '_order';
+
+function orderedColumn(question: Question): Column | undefined {
+  const { by } = question.order;
+  return by === 'time' ? undefined : column(question.definition.table, by);
+}
+
+/** Expressions that order the rows. Each is a 64-bit number, so that a cursor can carry it. */
+function orderExpressions(question: Question): string[] {
+  const first = orderedColumn(question);
+  return [...(first === undefined ? [] : [`t.${first.name}`]), 't.time', rowKey(question.definition.key, 't')];
+}
+
+/** Rows that stand behind the last one of the page before. */
+function behind(question: Question, after: readonly string[], parameters: Parameters): string {
+  const [time = '0', key = '0'] = after.slice(-2);
+  const bound = [
+    ...(orderedColumn(question) === undefined ? [] : [parameters.bind(after[0], 'UInt64')]),
+    parameters.instant(BigInt(time)),
+    parameters.bind(key, 'UInt64'),
+  ];
+  const sign = question.order.descending ? '<' : '>';
+  // The plain condition on time is what the primary key can use.
+  const plain = orderedColumn(question) === undefined ? `t.time ${sign}= ${bound[0]} AND ` : '';
+  return `${plain}(${orderExpressions(question).join(', ')}) ${sign} (${bound.join(', ')})`;
+}
+
+/**
+ * One page of rows of the question's table.
+ * @param after order values of the last row before the page; undefined for the first page
+ * @param limit most rows
+ */
+export function listSql(question: Question, after: readonly string[] | undefined, limit: number): BoundQuery {
+  const parameters = new Parameters();
+  const { definition, scope, filters, order } = question;
+  const { from, condition } = scoped(scope, definition.table.name, 't', parameters);
+  const columns = shownColumns(definition.table.columns);
+  const first = orderedColumn(question);
+  const values = [...(first === undefined ? [] : [`toString(t.${first.name})`]), `toString(${endNs('t')})`];
+  const direction = order.descending ? 'DESC' : 'ASC';
+  const conditions = [
+    condition,
+    inWindow(question, 't', parameters),
+    filtersSql(filters, scope, parameters),
+    ...(after === undefined ? [] : [behind(question, after, parameters)]),
+  ];
+  const key = `toString(${rowKey(definition.key, 't')})`;
+  const sql = [
+    `SELECT ${[...columns, ...(definition.alongside ?? [])].join(', ')}, [${[...values, key].join(', ')}] AS ${ORDER_VALUES}`,
+    `FROM ${from}`,
+    `WHERE ${conditions.join(' AND ')}`,
+    `ORDER BY ${orderExpressions(question)
+      .map((expression) => `${expression} ${direction}`)
+      .join(', ')}`,
+    `LIMIT ${parameters.bind(limit, 'UInt64')}`,
+  ].join('\n');
+  return { sql, parameters };
+}
+
+/** The columns as answers show them, each under its own name. */
+export function shownColumns(columns: readonly Column[]): string[] {
+  return columns.map((one) => `${selectExpression(one)} AS ${one.name}`);
+}

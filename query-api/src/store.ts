@@ -1,0 +1,66 @@
+/** Queries to ClickHouse: every one read-only, bounded, and cancelled when nobody waits for it any more. */
+import type { ClickHouseClient } from '@clickhouse/client';
+import type { Limits } from './options.ts';
+import type { BoundQuery } from './sql/parameters.ts';
+import { toQueryError } from './store_errors.ts';
+
+/** A row as ClickHouse's JSONEachRow gives it: 64-bit numbers as strings. */
+export type StoreRow = Record<string, unknown>;
+
+/** Limits of one query that differ from those of the configuration. */
+export interface QueryBounds {
+  /** Longest it may run, in seconds. */
+  readonly max_execution_s?: number;
+  readonly max_rows_to_read?: number;
+}
+
+/** Asks ClickHouse: the embedded store, a server or a cluster. */
+export class Store {
+  readonly #client: ClickHouseClient;
+  readonly #limits: Limits;
+
+  /** @param client not closed by this class */
+  constructor(client: ClickHouseClient, limits: Limits) {
+    this.#client = client;
+    this.#limits = limits;
+  }
+
+  /**
+   * All rows of a query.
+   * @param signal ends the query when the one who asked has gone
+   * @throws QueryError
+   */
+  async rows(query: BoundQuery, signal?: AbortSignal, bounds: QueryBounds = {}): Promise<StoreRow[]> {
+    try {
+      const result = await this.#client.query({
+        query: query.sql,
+        query_params: query.parameters.values,
+        format: 'JSONEachRow',
+        ...(signal === undefined ? {} : { abort_signal: signal }),
+        clickhouse_settings: this.#settings(bounds),
+      });
+      return await result.json<StoreRow>();
+    } catch (error) {
+      throw toQueryError(error, this.#limits, signal);
+    }
+  }
+
+  /** Whether the store answers; the reason if it does not. */
+  async ping(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }> {
+    const answer = await this.#client.ping();
+    return answer.success ? { ok: true } : { ok: false, reason: answer.error.message };
+  }
+
+  #settings(bounds: QueryBounds): Record<string, string | number> {
+    const { max_execution_s, max_rows_to_read, max_memory_bytes } = this.#limits;
+    return {
+      max_execution_time: bounds.max_execution_s ?? max_execution_s,
+      timeout_before_checking_execution_speed: 0,
+      max_rows_to_read: bounds.max_rows_to_read ?? max_rows_to_read,
+      max_memory_usage: max_memory_bytes,
+      output_format_json_quote_64bit_integers: 1,
+      // last: where settings are applied one by one, none can be changed behind it
+      readonly: '1',
+    };
+  }
+}
