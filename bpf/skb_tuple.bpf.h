@@ -10,6 +10,7 @@ struct skb_tuple {
 	wire_u8 receiver[16];
 	u32 sequence;
 	u32 payload_bytes;
+	u32 netns; /* of the device it came in by or goes out by; 0 if it has none */
 	u16 sender_port;
 	u16 receiver_port;
 	u8 protocol;
@@ -34,6 +35,7 @@ static __always_inline bool read_skb_tuple(const struct sk_buff *skb, struct skb
 	u32 transport, total;
 
 	__builtin_memset(tuple, 0, sizeof(*tuple));
+	tuple->netns = BPF_CORE_READ(skb, dev, nd_net.net, ns.inum);
 	if (!network || network == 0xffff || bpf_probe_read_kernel(&first, 1, head + network))
 		return false;
 	if (skb->protocol == bpf_htons(ETH_P_IP) && first >> 4 == 4) {
@@ -94,6 +96,7 @@ static __always_inline void stamp_tuple(struct connection *connection, const str
 {
 	bool from_server = (tuple->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == (TCP_FLAG_SYN | TCP_FLAG_ACK);
 
+	connection->netns = tuple->netns;
 	connection->protocol = tuple->protocol;
 	connection->ip_version = tuple->ip_version;
 	connection->initiator_known = (tuple->tcp_flags & TCP_FLAG_SYN) != 0;

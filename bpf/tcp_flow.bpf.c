@@ -30,6 +30,8 @@ static __always_inline void established(struct socket_state *state, struct sock 
 		/* The first sample is SYN-ACK sent until its ACK, if neither was sent twice. */
 		state->connect_ns = (u64)(tp->srtt_us >> 3) * 1000;
 	}
+	/* An accepted connection begins with its SYN-ACKs sent again, which were told one by one. */
+	state->counted_retransmits = tp->total_retrans;
 	state->stamped = 1;
 	if (!try_own_rows(state))
 		return;

@@ -191,8 +191,13 @@ struct tcp_request_sock {
 	u32 snt_isn;
 };
 
+struct net_device {
+	possible_net_t nd_net;
+};
+
 struct sk_buff {
 	struct sock *sk;
+	struct net_device *dev;
 	unsigned int len;
 	unsigned int data_len;
 	u8 ip_summed : 2;
