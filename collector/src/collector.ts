@@ -1,12 +1,9 @@
 /** One running collector: every part made and joined here, by hand. */
-import { mkdirSync, readFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
-import { setTimeout as wait } from 'node:timers/promises';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { createClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
-import { migrate } from '../../store/migrate.ts';
 import { kernelEnum } from '../native/addon.ts';
 import { writerAccount } from './accounts.ts';
 import { checkHost, type Host } from './attach/host.ts';
@@ -18,11 +15,11 @@ import { Drain } from './batch/drain.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
 import { type Config, configChanges, parseListen } from './config.ts';
 import { LocalIdentity } from './control/local.ts';
-import { addressBytes } from './correlate/address_text.ts';
 import { Cgroups } from './correlate/cgroups.ts';
 import { Endpoints } from './correlate/endpoints.ts';
 import { Ends } from './correlate/ends.ts';
 import { KernelWords } from './correlate/kernel_words.ts';
+import { learnListeners } from './correlate/listeners.ts';
 import { LocalEnd } from './correlate/local_end.ts';
 import { readProcess } from './correlate/processes.ts';
 import { RequestText } from './correlate/requests/request_text.ts';
@@ -33,7 +30,10 @@ import { CollectorHttp } from './deliver/http.ts';
 import { LiveFeed } from './deliver/live.ts';
 import { Losses } from './deliver/losses.ts';
 import { type Kernel, openKernel } from './kernel.ts';
+import { bootId, machineId, nodeAddresses } from './machine.ts';
+import { migrateWhenReached } from './migrate_when_reached.ts';
 import { Pipeline } from './pipeline.ts';
+import { repeat } from './repeat.ts';
 import { Reporter } from './reporter.ts';
 import { compileRows } from './rows.ts';
 import { StateFiles } from './state_files.ts';
@@ -41,8 +41,8 @@ import { statusOf } from './status.ts';
 
 /** A collector that runs in this process. */
 export interface RunningCollector {
-  /** Resolved when rows reach ClickHouse. */
-  readonly ready: Promise<void>;
+  /** Resolved with true when rows can reach ClickHouse, with false when it was closed before. */
+  readonly ready: Promise<boolean>;
   /** Port that health, status and live feed answer on. */
   readonly port: number;
   /** Takes a new configuration as far as a running collector can, and says what it cannot. */
@@ -53,8 +53,9 @@ export interface RunningCollector {
 
 const REPORT_MS = 5000;
 const ENDPOINTS_MS = 1000;
+/** Least time between two searches for listeners, which go through all processes. */
+const LISTENERS_MS = 5000;
 const ANCHOR_MS = 10_000;
-const MIGRATE_AGAIN_MS = 2000;
 /** Time for the last batches to reach ClickHouse. */
 const LAST_BATCHES_MS = 1200;
 const LAST_LOOKS = 64;
@@ -71,16 +72,6 @@ const allowedOf = ({ redaction }: Config['collector']) => ({
   queryNames: new Set(redaction.allow_query_names),
   pathSegments: new Set(redaction.allow_path_segments),
 });
-
-function machineIdOf(state: StateFiles): string {
-  try {
-    const id = readFileSync('/etc/machine-id', 'utf8').trim();
-    if (id !== '') return id;
-  } catch {
-    // A container, mostly: the data directory keeps one.
-  }
-  return state.machineId();
-}
 
 /** Attaches to this machine's kernel; says what is attached and what is not. */
 function attach(config: Config, host: Host): Kernel {
@@ -105,7 +96,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
   const scope = {
     cluster: config.cluster,
     node: config.node,
-    boot_id: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim(),
+    boot_id: bootId(),
   };
   const account = writerAccount(config);
   const connection = { url: clickhouse.url, ...account, application: 'flowspan-collector', request_timeout: 60_000 };
@@ -130,7 +121,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(CHUNKS) + SMALL_THINGS_BYTES);
 
     const identity = new LocalIdentity({
-      machineId: machineIdOf(state),
+      machineId: machineId(state),
       node: config.node,
       outside: collector.outside,
     });
@@ -139,7 +130,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     cgroups.walk(Date.now());
     const sources = [identity];
     const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
-    const ends = new Ends({ arena, localEnd, endpoints, sources, node: identity.node, nodeAddresses });
+    const ends = new Ends({ arena, localEnd, endpoints, sources, node: identity.node, nodeAddresses: nodeAddresses() });
     await identity.start(() => ends.forget());
 
     const requestText = new RequestText(arena, new Routes(collector.routes_max), allowedOf(collector));
@@ -236,55 +227,40 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const port = await http.listen();
 
     const stopping = new AbortController();
-    const repeat = (everyMs: () => number, what: string, work: () => unknown) =>
-      repeatedly(everyMs, work, stopping.signal, (error) => log.error({ err: error }, `${what} failed`));
+    const every = (ms: number | (() => number), what: string, work: () => unknown) =>
+      repeat(typeof ms === 'number' ? () => ms : ms, stopping.signal, work, (error) =>
+        log.error({ err: error }, `${what} failed`),
+      );
+    ends.begin(Date.now(), nowNs());
+    await learnListeners(ends, localEnd);
     drain.start();
     await kernel.adopt();
     reporter.restarted();
+    let missed = ends.missedServices;
     const loops = [
-      repeat(
+      every(
         () => current.collector.flow_interval_s * 1000,
         'walk over connections',
         () => kernel.snapshot(),
       ),
-      repeat(
-        () => REPORT_MS,
-        'report',
-        () => reporter.report(),
-      ),
-      repeat(
-        () => ENDPOINTS_MS,
-        'endpoints',
-        () => reporter.tellEndpoints(),
-      ),
-      repeat(
-        () => ANCHOR_MS,
-        'clock',
-        () => {
-          const step = clock.reanchor();
-          if (step !== 0n) log.warn({ step_ms: Number(step / 1_000_000n) }, 'the wall clock was set');
-        },
-      ),
+      every(REPORT_MS, 'report', () => reporter.report()),
+      every(ENDPOINTS_MS, 'endpoints', () => reporter.tellEndpoints()),
+      every(LISTENERS_MS, 'search for listeners', async () => {
+        if (ends.missedServices === missed) return;
+        missed = ends.missedServices;
+        await learnListeners(ends, localEnd);
+      }),
+      every(ANCHOR_MS, 'clock', () => {
+        const step = clock.reanchor();
+        if (step !== 0n) log.warn({ step_ms: Number(step / 1_000_000n) }, 'the wall clock was set');
+      }),
     ];
-    const ready = migrateUntilDone().then(() => {
-      migrated = true;
-      delivery.start();
+    const ready = migrateWhenReached(connection, clickhouse.database, log, stopping.signal).then((done) => {
+      migrated = done;
+      if (done) delivery.start();
+      return done;
     });
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');
-
-    async function migrateUntilDone(): Promise<void> {
-      const anywhere = createClient(connection);
-      for (;;) {
-        try {
-          await migrate(anywhere, clickhouse.database);
-          return await anywhere.close();
-        } catch (error) {
-          log.warn({ err: error, url: clickhouse.url, retry_in_ms: MIGRATE_AGAIN_MS }, 'ClickHouse cannot be used yet');
-        }
-        await wait(MIGRATE_AGAIN_MS, undefined, { signal: stopping.signal }).catch(() => undefined);
-        if (stopping.signal.aborted) return new Promise(() => undefined);
-      }
-    }
 
     return {
       ready,
@@ -314,37 +290,4 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       },
     };
   }
-}
-
-/** Does some work again and again, never twice at once, until told to stop. */
-async function repeatedly(
-  everyMs: () => number,
-  work: () => unknown,
-  signal: AbortSignal,
-  failed: (error: unknown) => void,
-) {
-  for (;;) {
-    await wait(everyMs(), undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    try {
-      await work();
-    } catch (error) {
-      failed(error);
-    }
-  }
-}
-
-const ADDRESSES_HOLD_MS = 10_000;
-let addresses: readonly Uint8Array[] = [];
-let addressesMs = Number.NEGATIVE_INFINITY;
-
-/** Addresses of this machine's own network namespace. */
-function nodeAddresses(): readonly Uint8Array[] {
-  if (performance.now() - addressesMs > ADDRESSES_HOLD_MS) {
-    addresses = Object.values(networkInterfaces()).flatMap((list) =>
-      (list ?? []).map(({ address }) => addressBytes(address)),
-    );
-    addressesMs = performance.now();
-  }
-  return addresses;
 }

@@ -24,7 +24,8 @@ export async function main(argv: string[]): Promise<number> {
     }
   };
   process.on('SIGHUP', reload);
-  collector.ready.then(() => {
+  collector.ready.then((reached) => {
+    if (!reached) return;
     log.info('ready');
     const readyFd = Number(process.env.FLOWSPAN_READY_FD ?? '');
     if (readyFd > 0) writeSync(readyFd, 'ready\n');

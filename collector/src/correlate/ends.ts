@@ -59,17 +59,22 @@ export class Ends {
   readonly #told = new FingerprintTable(ADDRESSES, 0);
   /** Offset of the address that stands for all addresses. */
   readonly #anyAddress: number;
+  /** Offset of an address that did not come with a record. */
+  readonly #scratch: number;
   #nowS = 1;
   #nowNs = 0n;
   #node = 0;
   /** Endpoint numbers of the initiator and the responder, 0 if not known. */
   source = 0;
   destination = 0;
+  /** Servers whose owner could not be told, so far. */
+  missedServices = 0;
 
   constructor(options: EndsOptions) {
     this.#options = options;
     this.#fingerprint = new Fingerprint(options.arena);
     this.#anyAddress = options.arena.keep(new Uint8Array(16));
+    this.#scratch = options.arena.take(16);
   }
 
   /** Before each look: what time it is. */
@@ -91,7 +96,7 @@ export class Ends {
     const point = bytes[record + F.observation_point];
     if (point !== CLIENT && point !== SERVER) return;
     const local = this.#local(record, point, isFlow);
-    this.#noteAddress(record, point);
+    this.#noteAddress(record + (point === CLIENT ? F.source_address : F.destination_address));
     this.#fingerprint.ofConnection(record);
     const place = this.#connections.claim(this.#fingerprint.low, this.#fingerprint.high, this.#nowS);
     const ends = this.#connections.values[point - 1] as Uint32Array;
@@ -125,14 +130,25 @@ export class Ends {
   destinationKey(record: number): number {
     if (this.destination !== 0) return this.destination;
     const port = this.#options.arena.view.getUint16(record + F.destination_port, true);
-    this.#fingerprint.ofService(record, record + F.destination_address, port, 0);
+    this.#fingerprint.ofService(this.#protocol(record), record + F.destination_address, port, 0);
     return -1 - (this.#fingerprint.low & 0x3fffffff);
   }
 
-  /** Where a server was found to listen. @param address 16 bytes in the arena, zeros for all addresses */
-  listens(record: number, address: number, port: number, netns: number, number: number): void {
-    this.#fingerprint.ofService(record, address, port, netns);
+  /** Where a server was found to listen. @param address 16 bytes, zeros for all addresses */
+  noteListener(protocol: number, address: Uint8Array, port: number, netns: number, number: number): void {
+    this.#options.arena.bytes.set(address, this.#scratch);
+    this.#fingerprint.ofService(protocol, this.#scratch, port, netns);
     this.#noteServiceAt(number);
+  }
+
+  /** An address was found to belong to some namespace of this machine. */
+  noteLocalAddress(address: Uint8Array): void {
+    this.#options.arena.bytes.set(address, this.#scratch);
+    this.#noteAddress(this.#scratch);
+  }
+
+  #protocol(record: number): number {
+    return this.#options.arena.bytes[record + F.protocol] as number;
   }
 
   #local(record: number, point: number, isFlow: boolean): number {
@@ -141,12 +157,14 @@ export class Ends {
     const { view } = this.#options.arena;
     const port = view.getUint16(record + F.destination_port, true);
     const netns = view.getUint32(record + F.netns, true);
-    this.#fingerprint.ofService(record, record + F.destination_address, port, netns);
-    return this.#service() || this.#anyAddressService(record, port, netns);
+    this.#fingerprint.ofService(this.#protocol(record), record + F.destination_address, port, netns);
+    const service = this.#service() || this.#anyAddressService(record, port, netns);
+    if (service === 0) this.missedServices += 1;
+    return service;
   }
 
   #anyAddressService(record: number, port: number, netns: number): number {
-    this.#fingerprint.ofService(record, this.#anyAddress, port, netns);
+    this.#fingerprint.ofService(this.#protocol(record), this.#anyAddress, port, netns);
     return this.#service();
   }
 
@@ -162,11 +180,11 @@ export class Ends {
     const { view } = this.#options.arena;
     const address = record + F.destination_address;
     const port = view.getUint16(record + F.destination_port, true);
-    this.#fingerprint.ofService(record, address, port, view.getUint32(record + F.netns, true));
+    this.#fingerprint.ofService(this.#protocol(record), address, port, view.getUint32(record + F.netns, true));
     this.#noteServiceAt(number);
     if (this.#fingerprint.isLoopback(address)) return;
     // Seen from other namespaces, the address alone must tell.
-    this.#fingerprint.ofService(record, address, port, 0);
+    this.#fingerprint.ofService(this.#protocol(record), address, port, 0);
     this.#noteServiceAt(number);
     this.#fingerprint.ofAddressAnd(address, number);
     if (this.#told.find(this.#fingerprint.low, this.#fingerprint.high) !== -1) return;
@@ -187,8 +205,7 @@ export class Ends {
   }
 
   /** The address of an observed socket belongs to this machine, in whatever namespace. */
-  #noteAddress(record: number, point: number): void {
-    const address = record + (point === CLIENT ? F.source_address : F.destination_address);
+  #noteAddress(address: number): void {
     const { low, high } = this.#addressFingerprint(address);
     const place = this.#addresses.claim(low, high, this.#nowS);
     const values = this.#addresses.values[0] as Uint32Array;
@@ -207,7 +224,7 @@ export class Ends {
       const netns = view.getUint32(record + F.netns, true);
       const number = view.getUint16(record + port, true);
       const loopback = this.#fingerprint.isLoopback(address);
-      this.#fingerprint.ofService(record, address, number, loopback ? netns : 0);
+      this.#fingerprint.ofService(this.#protocol(record), address, number, loopback ? netns : 0);
       const service = this.#service() || (loopback ? this.#anyAddressService(record, number, netns) : 0);
       if (service !== 0) return service;
     }

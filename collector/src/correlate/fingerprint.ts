@@ -26,12 +26,12 @@ export class Fingerprint {
     this.#end();
   }
 
-  /** Of an address and a port: where a server is reached. @param netns 0 for one that is not told apart */
-  ofService(record: number, address: number, port: number, netns: number): void {
+  /** Of where a server is reached: protocol, address and port. @param netns 0 where namespaces are not told apart */
+  ofService(protocol: number, address: number, port: number, netns: number): void {
     this.#begin(2);
     this.#addAddress(address);
     this.#add(port);
-    this.#add(this.#bytes[record + F.protocol] as number);
+    this.#add(protocol);
     this.#add(netns);
     this.#end();
   }

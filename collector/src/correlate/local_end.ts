@@ -83,11 +83,15 @@ export class LocalEnd {
     return this.#lookUpProcess(pid, cgroupId, cgroup.path, isFlow ? this.#command(record) : '');
   }
 
-  /** Endpoint number of a process that was found by other means. */
-  ofProcess(pid: number, cgroupId: number): number {
-    const cgroup = this.#cgroups.get(cgroupId) ?? this.#lookUpCgroup(cgroupId);
-    if (cgroup === undefined || cgroup.number !== 0) return cgroup?.number ?? 0;
-    return this.#lookUpProcess(pid, cgroupId, cgroup.path, '');
+  /** Endpoint number of a process that was found by other means than a record; 0 if it is gone. */
+  ofProcess(pid: number): number {
+    const process = this.#options.readProcess(pid);
+    const path = process?.cgroupPaths[0];
+    if (process === undefined || path === undefined) return 0;
+    const identity = this.#ofCgroup(path);
+    return identity === undefined || identity === 'process'
+      ? this.#numberOfProcess(path, process)
+      : this.#number(identity, 0);
   }
 
   /** Takes a cgroup record in. @param timeNs wall-clock time of the change */
@@ -138,12 +142,18 @@ export class LocalEnd {
     return number;
   }
 
+  #ofCgroup(path: string): Identity | 'process' | undefined {
+    for (const source of this.#options.sources) {
+      const identity = source.ofCgroup(path);
+      if (identity !== undefined) return identity;
+    }
+    return undefined;
+  }
+
   #lookUpCgroup(id: number): KnownCgroup | undefined {
-    const { cgroups, sources } = this.#options;
-    const path = cgroups.pathOf(id, this.#nowMs);
+    const path = this.#options.cgroups.pathOf(id, this.#nowMs);
     if (path === undefined) return undefined;
-    let identity: Identity | 'process' | undefined;
-    for (const source of sources) identity ??= source.ofCgroup(path);
+    const identity = this.#ofCgroup(path);
     const number = identity === undefined || identity === 'process' ? 0 : this.#number(identity, id);
     if (this.#cgroups.size >= MOST_CGROUPS) this.#cgroups.clear();
     const known = { path, number };

@@ -1,0 +1,35 @@
+/** Brings the database to this version's tables as soon as ClickHouse can be reached. */
+import { setTimeout as wait } from 'node:timers/promises';
+import { createClient } from '@clickhouse/client';
+import type { Logger } from 'pino';
+import { migrate } from '../../store/migrate.ts';
+
+const AGAIN_MS = 2000;
+
+/**
+ * Tries until it is done.
+ * @param connection of a client that names no database: there may be none yet
+ * @returns whether it was done; false when told to stop before
+ */
+export async function migrateWhenReached(
+  connection: Parameters<typeof createClient>[0],
+  database: string,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const client = createClient(connection);
+  try {
+    while (!signal.aborted) {
+      try {
+        await migrate(client, database);
+        return true;
+      } catch (error) {
+        log.warn({ err: error, retry_in_ms: AGAIN_MS }, 'ClickHouse cannot be used yet: rows wait in the spool');
+      }
+      await wait(AGAIN_MS, undefined, { signal }).catch(() => undefined);
+    }
+    return false;
+  } finally {
+    await client.close();
+  }
+}

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+  FLOW_RECORD_FIELDS,
+  REQUEST_RECORD_FIELDS,
+  TCP_EVENT_RECORD_FIELDS,
+  type WireField,
+} from '../../bpf/wire/events.gen.ts';
+import { openPath } from './support/path.ts';
+import { connection, record, requestRecord, type Values } from './support/records.ts';
+
+/** A different value in every field, so that a column from a wrong offset shows. */
+function distinct(fields: readonly WireField[]): Record<string, number | bigint | string> {
+  const values: Record<string, number | bigint | string> = {};
+  for (const [index, field] of fields.entries()) {
+    if (['length', 'record_kind', 'text', 'command', 'command_length'].includes(field.name)) continue;
+    if (/_length$/.test(field.name)) continue;
+    if (field.type === 'u64') values[field.name] = 0x1000000000n + BigInt(index) * 1001n;
+    else if (field.type === 'u32') values[field.name] = 100_000 + index;
+    else if (field.type === 'u16') values[field.name] = 1000 + index;
+    else if (field.type === 'u8') values[field.name] = 1;
+    else values[field.name] = `10.0.${index}.1`;
+  }
+  return values;
+}
+
+function assertCarried(row: Record<string, unknown>, fields: readonly WireField[], values: Values, except: string[]) {
+  for (const field of fields) {
+    const value = values[field.name];
+    if (value === undefined || except.includes(field.name) || field.enumName !== undefined) continue;
+    const expected = typeof value === 'bigint' ? value.toString() : value;
+    const shown = typeof row[field.name] === 'boolean' ? Number(row[field.name]) : row[field.name];
+    assert.deepEqual(shown, expected, field.name);
+  }
+}
+
+test('a flow row carries every field of its record, scope, time and command', () => {
+  const values = { ...distinct(FLOW_RECORD_FIELDS), command_length: 5, command: 'nginx', protocol: 17 };
+  const [row] = openPath().feed(
+    'flows',
+    record('flow', { ...values, time_boot_ns: 0x1_ffff_ffffn, flow_state: 'closed' }),
+  );
+  assert.ok(row);
+  assertCarried(row, FLOW_RECORD_FIELDS, values, ['time_boot_ns', 'command_length']);
+  assert.equal(row.time, '2023-11-14T22:13:28.589934591Z');
+  assert.deepEqual([row.cluster, row.node, row.boot_id], ['c', 'n1', '11111111-2222-3333-4444-555555555555']);
+  assert.deepEqual([row.command, row.flow_state, row.sample_weight], ['nginx', 'closed', 1]);
+});
+
+test('a TCP event row names the reasons in the words of the kernel', () => {
+  const path = openPath();
+  const values = distinct(TCP_EVENT_RECORD_FIELDS);
+  const event = (drop: number, reset: number) =>
+    record('tcp_event', { ...values, drop_reason: drop, reset_reason: reset });
+  const rows = path.feed('tcp_events', event(3, 0), event(0, 5), event(99, 0));
+  assertCarried(rows[0]!, TCP_EVENT_RECORD_FIELDS, values, ['time_boot_ns', 'drop_reason', 'reset_reason']);
+  assert.deepEqual(
+    rows.map((row) => [row.drop_reason, row.reset_reason]),
+    [
+      ['NO_SOCKET', null],
+      [null, 'TCP_STATE'],
+      ['99', null],
+    ],
+  );
+});
+
+test('a request row carries its record, its texts, its outcome and its trace', () => {
+  const values = { ...distinct(REQUEST_RECORD_FIELDS), http_status_code: 503 };
+  const texts = {
+    method: 'POST',
+    target: '/cart/42?token=abc&page=',
+    host: 'shop.test:8080',
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+  };
+  const [row] = openPath().feed('requests', requestRecord(texts, values));
+  assert.ok(row);
+  assertCarried(row, REQUEST_RECORD_FIELDS, values, ['time_boot_ns', 'text']);
+  assert.deepEqual(
+    [row.operation, row.http_host, row.http_path, row.http_query],
+    ['POST', 'shop.test:8080', '/cart/42', 'token=REDACTED&page='],
+  );
+  assert.deepEqual(
+    [row.resource, row.status, row.outcome, row.error_type],
+    ['/cart/{number}', '503', 'server_error', '503'],
+  );
+  assert.deepEqual(
+    [row.has_trace, row.trace_flags, row.trace_id, row.parent_span_id],
+    [true, 1, '0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331'],
+  );
+  assert.equal(row.request_protocol, 'http');
+});
+
+test('without trace and answer a request row says so', () => {
+  const none = { http_status_code: 0, request_end: 'connection_reset' };
+  const [row] = openPath().feed('requests', requestRecord({}, { ...connection(), ...none }));
+  assert.deepEqual(
+    [row!.has_trace, row!.trace_id, row!.status, row!.outcome, row!.error_type],
+    [false, null, null, 'no_response', 'connection_reset'],
+  );
+});
+
+test('texts of more than 127 bytes travel whole', () => {
+  const target = `/${'a-b/'.repeat(200)}end`;
+  const [row] = openPath().feed('requests', requestRecord({ target, host: 'h'.repeat(200) }));
+  assert.equal(row!.http_path, target);
+  assert.equal(row!.http_host, 'h'.repeat(200));
+});
+
+test('records that make no sense are counted and nothing more', () => {
+  const path = openPath();
+  const short = record('flow', { ...connection(), length: 40 }).subarray(0, 40);
+  const unknown = record('flow', { ...connection(), record_kind: 9 });
+  const lying = requestRecord({ target: '/x' }, connection());
+  lying.writeUInt16LE(1000, 224);
+  assert.deepEqual(path.feed('flows', short, unknown), []);
+  assert.deepEqual(path.feed('requests', lying), []);
+  assert.deepEqual(path.feed('flows', record('cgroup', { length: 16 }).subarray(0, 16)), []);
+  assert.deepEqual(path.feed('flows', record('flow', { length: 100_000 })), []);
+  const { record_short, record_kind_unknown, record_bytes_malformed } = path.counters.discards;
+  assert.deepEqual({ record_short, record_kind_unknown }, { record_short: 3, record_kind_unknown: 1 });
+  assert.equal(record_bytes_malformed, 272);
+});
+
+test('every record kind is counted when read and when it became a row', () => {
+  const path = openPath();
+  path.feed('flows', record('flow', connection()), record('tcp_event', connection()), requestRecord({}, connection()));
+  path.memory.full = true;
+  path.feed('flows', record('flow', connection()));
+  const { flow, tcp_event, request } = path.counters.kinds;
+  assert.deepEqual([flow.read, flow.rows], [2, 1]);
+  assert.deepEqual([tcp_event.read, tcp_event.rows, request.read, request.rows], [1, 1, 1, 1]);
+});
