@@ -37,14 +37,16 @@ export function helpText(): string {
 
 /** One line for the terminal: errors of ours carry code, cause and next step; any other is a defect, with its stack. */
 function describe(error: unknown): string {
-  if (error instanceof Error) {
-    const code = (error as { code?: unknown }).code;
-    if (typeof code === 'string' && code.startsWith('FLOW_')) {
-      return error.message.startsWith(code) ? error.message : `${code}: ${error.message}`;
-    }
-    return error.stack ?? error.message;
+  if (!(error instanceof Error)) return String(error);
+  const { code, syscall, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
+  if (syscall === 'listen') {
+    const why = code === 'EADDRINUSE' ? 'another process listens there' : error.message;
+    return `FLOW_CLI_LISTEN: cannot listen on ${address}:${port}: ${why}; choose another port with a --…-listen flag`;
   }
-  return String(error);
+  if (code?.startsWith('FLOW_') === true) {
+    return error.message.startsWith(code) ? error.message : `${code}: ${error.message}`;
+  }
+  return error.stack ?? error.message;
 }
 
 /**
