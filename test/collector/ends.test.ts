@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Identity, IdentitySource } from '../../collector/src/control/identity.ts';
+import { addressBytes } from '../../collector/src/correlate/address_text.ts';
+import { openPath, type PathOptions } from './support/path.ts';
+import { connection, record, requestRecord, type Values } from './support/records.ts';
+
+const flow = (values: Values) => record('flow', connection(values));
+const process = (executable: string, cgroupPaths: string[] = ['/']) => ({
+  executable,
+  command: executable,
+  cgroupPaths,
+});
+
+/** Names of both ends of each row, by the endpoints told so far. */
+function open(options: PathOptions = {}) {
+  const path = openPath(options);
+  const names = new Map<string, string>([['null', '?']]);
+  const ends = (table: string, ...records: Buffer[]) => {
+    const rows = path.feed(table, ...records);
+    for (const { identity } of path.endpoints.takeChanged()) names.set(identity.id.toString(), identity.workload);
+    return rows.map(
+      (row) => `${names.get(String(row.source_endpoint_id))}>${names.get(String(row.destination_endpoint_id))}`,
+    );
+  };
+  return { ...path, ends, bothEnds: path.ends };
+}
+
+const CLIENT = { observation_point: 'client', pid: 100 };
+const SERVER = { observation_point: 'server', pid: 200, traffic_direction: 'ingress' };
+const PAIR = { processes: { 100: process('wrk'), 200: process('nginx') } };
+
+test('both ends on this machine: each side tells who it is, also to records that came before', () => {
+  const { ends } = open(PAIR);
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, flow_state: 'opened' }), flow(SERVER)), ['wrk>nginx', 'wrk>nginx']);
+});
+
+test('records of one look are resolved with what the next look brings', () => {
+  const { pipeline, drain, rings, out, endpoints } = open(PAIR);
+  rings[0].records.push(flow(CLIENT));
+  drain.look();
+  assert.equal(out.get('flows'), undefined);
+  rings[0].records.push(flow(SERVER));
+  drain.look();
+  const [row] = out.get('flows') ?? [];
+  assert.equal(
+    row?.destination_endpoint_id,
+    endpoints
+      .takeChanged()
+      .find((one) => one.identity.name === 'nginx')
+      ?.identity.id.toString(),
+  );
+  pipeline.finish();
+  assert.equal(out.get('flows')?.length, 2);
+});
+
+test('a server that has not touched its connection is who the earlier ones belonged to', () => {
+  const { ends } = open(PAIR);
+  assert.deepEqual(ends('flows', flow({ ...SERVER, pid: 0 })), ['?>?']);
+  ends('flows', flow({ ...SERVER, source_port: 1 }));
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, source_port: 2 }), flow({ ...SERVER, source_port: 2, pid: 0 })), [
+    'wrk>nginx',
+    'wrk>nginx',
+  ]);
+});
+
+test('a server that listens on all addresses is known before its first connection', () => {
+  const path = open(PAIR);
+  path.pipeline.finish();
+  path.bothEnds.noteListener(6, addressBytes('::'), 80, 4026531840, path.localEnd.ofProcess(200));
+  assert.deepEqual(path.ends('flows', flow({ ...SERVER, pid: 0 })), ['?>nginx']);
+  assert.deepEqual(path.ends('flows', flow({ ...SERVER, pid: 0, source_port: 2, netns: 5 })), ['?>?']);
+});
+
+test('a port that different endpoints answered for is nobody in particular', () => {
+  const { ends } = open({ processes: { ...PAIR.processes, 300: process('haproxy') } });
+  ends('flows', flow({ ...SERVER, source_port: 1 }), flow({ ...SERVER, source_port: 2, pid: 300 }));
+  assert.deepEqual(ends('flows', flow({ ...SERVER, source_port: 3, pid: 0 })), ['?>?']);
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, source_port: 1 })), ['wrk>nginx']);
+});
+
+test('loopback addresses of two namespaces are not mixed up', () => {
+  const { ends } = open({ processes: { ...PAIR.processes, 300: process('redis') } });
+  const local = { source_address: '127.0.0.1', destination_address: '127.0.0.1' };
+  assert.deepEqual(
+    ends(
+      'flows',
+      flow({ ...CLIENT, ...local, netns: 1 }),
+      flow({ ...SERVER, ...local, netns: 1 }),
+      flow({ ...SERVER, ...local, netns: 2, pid: 300 }),
+    ),
+    ['wrk>nginx', 'wrk>nginx', 'n1>redis'],
+  );
+});
+
+test('who reads and writes counts before who made the socket', () => {
+  const { ends } = open({ cgroups: { 20: '/system.slice/api.service', 30: '/system.slice/api.socket' } });
+  assert.deepEqual(ends('flows', flow({ ...SERVER, socket_cgroup_id: 30, owner_cgroup_id: 20 })), ['?>api']);
+  assert.deepEqual(ends('flows', flow({ ...SERVER, socket_cgroup_id: 30, owner_cgroup_id: 0 })), ['?>api.socket']);
+});
+
+test('outside addresses have the name of the longest range, local ones never', () => {
+  const outside = [
+    { name: 'office', cidrs: ['10.0.0.0/8', '2001:db8::/32'] },
+    { name: 'vpn', cidrs: ['10.9.0.0/16'] },
+  ];
+  const { ends, bothEnds, identity } = open({ ...PAIR, outside });
+  const to = (destination_address: string, port: number) => flow({ ...CLIENT, source_port: port, destination_address });
+  assert.deepEqual(ends('flows', to('10.8.0.1', 1), to('10.9.0.1', 2), to('192.0.2.1', 3), to('2001:db8::1', 4)), [
+    'wrk>office',
+    'wrk>vpn',
+    'wrk>?',
+    'wrk>office',
+  ]);
+  assert.deepEqual(ends('flows', to('10.0.0.1', 5)), ['wrk>?']);
+  identity.setOutside([{ name: 'elsewhere', cidrs: ['10.8.0.0/16'] }]);
+  bothEnds.forget();
+  assert.deepEqual(ends('flows', to('10.8.0.1', 6)), ['wrk>elsewhere']);
+});
+
+test("this machine's own addresses without a socket are the node", () => {
+  const { ends } = open({ ...PAIR, nodeAddresses: [addressBytes('192.0.2.9')] });
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, destination_address: '192.0.2.9', close_cause: 'refused' })), [
+    'wrk>n1',
+  ]);
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, destination_address: '::1' })), ['wrk>n1']);
+});
+
+test('a process that is gone is known by its command, as its like was seen before', () => {
+  const { ends, processes } = open({
+    processes: { 100: { executable: 'node', command: 'MainThread', cgroupPaths: ['/'] } },
+  });
+  const named = (command: string) => ({ command, command_length: command.length });
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('MainThread') })), ['node>?']);
+  delete processes[100];
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('MainThread'), pid: 101 })), ['node>?']);
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('curl'), pid: 102 })), ['curl>?']);
+  assert.deepEqual(ends('tcp_events', record('tcp_event', connection({ ...CLIENT, pid: 102 }))), ['curl>?']);
+});
+
+test('another command under the same pid is another process', () => {
+  const { ends, processes } = open({ processes: { 100: process('bash') } });
+  const named = (command: string) => ({ command, command_length: command.length });
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('bash') })), ['bash>?']);
+  processes[100] = process('curl');
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('curl') })), ['curl>?']);
+});
+
+test('what cannot be looked up is counted', () => {
+  const path = open();
+  path.ends('tcp_events', record('tcp_event', connection(CLIENT)));
+  assert.equal(path.counters.discards.process_gone, 1);
+  const many = Array.from({ length: 300 }, (_, index) =>
+    record('tcp_event', connection({ ...CLIENT, pid: 1000 + index })),
+  );
+  path.ends('tcp_events', ...many);
+  assert.ok(path.counters.discards.process_lookup_limit > 0);
+  const full = open({ ...PAIR, mostEndpoints: 1 });
+  full.ends('flows', flow(CLIENT), flow({ ...SERVER }));
+  assert.ok(full.counters.discards.endpoint_table_full > 0);
+});
+
+test('cgroups that begin and end', () => {
+  const { feed, endpoints, counters, ends } = open();
+  const change = (cgroup_change: string, path: string) =>
+    record('cgroup', {
+      cgroup_id: 77,
+      cgroup_change,
+      path,
+      path_length: Math.min(path.length, 255),
+      time_boot_ns: 6_000_000_000n,
+    });
+  feed('flows', change('created', '/system.slice/job.service'));
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, owner_cgroup_id: 77 })), ['job>?']);
+  feed('flows', change('removed', '/system.slice/job.service'));
+  const [ended] = endpoints.takeChanged();
+  assert.equal(ended?.identity.name, 'job.service');
+  assert.equal(ended?.validToNs, 1_700_000_006_000_000_000n);
+  feed('flows', change('created', `/${'x'.repeat(255)}`));
+  assert.equal(counters.discards.cgroup_path_cut, 1);
+});
+
+test('an earlier source wins: the seam for Kubernetes', () => {
+  const pod: Identity = {
+    id: 42n,
+    kind: 'pod',
+    namespace: 'shop',
+    workload: 'cart',
+    name: 'cart-0',
+    containerId: '',
+    cgroupPath: '',
+    here: true,
+    labels: { app: 'cart' },
+  };
+  const kubernetes: IdentitySource = {
+    name: 'kubernetes',
+    start: async () => undefined,
+    close: () => undefined,
+    ofCgroup: (path) => (path.startsWith('/kubepods') ? pod : undefined),
+    ofProcess: () => undefined,
+    ofAddress: (address) => (address[15] === 99 ? pod : undefined),
+  };
+  const { ends } = open({ ...PAIR, extraSources: [kubernetes], cgroups: { 5: `/kubepods/pod1/${'a'.repeat(64)}` } });
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, owner_cgroup_id: 5 })), ['cart>?']);
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, destination_address: '10.0.0.99' })), ['wrk>cart']);
+});
+
+test('addresses at which an endpoint is reached are told, loopback aside', () => {
+  const { endpoints, feed } = open(PAIR);
+  const local = { source_address: '127.0.0.1', destination_address: '127.0.0.1' };
+  feed('flows', flow(SERVER), flow({ ...SERVER, ...local }), flow({ ...SERVER, destination_address: '2001:db8::5' }));
+  const nginx = endpoints.takeChanged().find((row) => row.identity.name === 'nginx');
+  assert.deepEqual(nginx?.addresses, ['10.0.0.2', '2001:db8::5']);
+});
+
+test('requests find their ends as flows do', () => {
+  const { ends } = open(PAIR);
+  assert.deepEqual(ends('requests', requestRecord({}, connection(CLIENT)), requestRecord({}, connection(SERVER))), [
+    'wrk>nginx',
+    'wrk>nginx',
+  ]);
+});
