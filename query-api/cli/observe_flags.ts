@@ -1,0 +1,240 @@
+/** Flags of `flowspan observe`, with hubble's names, as questions to the query API. */
+import { parseArgs } from 'node:util';
+import { LIVE_TYPES, type LiveType } from '../src/live/question.ts';
+
+/** A command line that cannot be understood; `code` is FLOW_CLI_USAGE. */
+export class UsageError extends Error {
+  readonly code = 'FLOW_CLI_USAGE';
+}
+
+/** A flag that filters: the parameters of the query API it stands for. */
+interface FilterFlag {
+  readonly parameter: string;
+  readonly doc: string;
+  /** The value as the query API spells it. */
+  readonly value?: (text: string) => string;
+}
+
+/** hubble's pod filters are prefixes: `[namespace/]name`. */
+const prefix = (text: string) => (/[*?]$|^\d+$/.test(text) ? text : `${text}*`);
+const pod = (parameter: string, whom: string): FilterFlag => ({
+  parameter,
+  doc: `${whom} is this pod, unit, container or process: [namespace/]name, by prefix or with * and ?`,
+  value: prefix,
+});
+const plain = (parameter: string, doc: string): FilterFlag => ({ parameter, doc });
+
+const FILTERS: Readonly<Record<string, FilterFlag>> = {
+  'from-pod': pod('source', 'the source'),
+  'to-pod': pod('destination', 'the destination'),
+  pod: pod('endpoint', 'either end'),
+  'from-namespace': plain('source_namespace', 'namespace of the source'),
+  'to-namespace': plain('destination_namespace', 'namespace of the destination'),
+  namespace: plain('namespace', 'namespace of either end'),
+  'from-workload': plain('source_workload', 'workload of the source'),
+  'to-workload': plain('destination_workload', 'workload of the destination'),
+  workload: plain('workload', 'workload of either end'),
+  'from-ip': plain('source_address', 'address of the source, exactly or as CIDR'),
+  'to-ip': plain('destination_address', 'address of the destination'),
+  ip: plain('address', 'address of either end'),
+  'from-port': plain('source_port', 'port of the source'),
+  'to-port': plain('destination_port', 'port of the destination'),
+  port: plain('port', 'port of either end'),
+  protocol: plain('protocol', 'tcp, udp or http'),
+  verdict: plain('verdict', 'FORWARDED, DROPPED, …'),
+  'http-status': plain('status', '404, 5+, 5xx or 500..599'),
+  'http-method': plain('method', 'get, post, …'),
+  'http-path': plain('path', 'path, exactly or with * and ? (/items/*)'),
+  'http-host': plain('host', 'Host header'),
+  'trace-id': plain('trace_id', 'trace id of the traceparent'),
+  'node-name': plain('node', 'node that observed it'),
+  cluster: plain('cluster', 'cluster'),
+  outcome: plain('outcome', 'ok, client_error, server_error, no_response, refused, unknown'),
+  cause: plain('cause', 'why it was closed, sent again, dropped or reset'),
+  kind: plain('kind', 'kind of event: retransmit, reset_sent, drop, …'),
+  'min-duration': plain('min_duration', 'at least this long: 50ms'),
+};
+
+const OUTPUTS = ['compact', 'json', 'table'] as const;
+/** How rows are shown. */
+export type Output = (typeof OUTPUTS)[number];
+
+/** What is asked on the command line. */
+export interface ObserveCommand {
+  /** URL of the query API. */
+  readonly server: string;
+  /** Parameters of the query API by kind of row; kinds that are not there are not asked for. */
+  readonly parameters: ReadonlyMap<LiveType, URLSearchParams>;
+  readonly since: string | undefined;
+  readonly until: string | undefined;
+  /** Rows to show of what has been recorded: the newest, or the oldest; undefined for all. */
+  readonly last: number | undefined;
+  readonly first: number | undefined;
+  readonly follow: boolean;
+  readonly output: Output;
+  readonly colour: 'auto' | 'always' | 'never';
+}
+
+/** Rows that are shown when nothing says how many. */
+const DEFAULT_LAST = 20;
+const DEFAULT_SERVER = 'http://127.0.0.1:7470';
+
+/** What `flowspan observe --help` prints. */
+export function observeHelp(): string {
+  const flags = Object.entries(FILTERS).map(([name, { doc }]) => `  --${name.padEnd(16)} ${doc}`);
+  return [
+    'Usage: flowspan observe [flags]',
+    '',
+    'Shows flows, requests and TCP events: the last 20, those of a time, or live.',
+    '',
+    'Which (a flag that is given twice means either; --not before a flag excludes):',
+    ...flags,
+    '  -t, --type         kinds of rows, separated by commas: flow, request, event',
+    '',
+    'When:',
+    '  --since, --until   RFC 3339, Unix time, or how long ago (15m)',
+    '  --last N           the newest N (default 20 without --since)',
+    '  --first N          the oldest N of the time',
+    '  -f, --follow       go on with what happens now',
+    '',
+    'How:',
+    '  -o, --output       compact (default), json (one object a line) or table',
+    '  --color            auto (default: on a terminal, unless NO_COLOR is set), always or never',
+    `  --server URL       the query API (default ${DEFAULT_SERVER}, or FLOWSPAN_SERVER); a token is taken from`,
+    '                     FLOWSPAN_QUERY_API_TOKEN',
+    '',
+    'Exit codes: 0 something was shown, 1 it failed, 2 wrong usage, 3 nothing matched.',
+    '',
+  ].join('\n');
+}
+
+const OPTIONS = {
+  ...Object.fromEntries(Object.keys(FILTERS).map((name) => [name, { type: 'string', multiple: true }] as const)),
+  not: { type: 'boolean', multiple: true },
+  type: { type: 'string', short: 't', multiple: true },
+  since: { type: 'string' },
+  until: { type: 'string' },
+  last: { type: 'string' },
+  first: { type: 'string' },
+  follow: { type: 'boolean', short: 'f' },
+  output: { type: 'string', short: 'o' },
+  color: { type: 'string' },
+  server: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+type Values = Partial<Record<'since' | 'until' | 'last' | 'first' | 'output' | 'color' | 'server', string>> & {
+  type?: string[];
+  follow?: boolean;
+  help?: boolean;
+};
+
+const TYPE_WORDS: Readonly<Record<string, LiveType>> = {
+  flow: 'flow',
+  flows: 'flow',
+  request: 'request',
+  requests: 'request',
+  l7: 'request',
+  event: 'tcp_event',
+  events: 'tcp_event',
+  'tcp-event': 'tcp_event',
+  tcp_event: 'tcp_event',
+};
+
+function typesOf(words: readonly string[] | undefined): LiveType[] {
+  if (words === undefined) return Object.keys(LIVE_TYPES) as LiveType[];
+  return words
+    .flatMap((word) => word.split(','))
+    .map((word) => {
+      const type = TYPE_WORDS[word];
+      if (type === undefined) throw new UsageError(`--type: '${word}' is not one of flow, request, event`);
+      return type;
+    });
+}
+
+function numberOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new UsageError(`--${name}: '${text}' is not a number from 1 to 9999999`);
+  return Number(text);
+}
+
+function oneOf<T extends string>(name: string, text: string | undefined, allowed: readonly T[], otherwise: T): T {
+  if (text === undefined) return otherwise;
+  const found = allowed.find((one) => one === text);
+  if (found === undefined) throw new UsageError(`--${name}: '${text}' is not one of ${allowed.join(', ')}`);
+  return found;
+}
+
+interface Parsed {
+  readonly values: Values;
+  readonly filters: URLSearchParams;
+  /** `--protocol http` speaks of requests. */
+  readonly onlyRequests: boolean;
+}
+
+function parse(argv: readonly string[]): Parsed {
+  let found: ReturnType<typeof parseTokens>;
+  try {
+    found = parseTokens(argv);
+  } catch (error) {
+    throw new UsageError(`${(error as Error).message}; 'flowspan observe --help' lists the flags`);
+  }
+  const filters = new URLSearchParams();
+  let negated = false;
+  let onlyRequests = false;
+  for (const token of found.tokens) {
+    if (token.kind !== 'option') continue;
+    const { name, value }: { name: string; value?: string | undefined } = token;
+    if (name === 'not') {
+      negated = true;
+      continue;
+    }
+    const flag = FILTERS[name];
+    if (flag === undefined || value === undefined) continue;
+    if (name === 'protocol' && value.toLowerCase() === 'http' && !negated) onlyRequests = true;
+    else filters.append(flag.parameter, `${negated ? '!' : ''}${(flag.value ?? ((text) => text))(value)}`);
+    negated = false;
+  }
+  if (negated) throw new UsageError('--not: needs a filter behind it');
+  return { values: found.values as Values, filters, onlyRequests };
+}
+
+const parseTokens = (argv: readonly string[]) =>
+  parseArgs({ args: [...argv], options: OPTIONS, strict: true, allowPositionals: false, tokens: true });
+
+/**
+ * Reads a command line; undefined if help is asked for.
+ * @throws UsageError
+ */
+export function readObserveCommand(
+  argv: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ObserveCommand | undefined {
+  const { values, filters, onlyRequests } = parse(argv);
+  if (values.help) return undefined;
+  const types = typesOf(values.type).filter((type) => !onlyRequests || type === 'request');
+  const names = [...new Set(filters.keys())];
+  const able = types.filter((type) => names.every((name) => LIVE_TYPES[type].filters.has(name)));
+  if (able.length === 0) {
+    throw new UsageError(`no kind of row (${types.join(', ') || 'request'}) has all of ${names.join(', ')}`);
+  }
+  const first = numberOf('first', values.first);
+  const last = numberOf('last', values.last);
+  if (first !== undefined && last !== undefined) throw new UsageError('--first and --last exclude each other');
+  const follow = values.follow === true;
+  if (follow && (first !== undefined || values.until !== undefined)) {
+    throw new UsageError('--follow goes on for ever: it takes no --first and no --until');
+  }
+  const nothingSaid = last === undefined && first === undefined && values.since === undefined;
+  return {
+    server: (values.server ?? env.FLOWSPAN_SERVER ?? DEFAULT_SERVER).replace(/\/$/, ''),
+    parameters: new Map(able.map((type) => [type, new URLSearchParams(filters)])),
+    since: values.since,
+    until: values.until,
+    last: nothingSaid ? (follow ? 0 : DEFAULT_LAST) : last,
+    first,
+    follow,
+    output: oneOf('output', values.output, OUTPUTS, 'compact'),
+    colour: oneOf('color', values.color, ['auto', 'always', 'never'], 'auto'),
+  };
+}
