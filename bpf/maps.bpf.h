@@ -54,9 +54,11 @@ struct socket_state {
 	u8 close_cause;
 	u8 closed_by;
 	char command[16];
-	/* Owned by http*.bpf.h: how the payload was judged. */
-	u8 payload_seen;
-	u8 reserved[3];
+	/* Owned by http*.bpf.h. */
+	u8 payload_seen;		/* enum payload_seen: how the payload was judged */
+	u8 payload_direction;		/* of the last payload: enum http_direction + 1; 0: none yet */
+	u8 http_attention;		/* the parser waits for what TCP accepts: packets without payload matter */
+	u8 reserved;
 };
 
 struct {

@@ -8,8 +8,11 @@
 
 #define PASS 1
 
-/* Sockets in nobody's descriptor table, and those opened between our attachments, are met here. */
-static __always_inline struct socket_state *meet_socket(struct __sk_buff *skb, struct tcp_sock *tp)
+/*
+ * Sockets in nobody's descriptor table, and those opened between our attachments, are met here. Not inlined, as what
+ * follows: the stack is for the parser.
+ */
+static __noinline struct socket_state *meet_socket(struct __sk_buff *skb, struct tcp_sock *tp)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct socket_state *state;
@@ -22,31 +25,27 @@ static __always_inline struct socket_state *meet_socket(struct __sk_buff *skb, s
 	return state;
 }
 
-static __always_inline void listener_packet(struct __sk_buff *skb, struct tcp_sock *tp,
+static __noinline void full_listener_packet(struct __sk_buff *skb, struct tcp_sock *tp,
 					    const struct packet_header *header)
 {
-	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct connection ends = {};
 
-	if (sk->sk_ack_backlog > sk->sk_max_ack_backlog) {
-		if (header->ip_version == 4) {
-			__be32 addresses[2];
+	if (header->ip_version == 4) {
+		__be32 addresses[2];
 
-			if (bpf_skb_load_bytes(skb, 12, addresses, sizeof(addresses)))
-				return;
-			map_v4(ends.source_address, addresses[0]);
-			map_v4(ends.destination_address, addresses[1]);
-		} else if (bpf_skb_load_bytes(skb, 8, ends.source_address, 16) ||
-			   bpf_skb_load_bytes(skb, 24, ends.destination_address, 16)) {
+		if (bpf_skb_load_bytes(skb, 12, addresses, sizeof(addresses)))
 			return;
-		}
-		ends.source_port = header->source_port;
-		ends.destination_port = header->destination_port;
-		ends.ip_version = header->ip_version;
-		ends.initiator_known = 1;
-		listener_packet_seen(tp, &ends, bpf_get_socket_cookie(skb), bpf_ktime_get_boot_ns());
+		map_v4(ends.source_address, addresses[0]);
+		map_v4(ends.destination_address, addresses[1]);
+	} else if (bpf_skb_load_bytes(skb, 8, ends.source_address, 16) ||
+		   bpf_skb_load_bytes(skb, 24, ends.destination_address, 16)) {
+		return;
 	}
-	http_listener_packet(skb, tp, header);
+	ends.source_port = header->source_port;
+	ends.destination_port = header->destination_port;
+	ends.ip_version = header->ip_version;
+	ends.initiator_known = 1;
+	listener_packet_seen(tp, &ends, bpf_get_socket_cookie(skb), bpf_ktime_get_boot_ns());
 }
 
 static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packet_header *header, bool ingress)
@@ -61,8 +60,11 @@ static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packe
 	if (!tp)
 		return;
 	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_STATE_LISTEN) {
-		if (ingress && !(header->flags & TCP_FLAG_RST))
-			listener_packet(skb, tp, header);
+		if (!ingress || (header->flags & TCP_FLAG_RST))
+			return;
+		if (tp->inet_conn.icsk_inet.sk.sk_ack_backlog > tp->inet_conn.icsk_inet.sk.sk_max_ack_backlog)
+			full_listener_packet(skb, tp, header);
+		http_listener_packet(skb, header);
 		return;
 	}
 	state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
@@ -76,6 +78,11 @@ static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packe
 	http_packet(skb, tp, state, header, ingress);
 }
 
+static __noinline void udp_packet(struct __sk_buff *skb, bool egress)
+{
+	udp_packet_seen(skb, egress);
+}
+
 static __always_inline int packet(struct __sk_buff *skb, bool ingress)
 {
 	struct packet_header header = {};
@@ -85,7 +92,7 @@ static __always_inline int packet(struct __sk_buff *skb, bool ingress)
 	if (header.protocol == IPPROTO_TCP)
 		tcp_packet(skb, &header, ingress);
 	else
-		udp_packet_seen(skb, !ingress);
+		udp_packet(skb, !ingress);
 	return PASS;
 }
 

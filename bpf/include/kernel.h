@@ -131,7 +131,12 @@ struct minmax {
 };
 
 struct tcp_rack {
+	u64 mstamp;
 	u32 rtt_us;
+};
+
+struct tcp_options_received {
+	u32 ts_recent;
 };
 
 struct tcp_sock {
@@ -167,6 +172,9 @@ struct tcp_sock {
 	u32 segs_in;
 	u32 data_segs_in;
 	u64 bytes_acked;
+	u64 tcp_mstamp;
+	u32 max_window;
+	struct tcp_options_received rx_opt;
 	struct tcp_rack rack;
 	u32 reord_seen;
 	u64 bytes_retrans;

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* HTTP/1 requests, read from packets: what the other programs call. */
+#ifndef FLOWSPAN_HTTP_BPF_H
+#define FLOWSPAN_HTTP_BPF_H
+
+#include "http_listener.bpf.h"
+
+static __always_inline struct http_connection *http_connection_of(struct tcp_sock *tp)
+{
+	return bpf_sk_storage_get(&http_connections, (struct sock *)tp, NULL, 0);
+}
+
+static __always_inline void forget_http(struct tcp_sock *tp, struct socket_state *state,
+					struct http_connection *connection, u8 payload_seen)
+{
+	drop_pieces(connection);
+	state->payload_seen = payload_seen;
+	state->http_attention = 0;
+	bpf_sk_storage_delete(&http_connections, (struct sock *)tp);
+}
+
+/* Sight was lost, and here a request starts for certain: what was open stays without an answer. */
+static __noinline void start_anew(const struct http_packet *packet, struct http_connection *connection)
+{
+	struct http_stream *requests = &connection->streams[HTTP_REQUEST];
+	struct http_stream *responses = &connection->streams[HTTP_RESPONSE];
+	struct http_release release = {.connection = connection, .state = packet->state};
+
+	if (!try_lock(&requests->busy))
+		return;
+	if (try_lock(&responses->busy)) {
+		read_facts(packet->tp, packet->state, &release.facts);
+		release.facts.everything = 1;
+		abandon_requests(connection, release.facts.now, REQUEST_END_LOST_SIGHT);
+		release_requests(&release);
+		drop_pieces(connection);
+		reset_message(requests);
+		reset_message(responses);
+		requests->line_bytes = 0;
+		requests->line_dropped = 0;
+		requests->spaces = 0;
+		responses->line_bytes = 0;
+		responses->line_dropped = 0;
+		requests->next_sequence = packet->sequence;
+		requests->judged_end = packet->sequence;
+		responses->next_sequence = other_sequence(packet);
+		responses->judged_end = responses->next_sequence;
+		connection->joined = 1;
+		unlock(&responses->busy);
+	}
+	unlock(&requests->busy);
+}
+
+static __always_inline bool may_start_anew(const struct http_packet *packet, const struct http_connection *connection)
+{
+	return packet->direction == HTTP_REQUEST && packet->header->payload_bytes &&
+	       connection->streams[HTTP_REQUEST].state == HTTP_STATE_LOST && !connection->lost_for_good &&
+	       !connection->rejected && is_quiet(packet) &&
+	       http_may_begin(packet->skb, packet->header->payload_offset, packet->header->payload_bytes);
+}
+
+static __always_inline void http_connection_packet(struct http_packet *packet, struct http_connection *connection)
+{
+	struct socket_state *state = packet->state;
+	u32 bytes = packet->header->payload_bytes;
+
+	if (connection->unverified && !verify_taken_over(packet, connection)) {
+		forget_http(packet->tp, state, connection, PAYLOAD_JOINED);
+		return;
+	}
+	if (connection->released != connection->answered)
+		release_confirmed(packet, connection);
+	if (connection->hole && !(packet->ingress && bytes))
+		catch_up(packet, connection);
+	if (may_start_anew(packet, connection))
+		start_anew(packet, connection);
+	if (bytes || (packet->header->flags & TCP_FLAG_FIN))
+		http_payload(packet, connection);
+	if (bytes)
+		state->payload_direction = packet->direction + 1;
+	note_protocol(state, connection);
+	if (connection->rejected) {
+		forget_http(packet->tp, state, connection, connection->joined ? PAYLOAD_JOINED : PAYLOAD_OPAQUE);
+		return;
+	}
+	state->http_attention = connection->released != connection->answered || connection->hole;
+}
+
+/* Every packet of an established connection; most have nothing for us. */
+static __always_inline void http_packet(struct __sk_buff *skb, struct tcp_sock *tp, struct socket_state *state,
+					const struct packet_header *header, bool ingress)
+{
+	struct http_packet packet = {.skb = skb, .tp = tp, .state = state, .header = header, .ingress = ingress};
+	struct http_connection *connection;
+
+	if (state->payload_seen == PAYLOAD_OPAQUE || (header->flags & TCP_FLAG_RST))
+		return;
+	if (!header->payload_bytes && !state->http_attention &&
+	    !((header->flags & TCP_FLAG_FIN) && state->payload_seen == PAYLOAD_HTTP))
+		return;
+	packet.sequence = header->sequence + !!(header->flags & TCP_FLAG_SYN);
+	set_direction(&packet);
+	if (state->payload_seen == PAYLOAD_HTTP) {
+		connection = http_connection_of(tp);
+	} else {
+		if (!header->payload_bytes)
+			return;
+		connection = recognise(&packet);
+		if (!connection)
+			state->payload_direction = packet.direction + 1;
+	}
+	if (connection)
+		http_connection_packet(&packet, connection);
+}
+
+struct http_reading {
+	struct http_connection *connection;
+	u64 now;
+	u32 copied;	/* tcp_sock.copied_seq: what the application has */
+};
+
+static long note_one_read(u32 index, struct http_reading *reading)
+{
+	struct http_connection *connection = reading->connection;
+	struct http_request *request;
+
+	if (connection->read == connection->begun)
+		return 1;
+	request = request_at(connection, connection->read);
+	if (request) {
+		if (!request->head_read || before(reading->copied, request->head_end))
+			return 1;
+		request->read_ns = reading->now;
+	}
+	connection->read++;
+	return 0;
+}
+
+/* The application took bytes: at the server this is when a request stops waiting for it. */
+static __always_inline void http_application_read(struct sock *sk, struct socket_state *state)
+{
+	struct http_reading reading = {};
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tp)
+		return;
+	reading.connection = http_connection_of(tp);
+	if (!reading.connection)
+		return;
+	reading.copied = tp->copied_seq;
+	if (state->connection.observation_point != OBSERVATION_POINT_CLIENT &&
+	    reading.connection->read != reading.connection->begun) {
+		reading.now = bpf_ktime_get_boot_ns();
+		bpf_loop(HTTP_PIPELINE_MAX + 1, note_one_read, &reading, 0);
+	}
+}
+
+static __always_inline u8 end_of_closed(const struct socket_state *state)
+{
+	if (state->close_cause == CLOSE_CAUSE_RESET)
+		return REQUEST_END_CONNECTION_RESET;
+	if (state->close_cause == CLOSE_CAUSE_TIMEOUT)
+		return REQUEST_END_TIMEOUT;
+	return REQUEST_END_CONNECTION_CLOSED;
+}
+
+/* The connection is over, and state->close_cause says why: what is open ends here, and everything is written out. */
+static __always_inline void http_connection_closed(struct tcp_sock *tp, struct socket_state *state, u64 now)
+{
+	struct http_release release = {.state = state};
+	struct http_connection *connection;
+	struct http_stream *response;
+	struct http_request *request;
+
+	if (state->payload_seen != PAYLOAD_HTTP)
+		return;
+	connection = http_connection_of(tp);
+	if (!connection)
+		return;
+	release.connection = connection;
+	read_facts(tp, state, &release.facts);
+	release.facts.everything = 1;
+	response = &connection->streams[HTTP_RESPONSE];
+	request = request_being_answered(connection);
+	if (request && response->state == HTTP_STATE_UNTIL_CLOSE && state->close_cause == CLOSE_CAUSE_FIN)
+		answer_request(connection, request, response, now, response->next_sequence, REQUEST_END_COMPLETE);
+	leave_request(connection);
+	abandon_requests(connection, now, end_of_closed(state));
+	release_requests(&release);
+	forget_http(tp, state, connection, PAYLOAD_OPAQUE);
+}
+
+#endif

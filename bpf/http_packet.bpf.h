@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* One packet of a connection with a parser. */
+#ifndef FLOWSPAN_HTTP_PACKET_BPF_H
+#define FLOWSPAN_HTTP_PACKET_BPF_H
+
+#include "http_recognise.bpf.h"
+#include "http_release.bpf.h"
+#include "packet_accept.bpf.h"
+
+static __always_inline struct http_work *take_work(void)
+{
+#pragma unroll
+	for (u32 i = 0; i < HTTP_WORK_SLOTS; i++) {
+		u32 slot = i;
+		struct http_work *work = bpf_map_lookup_elem(&http_work_slots, &slot);
+
+		if (work && try_lock(&work->busy))
+			return work;
+	}
+	return NULL;
+}
+
+/* What TCP has of the ingress stream; the peer's FIN, which takes a sequence number, is no byte of it. */
+static __always_inline u32 accepted_bytes(const struct tcp_sock *tp)
+{
+	u8 state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+	bool fin = state == TCP_STATE_CLOSE_WAIT || state == TCP_STATE_LAST_ACK || state == TCP_STATE_CLOSING;
+
+	return tp->rcv_nxt - fin;
+}
+
+/* Up to where responses are safe: acknowledged by the client, or taken by this client's TCP. */
+static __always_inline u32 confirmed_responses(const struct http_packet *packet)
+{
+	if (packet->local_end == OBSERVATION_POINT_CLIENT)
+		return accepted_bytes(packet->tp);
+	return packet->tp->snd_una;
+}
+
+static __noinline void release_confirmed(const struct http_packet *packet, struct http_connection *connection)
+{
+	struct http_release release = {.connection = connection, .state = packet->state};
+
+	read_facts(packet->tp, packet->state, &release.facts);
+	release.facts.confirmed = confirmed_responses(packet);
+	if (packet->ingress && packet->direction == HTTP_REQUEST && (packet->header->flags & TCP_FLAG_ACK) &&
+	    before(release.facts.confirmed, packet->header->acknowledged) &&
+	    tcp_will_take(packet->skb, packet->tp, packet->header)) {
+		release.facts.confirmed = packet->header->acknowledged;
+		release.facts.by_acknowledgement = 1;
+	}
+	release_requests(&release);
+}
+
+/* Body bytes in order, and more to come: nothing to look at. */
+static __always_inline bool pass_body(const struct http_packet *packet, struct http_connection *connection,
+				      struct http_stream *stream)
+{
+	u32 bytes = packet->header->payload_bytes;
+
+	if (stream->next_sequence != packet->sequence || (connection->hole && packet->ingress))
+		return false;
+	if (is_counted(stream)) {
+		if (stream->body_left <= bytes)
+			return false;
+		stream->body_left -= bytes;
+	} else if (stream->state != HTTP_STATE_UNTIL_CLOSE || (packet->header->flags & TCP_FLAG_FIN)) {
+		return false;
+	}
+	stream->body_bytes += bytes;
+	stream->message_bytes += bytes;
+	stream->next_sequence += bytes;
+	return true;
+}
+
+/* A body that lasts until the close ends with its FIN. */
+static __always_inline void end_at_fin(struct http_connection *connection, struct http_work *work)
+{
+	const struct http_segment *segment = &work->segment;
+	struct http_stream *stream = stream_of(connection, work);
+
+	if (stream->state != HTTP_STATE_UNTIL_CLOSE || stream->next_sequence != segment->sequence + segment->bytes)
+		return;
+	stand_at(work, stream->next_sequence);
+	http_message_over(connection, work);
+}
+
+/* Caller owns the stream. `direction` is the stream's: the packet's own, or the ingress stream's that waits for TCP. */
+static __always_inline void read_packet(const struct http_packet *packet, struct http_connection *connection,
+					u8 direction, bool own)
+{
+	struct http_work *work = take_work();
+
+	if (!work)
+		return;
+	work->segment.sequence = packet->sequence;
+	work->segment.offset = packet->header->payload_offset;
+	work->segment.bytes = own ? packet->header->payload_bytes : 0;
+	work->segment.accepted = accepted_bytes(packet->tp);
+	work->segment.ingress = own ? packet->ingress : 1;
+	work->direction = direction;
+	work->now = bpf_ktime_get_boot_ns();
+	if (direction == HTTP_REQUEST) {
+		read_evidence(packet->tp, packet->state, &work->evidence, work->now);
+		work->evidence.out_of_order_bytes = connection->out_of_order_bytes;
+		/* A sent segment carries the time it is sent at; what arrives comes after all that was sent. */
+		work->rtt_floor_us = packet->tp->tcp_mstamp - !packet->ingress;
+	}
+	http_advance(packet->skb, connection, work);
+	if (own && (packet->header->flags & TCP_FLAG_FIN))
+		end_at_fin(connection, work);
+	unlock(&work->busy);
+}
+
+static __always_inline void http_payload(const struct http_packet *packet, struct http_connection *connection)
+{
+	struct http_stream *stream = &connection->streams[packet->direction & 1];
+
+	if (packet->ingress && !tcp_will_take(packet->skb, packet->tp, packet->header))
+		return;
+	/*
+	 * Packets of one direction may be on two CPUs at once (a sender that moved); they never interrupt each other on
+	 * one. What is not owned is not read: sequence numbers tell later that it is missing.
+	 */
+	if (!wait_lock(&stream->busy))
+		return;
+	if (!pass_body(packet, connection, stream))
+		read_packet(packet, connection, packet->direction, true);
+	unlock(&stream->busy);
+}
+
+/* The ingress stream has a hole, and this packet of ours may say that TCP has filled it. */
+static __always_inline void catch_up(const struct http_packet *packet, struct http_connection *connection)
+{
+	u8 direction = packet->ingress ? packet->direction : packet->direction ^ 1;
+	struct http_stream *stream = &connection->streams[direction & 1];
+
+	if (!try_lock(&stream->busy))
+		return;
+	read_packet(packet, connection, direction, false);
+	unlock(&stream->busy);
+}
+
+#endif

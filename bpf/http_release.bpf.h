@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Writing requests out. A request stays until TCP has what ends it (the peer's acknowledgement of the response's last
+ * byte at the server, its acceptance at the client), so that a lost tail is told with the request that it delayed.
+ */
+#ifndef FLOWSPAN_HTTP_RELEASE_BPF_H
+#define FLOWSPAN_HTTP_RELEASE_BPF_H
+
+#include "http_lock.bpf.h"
+#include "http_request.bpf.h"
+#include "tcp_counters.bpf.h"
+
+/* What a release goes by: read once, for all that it writes out. */
+struct http_facts {
+	struct http_evidence end;
+	u64 now;
+	u64 rtt_sent_us;	/* tcp_sock.rack.mstamp: when the segment of the latest sample was sent */
+	u32 rtt_us;
+	u32 srtt_us;
+	u32 confirmed;		/* responses that end here or before are safe */
+	u8 tcp_state;
+	u8 everything;		/* the connection is over */
+	u8 by_acknowledgement;	/* this very packet confirms: TCP has not taken its sample yet */
+	u8 reserved;
+};
+
+struct http_release {
+	struct http_connection *connection;
+	struct socket_state *state;
+	struct http_facts facts;
+};
+
+static __always_inline void read_evidence(const struct tcp_sock *tp, const struct socket_state *state,
+					  struct http_evidence *evidence, u64 now)
+{
+	u64 busy_us;
+
+	read_chrono(tp, &busy_us, &evidence->rwnd_limited_us, &evidence->sndbuf_limited_us);
+	evidence->zero_window_ns = state->zero_window_ns;
+	if (state->zero_window_since_ns)
+		evidence->zero_window_ns += now - state->zero_window_since_ns;
+	evidence->retransmitted_segments = tp->total_retrans;
+	evidence->fast_retransmits = state->fast_retransmits;
+	evidence->timeouts = read_timeouts(tp, state);
+	evidence->tail_loss_probes = state->tail_loss_probes;
+}
+
+static __always_inline void read_facts(const struct tcp_sock *tp, const struct socket_state *state,
+				       struct http_facts *facts)
+{
+	facts->now = bpf_ktime_get_boot_ns();
+	read_evidence(tp, state, &facts->end, facts->now);
+	facts->rtt_sent_us = tp->rack.mstamp;
+	facts->rtt_us = tp->rack.rtt_us;
+	facts->srtt_us = tp->srtt_us >> 3;
+	facts->tcp_state = tp->inet_conn.icsk_inet.sk.__sk_common.skc_state;
+}
+
+/*
+ * The latest sample, if its segment is younger than the request; and the sample that the kernel will take from the
+ * acknowledgement in hand, by its own rule: none if anything was sent again.
+ */
+static __always_inline void note_rtt(struct http_connection *connection, const struct http_request *request,
+				     const struct http_facts *facts)
+{
+	u64 last_us = (facts->now - request->response_last_ns) / 1000;
+
+	if (facts->rtt_sent_us > connection->rtt_floor_us && facts->rtt_us > connection->max_rtt_us)
+		connection->max_rtt_us = facts->rtt_us;
+	if (facts->by_acknowledgement && facts->end.retransmitted_segments == request->begin.retransmitted_segments &&
+	    last_us > connection->max_rtt_us)
+		connection->max_rtt_us = last_us;
+}
+
+static __always_inline u64 since(u64 begin, u64 end)
+{
+	return end > begin ? end - begin : 0;
+}
+
+/* An answer may be over before the request is: then that ends the exchange. */
+static __always_inline u64 exchange_end(const struct http_request *request)
+{
+	u64 request_end = request->request_last_ns, response_end = request->response_last_ns;
+
+	return response_end > request_end ? response_end : request_end;
+}
+
+static __always_inline void fill_evidence(struct request_record *record, const struct http_evidence *begin,
+					  const struct http_evidence *end)
+{
+	record->rwnd_limited_us = end->rwnd_limited_us - begin->rwnd_limited_us;
+	record->sndbuf_limited_us = end->sndbuf_limited_us - begin->sndbuf_limited_us;
+	record->zero_window_ns = end->zero_window_ns - begin->zero_window_ns;
+	record->bytes_out_of_order = end->out_of_order_bytes - begin->out_of_order_bytes;
+	record->retransmitted_segments = end->retransmitted_segments - begin->retransmitted_segments;
+	record->fast_retransmits = end->fast_retransmits - begin->fast_retransmits;
+	record->timeouts = end->timeouts - begin->timeouts;
+	record->tail_loss_probes = end->tail_loss_probes - begin->tail_loss_probes;
+}
+
+static __always_inline void fill_request(struct http_connection *connection, struct http_request *request,
+					 const struct socket_state *state, const struct http_facts *facts)
+{
+	struct request_record *record = &request->record;
+	u8 end = record->request_end;
+
+	__builtin_memcpy(&record->connection, &state->connection, sizeof(record->connection));
+	record->connection.tcp_state = facts->tcp_state;
+	record->duration_ns = since(request->first_ns, exchange_end(request));
+	record->request_sent_ns = since(request->first_ns, request->request_last_ns);
+	record->application_read_ns = since(request->first_ns, request->read_ns);
+	record->response_start_ns = since(request->first_ns, request->response_first_ns);
+	record->request_index = connection->released;
+	fill_evidence(record, &request->begin, &facts->end);
+	note_rtt(connection, request, facts);
+	record->srtt_us = facts->srtt_us;
+	record->max_rtt_us = connection->max_rtt_us;
+	if (end == REQUEST_END_CONNECTION_CLOSED || end == REQUEST_END_CONNECTION_RESET || end == REQUEST_END_TIMEOUT) {
+		record->close_cause = state->close_cause;
+		record->closed_by = state->closed_by;
+	}
+}
+
+/* Host and traceparent move up behind the target. Returns the record's length. */
+static __always_inline u32 close_up_text(struct request_record *record)
+{
+	u32 to = record->method_length + record->target_length, host = record->host_length,
+	    traceparent = record->traceparent_length;
+
+	ONE_REGISTER(to);
+	ONE_REGISTER(host);
+	if (to > HTTP_HOST_AT || host > HTTP_HOST_MAX || traceparent > HTTP_TRACEPARENT_MAX)
+		return offsetof(struct request_record, text);
+	if (host)
+		bpf_probe_read_kernel(record->text + to, host, record->text + HTTP_HOST_AT);
+	if (traceparent)
+		bpf_probe_read_kernel(record->text + to + host, traceparent, record->text + HTTP_TRACEPARENT_AT);
+	return offsetof(struct request_record, text) + to + host + traceparent;
+}
+
+static __always_inline void write_request(struct http_request *request)
+{
+	struct request_record *record = &request->record;
+	struct record_counter *counter = count_wanted(RECORD_KIND_REQUEST);
+	u32 length = close_up_text(record);
+
+	fill_header(&record->header, RECORD_KIND_REQUEST, length, exchange_end(request));
+	ONE_REGISTER(length);
+	if (length > sizeof(*record))
+		return;
+	if (bpf_ringbuf_output(&request_records, record, length, wakeup_flag(&request_records, length)) && counter)
+		__sync_fetch_and_add(&counter->lost_ring_full, 1);
+}
+
+/* Writes out the oldest request. 1 if there is none, or it has to wait. */
+__noinline int http_release_oldest(struct http_connection *connection, struct socket_state *state,
+				   const struct http_facts *facts)
+{
+	struct http_request *request;
+
+	if (!connection || !state || !facts || connection->released == connection->answered)
+		return 1;
+	request = request_at(connection, connection->released);
+	if (request) {
+		if (!facts->everything &&
+		    (!request->request_over || before(facts->confirmed, request->response_end)))
+			return 1;
+		if (request->start_line_read) {
+			fill_request(connection, request, state, facts);
+			write_request(request);
+		}
+		free_request(connection, connection->released);
+	}
+	connection->released++;
+	return 0;
+}
+
+static long release_oldest(u32 index, struct http_release *release)
+{
+	int wait = http_release_oldest(release->connection, release->state, &release->facts);
+
+	ONE_REGISTER(wait); /* the verifier does not know what the compiler does: it is 0 or 1 */
+	return wait != 0;
+}
+
+/*
+ * Writes out what is answered and safe. Whoever finds it busy leaves: what the owner does not see any more is taken
+ * with the next packet, or at the end. Only the end waits.
+ */
+static __always_inline void release_requests(struct http_release *release)
+{
+	struct http_connection *connection = release->connection;
+
+	if (connection->released == connection->answered)
+		return;
+	if (!(release->facts.everything ? wait_lock(&connection->releasing) : try_lock(&connection->releasing)))
+		return;
+	release->facts.end.out_of_order_bytes = connection->out_of_order_bytes;
+	bpf_loop(HTTP_PIPELINE_MAX + 1, release_oldest, release, 0);
+	unlock(&connection->releasing);
+}
+
+#endif

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Which bytes of a segment are the stream's next. Sent bytes come in order; received ones are followed with a
+ * next-sequence of our own (rcv_nxt lags while the socket is locked), with what TCP accepted as the last word.
+ */
+#ifndef FLOWSPAN_HTTP_SEQUENCE_BPF_H
+#define FLOWSPAN_HTTP_SEQUENCE_BPF_H
+
+#include "http_reorder.bpf.h"
+
+/* Catching up, the segment itself, and 32 pieces, each with a body between them. */
+#define HTTP_ADVANCE_STEPS 256
+
+enum http_phase {
+	HTTP_PHASE_CATCH_UP = 0,	/* to what TCP has accepted */
+	HTTP_PHASE_SEGMENT,
+	HTTP_PHASE_FOLLOW,		/* what had come before its turn */
+};
+
+/* What is to be done with the packet in hand. */
+enum http_judgement {
+	HTTP_SEGMENT_IGNORE = 0,
+	HTTP_SEGMENT_READ = 1,
+	HTTP_SEGMENT_KEEP = 2,
+};
+
+static __always_inline bool reads_nothing(const struct http_stream *stream)
+{
+	return stream->state > HTTP_STATE_UNTIL_CLOSE;
+}
+
+static __always_inline bool is_counted(const struct http_stream *stream)
+{
+	return stream->state == HTTP_STATE_BODY || stream->state == HTTP_STATE_CHUNK_DATA;
+}
+
+static __always_inline void take_checkpoint(struct http_connection *connection, const struct http_stream *stream)
+{
+	struct http_checkpoint *checkpoint = &connection->checkpoint;
+
+	checkpoint->taken = 1;
+	checkpoint->sequence = stream->next_sequence;
+	/* Inside a head the record itself has changed: that cannot be undone. */
+	checkpoint->usable = !stream->line_bytes && !stream->line_dropped && stream->state != HTTP_STATE_HEADERS &&
+			     stream->state != HTTP_STATE_TRAILERS;
+	checkpoint->body_left = stream->body_left;
+	checkpoint->message_bytes = stream->message_bytes;
+	checkpoint->body_bytes = stream->body_bytes;
+	checkpoint->begun = connection->begun;
+	checkpoint->answered = connection->answered;
+	checkpoint->state = stream->state;
+	checkpoint->flags = stream->flags;
+}
+
+static long withdraw_request(u32 index, struct http_connection **at)
+{
+	struct http_connection *connection = *at;
+
+	if (connection->begun == connection->checkpoint.begun)
+		return 1;
+	free_request(connection, connection->begun - 1);
+	__sync_fetch_and_add(&connection->begun, -1);
+	return 0;
+}
+
+/* Back to where TCP is: it did not take the copy that was read. False if what was made of it cannot be undone. */
+static __always_inline bool roll_back(struct http_connection *connection, const struct http_work *work,
+				      struct http_stream *stream)
+{
+	const struct http_checkpoint *checkpoint = &connection->checkpoint;
+
+	if (!checkpoint->usable)
+		return false;
+	if (work->direction == HTTP_REQUEST) {
+		if (before(checkpoint->begun, connection->answered))
+			return false;
+		bpf_loop(HTTP_PIPELINE_MAX + 1, withdraw_request, &connection, 0);
+	} else {
+		if (before(checkpoint->answered, connection->released))
+			return false;
+		connection->answered = checkpoint->answered;
+	}
+	stream->next_sequence = checkpoint->sequence;
+	stream->judged_end = checkpoint->sequence;
+	stream->body_left = checkpoint->body_left;
+	stream->message_bytes = checkpoint->message_bytes;
+	stream->body_bytes = checkpoint->body_bytes;
+	stream->state = checkpoint->state;
+	stream->flags = checkpoint->flags;
+	stream->line_bytes = 0;
+	stream->line_dropped = 0;
+	stream->spaces = 0;
+	return true;
+}
+
+/*
+ * A hole opened in front of this segment. Bytes of a known body need not be kept: TCP tells when they are whole. True
+ * if bytes are to be kept.
+ */
+static __always_inline bool before_its_turn(struct http_connection *connection, struct http_segment *segment,
+					    const struct http_stream *stream)
+{
+	u32 hole = segment->sequence - stream->next_sequence, end = segment->sequence + segment->bytes;
+
+	connection->out_of_order_bytes += segment->bytes;
+	if (!connection->hole || before(connection->hole_end, end))
+		connection->hole_end = end;
+	connection->hole = 1;
+	segment->skip = 0;
+	if (stream->state == HTTP_STATE_UNTIL_CLOSE)
+		return false;
+	if (is_counted(stream) && stream->body_left > hole) {
+		if (stream->body_left - hole >= segment->bytes)
+			return false;
+		segment->skip = stream->body_left - hole;
+	}
+	return true;
+}
+
+/* A second copy of bytes whose first copy TCP has not accepted: either may be the one that counts. */
+static __always_inline bool is_second_copy(const struct http_segment *segment, const struct http_stream *stream)
+{
+	return segment->ingress && before(segment->sequence, stream->next_sequence) &&
+	       !before(segment->sequence, segment->accepted) && before(segment->sequence, stream->judged_end);
+}
+
+/* The packet in hand: enum http_judgement. */
+__noinline int http_judge_segment(struct http_connection *connection, struct http_work *work)
+{
+	struct http_segment *segment;
+	struct http_stream *stream;
+	s32 ahead;
+
+	if (!connection || !work)
+		return HTTP_SEGMENT_IGNORE;
+	segment = &work->segment;
+	stream = stream_of(connection, work);
+	if (!segment->bytes || reads_nothing(stream))
+		return HTTP_SEGMENT_IGNORE;
+	segment->skip = 0;
+	if (is_second_copy(segment, stream) &&
+	    (connection->checkpoint.sequence != segment->sequence || !roll_back(connection, work, stream))) {
+		http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
+		return HTTP_SEGMENT_IGNORE;
+	}
+	ahead = segment->sequence - stream->next_sequence;
+	if (ahead > 0) {
+		if (segment->ingress)
+			return before_its_turn(connection, segment, stream) ? HTTP_SEGMENT_KEEP : HTTP_SEGMENT_IGNORE;
+		http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
+		return HTTP_SEGMENT_IGNORE;
+	}
+	if (-ahead >= (s32)segment->bytes)
+		return HTTP_SEGMENT_IGNORE;
+	segment->skip = -ahead;
+	if (!ahead && segment->ingress && stream->next_sequence == segment->accepted)
+		take_checkpoint(connection, stream);
+	return HTTP_SEGMENT_READ;
+}
+
+/*
+ * Passes over body bytes that TCP has accepted although they were not seen in order; what else is missing is lost.
+ * True if the stream moved.
+ */
+__noinline int http_pass_accepted(struct http_connection *connection, struct http_work *work)
+{
+	struct http_stream *stream;
+	u64 bytes;
+
+	if (!connection || !work)
+		return 0;
+	stream = stream_of(connection, work);
+	if (!work->segment.ingress || !before(stream->next_sequence, work->segment.accepted) || reads_nothing(stream))
+		return 0;
+	bytes = work->segment.accepted - stream->next_sequence;
+	if (stream->state < HTTP_STATE_BODY) {
+		http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
+		return 0;
+	}
+	if (stream->state != HTTP_STATE_UNTIL_CLOSE) {
+		if (bytes > stream->body_left)
+			bytes = stream->body_left;
+		stream->body_left -= bytes;
+	}
+	stream->body_bytes += bytes;
+	stream->message_bytes += bytes;
+	stream->next_sequence += bytes;
+	if (stream->state == HTTP_STATE_UNTIL_CLOSE || stream->body_left)
+		return 1;
+	stand_at(work, stream->next_sequence);
+	if (stream->state == HTTP_STATE_CHUNK_DATA)
+		stream->state = HTTP_STATE_CHUNK_END;
+	else
+		http_message_over(connection, work);
+	return 1;
+}
+
+static long advance_step(u32 index, struct http_cursor *cursor)
+{
+	struct http_connection *connection = cursor->connection;
+	struct http_work *work = cursor->work;
+	struct http_segment *segment = &work->segment;
+	struct http_stream *stream = stream_of(connection, work);
+	u32 offset, bytes;
+
+	if (segment->phase == HTTP_PHASE_SEGMENT) {
+		int judgement = http_judge_segment(connection, work);
+
+		segment->phase = HTTP_PHASE_FOLLOW;
+		if (judgement == HTTP_SEGMENT_KEEP && !keep_pieces(cursor))
+			http_lose_stream(connection, work, DISCARD_REASON_REORDER_FULL);
+		if (judgement != HTTP_SEGMENT_READ)
+			return !connection->hole;
+		cursor->piece = NULL;
+		offset = segment->offset + segment->skip;
+		bytes = segment->bytes - segment->skip;
+	} else {
+		struct http_piece *piece = find_piece(connection, stream->next_sequence);
+
+		if (!piece) {
+			if (http_pass_accepted(connection, work))
+				return 0;
+			if (segment->phase == HTTP_PHASE_FOLLOW)
+				return 1;
+			segment->phase = HTTP_PHASE_SEGMENT;
+			return 0;
+		}
+		cursor->piece = piece;
+		offset = stream->next_sequence - piece->sequence;
+		bytes = piece->bytes - offset;
+	}
+	read_source(cursor, offset, bytes, stream->next_sequence);
+	return 0;
+}
+
+/*
+ * Takes the segment in `work`, whose bytes are in `skb`; if it has none, what TCP has accepted meanwhile. Caller owns
+ * the stream.
+ */
+__noinline int http_advance(struct __sk_buff *skb, struct http_connection *connection, struct http_work *work)
+{
+	struct http_cursor cursor = {.skb = skb, .connection = connection, .work = work};
+	struct http_segment *segment;
+	struct http_stream *stream;
+
+	if (!connection || !work)
+		return 0;
+	segment = &work->segment;
+	stream = stream_of(connection, work);
+	segment->phase = HTTP_PHASE_SEGMENT;
+	if (segment->ingress && before(stream->next_sequence, segment->accepted))
+		segment->phase = HTTP_PHASE_CATCH_UP;
+	bpf_loop(HTTP_ADVANCE_STEPS, advance_step, &cursor, 0);
+	if (connection->hole && segment->ingress &&
+	    (reads_nothing(stream) || !before(stream->next_sequence, connection->hole_end)))
+		drop_pieces(connection);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/* What the HTTP/1 parser keeps: two streams per connection, and the requests between them. */
+#ifndef FLOWSPAN_HTTP_STATE_BPF_H
+#define FLOWSPAN_HTTP_STATE_BPF_H
+
+#include "record.bpf.h"
+
+/* Bytes kept of each text; together they fit REQUEST_TEXT_MAX. */
+#define HTTP_METHOD_MAX 32
+#define HTTP_TARGET_MAX 704
+#define HTTP_HOST_MAX 200
+#define HTTP_TRACEPARENT_MAX 64
+_Static_assert(HTTP_METHOD_MAX + HTTP_TARGET_MAX + HTTP_HOST_MAX + HTTP_TRACEPARENT_MAX <= REQUEST_TEXT_MAX, "text");
+
+/* Bytes kept of a header line that is not over when its segment ends, and, at its end, of what followed. */
+#define HTTP_LINE_KEPT 256
+#define HTTP_LINE_TAIL 16
+/* A first line longer than this is no request line. */
+#define HTTP_START_LINE_MAX (64 * 1024)
+
+/* Bytes looked at together, and copied out of the packet at once. */
+#define HTTP_WINDOW 2048
+#define HTTP_LOAD 1024
+#define HTTP_BLOCK 64
+
+/* Requests of one connection that are neither answered nor written. */
+#define HTTP_PIPELINE_MAX 64
+/* Out-of-order bytes kept of one connection: 64 KiB. */
+#define HTTP_PIECE 2048
+#define HTTP_PIECES_MAX 32
+
+enum http_direction {
+	HTTP_REQUEST = 0,
+	HTTP_RESPONSE = 1,
+};
+
+/* How a connection's payload was judged. */
+enum payload_seen {
+	PAYLOAD_NONE = 0,
+	PAYLOAD_HTTP = 1,	/* it has a parser */
+	PAYLOAD_OPAQUE = 2,	/* nothing in it for us, ever */
+	PAYLOAD_JOINED = 3,	/* its beginning was not seen: waiting for a certain start */
+};
+
+enum http_state {
+	/* Made of lines. */
+	HTTP_STATE_START = 0,
+	HTTP_STATE_HEADERS,
+	HTTP_STATE_CHUNK_SIZE,
+	HTTP_STATE_CHUNK_END,
+	HTTP_STATE_TRAILERS,
+	/* Made of counted bytes. */
+	HTTP_STATE_BODY,
+	HTTP_STATE_CHUNK_DATA,
+	/* Not looked at. */
+	HTTP_STATE_UNTIL_CLOSE,
+	HTTP_STATE_TUNNEL, /* CONNECT: the response decides what the bytes are */
+	HTTP_STATE_STOPPED,	/* another protocol took over */
+	HTTP_STATE_LOST,
+};
+
+#define HTTP_STATE_LAST_OF_LINES HTTP_STATE_TRAILERS
+#define HTTP_STATE_LAST_COUNTED HTTP_STATE_CHUNK_DATA
+
+/* http_stream.flags: of the message. */
+#define HTTP_HAS_LENGTH 0x01
+#define HTTP_CHUNKED 0x02
+#define HTTP_INVALID 0x04
+#define HTTP_FOLD_MATTERS 0x08	/* the line before may not be continued */
+#define HTTP_HAS_HOST 0x10
+#define HTTP_HAS_TRACEPARENT 0x20
+#define HTTP_IN_MESSAGE 0x40
+
+/* One direction of a connection. Written only by the program that sees its packets, under `busy`. */
+struct http_stream {
+	u32 busy;
+	u32 next_sequence;
+	u32 judged_end;		/* behind the last line that was read: up to there content counted */
+	u32 reserved;
+	u64 body_left;
+	u64 message_bytes;
+	u64 body_bytes;
+	u64 first_ns;		/* first byte of the message, boot clock */
+	u32 line_bytes;		/* of a line that is not over, kept in `line` (a request line: in its record) */
+	u32 line_dropped;	/* and those not kept */
+	u16 first_space;	/* request line: where the method ends */
+	u16 status_code;
+	u8 spaces;
+	u8 state;
+	u8 flags;
+	u8 version;		/* of the message: 10 or 11 */
+	u8 line[HTTP_LINE_KEPT];
+};
+
+/* Evidence counters as they stood when a request began. */
+struct http_evidence {
+	u64 rwnd_limited_us;
+	u64 sndbuf_limited_us;
+	u64 zero_window_ns;
+	u64 out_of_order_bytes;
+	u32 retransmitted_segments;
+	u32 fast_retransmits;
+	u32 timeouts;
+	u32 tail_loss_probes;
+};
+
+enum http_method {
+	HTTP_METHOD_OTHER = 0,
+	HTTP_METHOD_HEAD = 1,
+	HTTP_METHOD_CONNECT = 2,
+};
+
+struct http_request {
+	struct request_record record;	/* filled as it is read, written as it stands */
+	struct http_evidence begin;
+	u64 first_ns;
+	u64 request_last_ns;
+	u64 read_ns;
+	u64 response_first_ns;
+	u64 response_last_ns;
+	u32 head_end;			/* sequence numbers behind the request's head and behind the response */
+	u32 response_end;
+	u8 method;
+	u8 start_line_read;		/* without it there is nothing to tell */
+	u8 request_over;		/* nothing more is to be learned of the request itself */
+	u8 head_read;
+	u8 reserved[4];
+};
+
+/* The ingress stream where TCP had accepted all that was read: a later copy of the same bytes is judged from here. */
+struct http_checkpoint {
+	u64 body_left;
+	u64 message_bytes;
+	u64 body_bytes;
+	u32 sequence;
+	u32 begun;
+	u32 answered;
+	u8 state;
+	u8 flags;
+	u8 usable;
+	u8 taken;
+};
+
+/*
+ * Requests are numbered. begun: by the request stream; answered: by the response stream; released: written out, by
+ * whoever owns `releasing`. released <= answered <= begun.
+ */
+struct http_connection {
+	struct http_stream streams[2];
+	struct http_checkpoint checkpoint;
+	u64 id;
+	u64 out_of_order_bytes;
+	u64 rtt_floor_us;	/* tcp_sock.tcp_mstamp when the request began: older samples are not its own */
+	u32 max_rtt_us;
+	u32 begun;
+	u32 answered;
+	u32 released;
+	u32 releasing;
+	u32 read;		/* requests that the application has taken */
+	u32 slot_owner;		/* number + 1 of the request in `slot`; 0: free. The rest: http_pipelined */
+	u32 pieces;		/* kept in http_pieces */
+	u32 hole_end;		/* behind the farthest byte that came out of order */
+	u16 peer_port;		/* taken over from the listener: whose first bytes they were */
+	u16 local_port;
+	u8 confirmed;		/* a whole request line was read */
+	u8 rejected;		/* what it is instead: enum application_protocol */
+	u8 hole;		/* bytes of the ingress stream are missing */
+	u8 unverified;		/* ports not yet compared with the socket's */
+	u8 joined;		/* started in the middle of a connection, and not yet answered */
+	u8 lost_for_good;	/* more was asked than is followed: no later start can be certain */
+	u8 reserved[6];
+	struct http_request slot;
+};
+
+/* Freed with the socket, or when the connection is over or turns out not to be HTTP. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct http_connection);
+} http_connections SEC(".maps");
+
+struct http_key {
+	u64 connection_id;
+	u32 number;
+	u32 reserved;
+};
+
+/* Requests sent before the one in front of them was answered. Deleted when written out, or with the connection. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct http_key);
+	__type(value, struct http_request);
+} http_pipelined SEC(".maps");
+
+struct http_piece {
+	u32 sequence;
+	u32 bytes;
+	u8 data[HTTP_PIECE + HTTP_LOAD]; /* room for a whole load at its last byte; never filled */
+};
+
+/* Bytes that came before those in front of them. Deleted when the hole is filled, or with the connection. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
+	__type(key, struct http_key);
+	__type(value, struct http_piece);
+} http_pieces SEC(".maps");
+
+/* Never written: what a request in http_pipelined starts as. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct http_request);
+} http_empty_request SEC(".maps");
+
+/* The packet in hand, and how far it was dealt with. */
+struct http_segment {
+	u32 sequence;
+	u32 offset;	/* of its payload in the packet */
+	u32 bytes;
+	u32 accepted;	/* rcv_nxt */
+	u32 skip;	/* bytes at its beginning that are not for us */
+	u8 ingress;
+	u8 phase;
+	u8 reserved[2];
+};
+
+/* Room to work in, for the length of one packet. */
+struct http_work {
+	struct http_segment segment;
+	u32 busy;
+	u32 direction;
+	u64 now;
+	u64 rtt_floor_us;
+	u32 source_sequence;	/* of the source's first byte */
+	u32 source_offset;	/* where the source begins in the packet */
+	u32 source_bytes;
+	u32 loaded;		/* bytes of the source copied or passed over */
+	u32 position;		/* first byte of the window that is not used up */
+	u32 scan;		/* first byte not searched */
+	u32 used;		/* bytes in the window */
+	struct http_evidence evidence;
+	u8 window[HTTP_WINDOW + HTTP_LOAD]; /* what stands beyond HTTP_WINDOW is never believed */
+	struct http_piece piece;
+};
+
+#define HTTP_WORK_SLOTS 4
+
+/* A softirq may interrupt a program in process context: more than one per CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, HTTP_WORK_SLOTS);
+	__type(key, u32);
+	__type(value, struct http_work);
+} http_work_slots SEC(".maps");
+
+/* Parser state of first bytes that came to a listener, until the connection exists: same CPU, same softirq. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct http_connection);
+} http_listener_connection SEC(".maps");
+
+#endif
