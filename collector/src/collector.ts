@@ -1,7 +1,6 @@
 /** One running collector: every part made and joined here, by hand. */
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { createClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
 import { kernelEnum } from '../native/addon.ts';
@@ -25,6 +24,7 @@ import { readProcess } from './correlate/processes.ts';
 import { RequestText } from './correlate/requests/request_text.ts';
 import { Routes } from './correlate/requests/routes.ts';
 import { Counters, type Discard, type RecordKind } from './counters.ts';
+import { openClient } from './deliver/clickhouse.ts';
 import { Delivery, deliveryBytes } from './deliver/delivery.ts';
 import { CollectorHttp } from './deliver/http.ts';
 import { LiveFeed } from './deliver/live.ts';
@@ -99,8 +99,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     boot_id: bootId(),
   };
   const account = writerAccount(config);
-  const connection = { url: clickhouse.url, ...account, application: 'flowspan-collector', request_timeout: 60_000 };
-  const client = createClient({ ...connection, database: clickhouse.database });
+  const client = openClient(clickhouse.url, account, clickhouse.database);
 
   const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
   const kernel = attach(config, host);
@@ -255,7 +254,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         if (step !== 0n) log.warn({ step_ms: Number(step / 1_000_000n) }, 'the wall clock was set');
       }),
     ];
-    const ready = migrateWhenReached(connection, clickhouse.database, log, stopping.signal).then((done) => {
+    const ready = migrateWhenReached(
+      openClient(clickhouse.url, account),
+      clickhouse.database,
+      log,
+      stopping.signal,
+    ).then((done) => {
       migrated = done;
       if (done) delivery.start();
       return done;

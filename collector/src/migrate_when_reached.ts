@@ -1,6 +1,6 @@
 /** Brings the database to this version's tables as soon as ClickHouse can be reached. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { createClient } from '@clickhouse/client';
+import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { migrate } from '../../store/migrate.ts';
 
@@ -8,16 +8,15 @@ const AGAIN_MS = 2000;
 
 /**
  * Tries until it is done.
- * @param connection of a client that names no database: there may be none yet
+ * @param client one that names no database: there may be none yet; closed at the end
  * @returns whether it was done; false when told to stop before
  */
 export async function migrateWhenReached(
-  connection: Parameters<typeof createClient>[0],
+  client: ClickHouseClient,
   database: string,
   log: Logger,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const client = createClient(connection);
   try {
     while (!signal.aborted) {
       try {

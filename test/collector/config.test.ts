@@ -77,7 +77,7 @@ test('an error names the key, the value and what is allowed', () => {
       { FLOWSPAN_CLICKHOUSE_URL: 'http://u:p@h' },
       'FLOW_CONFIG_VALUE',
       'clickhouse.url',
-      'http://u:p@h',
+      '(hidden)',
       /without cred/,
     ],
     [[], { FLOWSPAN_COLLECTOR_LISTEN: '0.0.0.0:1' }, 'FLOW_CONFIG_EXPOSED', 'collector.listen', '0.0.0.0:1', /token/],

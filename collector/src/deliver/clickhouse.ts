@@ -1,8 +1,25 @@
 /** Puts segments into ClickHouse. */
 import { createReadStream } from 'node:fs';
-import { type ClickHouseClient, ClickHouseError } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import type { Account } from '../accounts.ts';
 import type { Segment } from './segment.ts';
 import type { Answer } from './sender.ts';
+
+/** Longest that one INSERT may take, milliseconds. */
+const LONGEST_INSERT_MS = 60_000;
+
+/** A client for the collector's account. @param database undefined for one that names none: there may be none yet */
+export function openClient(url: string, account: Account, database?: string): ClickHouseClient {
+  return createClient({
+    url,
+    ...account,
+    ...(database === undefined ? {} : { database }),
+    application: 'flowspan-collector',
+    request_timeout: LONGEST_INSERT_MS,
+    // What goes wrong is logged by whoever asked, once.
+    log: { level: ClickHouseLogLevel.OFF },
+  });
+}
 
 /**
  * Error codes that mean the bytes themselves cannot be read as rows: sending them again cannot help. 26, 27, 33:

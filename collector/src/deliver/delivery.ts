@@ -1,5 +1,6 @@
 /** Everything between an encoded row and ClickHouse: one writer and one sender per table, the spool, the reports. */
 import { rm } from 'node:fs/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { encodeRow } from '../../../store/rowbinary.ts';
@@ -148,17 +149,9 @@ export class Delivery {
   async close(nowMs: number, withinMs: number): Promise<void> {
     for (const { writer } of this.#lanes.values()) writer.flush(nowMs, true);
     await this.#settled();
-    let timer: NodeJS.Timeout | undefined;
-    const enough = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-    });
-    await Promise.race([enough, this.#allSent()]);
-    clearTimeout(timer);
+    const enough = performance.now() + withinMs;
+    while (this.waiting().segments > 0 && performance.now() < enough) await wait(10);
     await Promise.all([...this.#lanes.values()].map(({ sender }) => sender.stop()));
-  }
-
-  async #allSent(): Promise<void> {
-    while (this.waiting().segments > 0) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   async #settled(): Promise<void> {

@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Arena } from '../../collector/src/batch/arena.ts';
+import { openClient } from '../../collector/src/deliver/clickhouse.ts';
+import { Delivery, deliveryBytes } from '../../collector/src/deliver/delivery.ts';
+import { wholeRows } from '../../collector/src/deliver/row_length.ts';
+import { decodeRows, encodeRow } from '../../store/rowbinary.ts';
+import { COLLECTOR_REPORTS, ENDPOINTS, FLOWS, LOSSES, REQUESTS, TABLES } from '../../store/tables.ts';
+import { FakeClickHouse } from './support/clickhouse.ts';
+
+const SCOPE = { cluster: 'c', node: 'n', boot_id: '11111111-2222-3333-4444-555555555555' };
+const loss = (count: number) => ({ ...SCOPE, time: 1n, kind: 'flow', reason: 'ring_full', count });
+
+interface Setting {
+  readonly spoolBytes?: number;
+  readonly maxRows?: number;
+  readonly chunks?: number;
+}
+
+async function open(t: TestContext, setting: Setting = {}) {
+  const dataDir = mkdtempSync(join(tmpdir(), 'flowspan-delivery-'));
+  const server = new FakeClickHouse();
+  const url = await server.listen();
+  const stored: Record<string, number> = {};
+  const lost: Record<string, number> = {};
+  const openAgain = async (more: Setting = {}) => {
+    const { spoolBytes = 1e9, maxRows = 1e6, chunks = 8 } = { ...setting, ...more };
+    const client = openClient(url, { username: 'collector', password: '' });
+    t.after(() => client.close());
+    return Delivery.open({
+      arena: new Arena(deliveryBytes(chunks)),
+      chunks,
+      dataDir,
+      spoolBytes,
+      limits: { maxRows, maxBytes: 1e6, maxAgeMs: 1000 },
+      client,
+      node: 'n',
+      log: pino({ level: 'silent' }),
+      stored: (table, rows) => {
+        stored[table] = (stored[table] ?? 0) + rows;
+      },
+      lost: (table, rows, reason) => {
+        lost[`${table} ${reason}`] = (lost[`${table} ${reason}`] ?? 0) + rows;
+      },
+    });
+  };
+  const delivery = await openAgain();
+  t.after(async () => {
+    await delivery.close(Date.now(), 0);
+    await server.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+  const files = () => TABLES.flatMap(({ name }) => readdirSync(join(dataDir, 'spool', name)));
+  return { delivery, server, stored, lost, files, dataDir, openAgain };
+}
+
+async function until(what: () => boolean): Promise<void> {
+  for (let turns = 0; turns < 500 && !what(); turns += 1) await wait(10);
+  assert.ok(what(), what.toString());
+}
+
+test('rows become segments, segments become inserts, acknowledged segments go', async (t) => {
+  const { delivery, server, stored, files } = await open(t);
+  for (let count = 0; count < 10; count += 1) delivery.add(LOSSES, loss(count));
+  delivery.flush(1000);
+  await until(() => files().length === 1);
+  assert.match(files()[0]!, /\.open$/);
+  delivery.flush(2000);
+  delivery.start();
+  await until(() => stored.losses === 10);
+  assert.equal(server.inserts.length, 1);
+  const [insert] = server.inserts;
+  assert.equal(insert!.table, 'losses');
+  assert.match(insert!.token, /^n\/losses\/\d{14}-\d{8}-[0-9a-f]{8}$/);
+  assert.deepEqual(
+    decodeRows(LOSSES, insert!.body).map((row) => row.count),
+    Array.from({ length: 10 }, (_, count) => String(count)),
+  );
+  await until(() => files().length === 0);
+  assert.deepEqual(delivery.waiting(), { bytes: 0, limit_bytes: 1e9, segments: 0 });
+});
+
+test('a segment ends at its number of rows, before its age', async (t) => {
+  const { delivery, server } = await open(t, { maxRows: 5 });
+  delivery.start();
+  for (let look = 0; look < 3; look += 1) {
+    for (let count = 0; count < 5; count += 1) delivery.add(LOSSES, loss(count));
+    delivery.flush(1000);
+  }
+  await until(() => server.inserts.length === 3);
+});
+
+test('what cannot be sent is sent again under the same token until it is stored', async (t) => {
+  const { delivery, server, stored } = await open(t);
+  const tokens: string[] = [];
+  server.behaviour = (insert) => {
+    tokens.push(insert.token);
+    return (['hang up', 241, 'ok'] as const)[tokens.length - 1] ?? 'ok';
+  };
+  delivery.start();
+  delivery.add(LOSSES, loss(1));
+  delivery.flush(0);
+  delivery.flush(5000);
+  await until(() => stored.losses === 1);
+  assert.equal(tokens.length, 3);
+  assert.equal(new Set(tokens).size, 1);
+});
+
+test('rows that ClickHouse cannot read are counted as lost, and the next are sent', async (t) => {
+  const { delivery, server, stored, lost, files } = await open(t);
+  let first = true;
+  server.behaviour = () => {
+    const answer = first ? 33 : 'ok';
+    first = false;
+    return answer;
+  };
+  delivery.start();
+  delivery.add(LOSSES, loss(1));
+  delivery.flush(0);
+  delivery.flush(5000);
+  await until(() => lost['losses row_refused'] === 1);
+  delivery.add(LOSSES, loss(2));
+  delivery.flush(6000);
+  delivery.flush(12_000);
+  await until(() => stored.losses === 1 && files().length === 0);
+});
+
+test('a report waits until all rows before it are stored', async (t) => {
+  const { delivery, server } = await open(t);
+  let open_ = false;
+  server.behaviour = (insert) => (insert.table === 'losses' && !open_ ? 241 : 'ok');
+  delivery.start();
+  delivery.add(LOSSES, loss(1));
+  const { stored } = await delivery.report(
+    COLLECTOR_REPORTS,
+    { ...SCOPE, time: 5n, started: 1n, counters: { 'flow.read': 3 } },
+    0,
+  );
+  await wait(400);
+  assert.equal(server.inserts.length, 0);
+  open_ = true;
+  await stored;
+  assert.deepEqual(
+    server.inserts.map((insert) => insert.table),
+    ['losses', 'collector_reports'],
+  );
+});
+
+test('beyond its bytes the spool takes nothing, and every row is counted', async (t) => {
+  const { delivery, lost, stored, server } = await open(t, { spoolBytes: 4000 });
+  server.behaviour = () => 241;
+  const row = encodeRow(LOSSES, loss(1)).length;
+  for (let look = 0; look < 10; look += 1) {
+    for (let count = 0; count < 10; count += 1) delivery.add(LOSSES, loss(count));
+    delivery.flush(look);
+  }
+  const taken = Math.floor(4000 / (10 * row)) * 10;
+  assert.equal(lost['losses row_spool_full'], 100 - taken);
+  server.behaviour = () => 'ok';
+  delivery.start();
+  delivery.flush(5000);
+  await until(() => stored.losses === taken);
+});
+
+test('without memory rows are counted as lost, and memory comes back', async (t) => {
+  const { delivery, lost, stored } = await open(t, { chunks: 1 });
+  delivery.start();
+  const many = 20_000;
+  for (let count = 0; count < many; count += 1) delivery.add(LOSSES, loss(count));
+  delivery.flush(Date.now());
+  delivery.flush(Date.now() + 5000);
+  const gone = lost['losses row_memory_full'] ?? 0;
+  assert.ok(gone > 0);
+  await until(() => stored.losses === many - gone);
+});
+
+test('a file that cannot be written loses rows, counted, and nothing else', async (t) => {
+  const { delivery, lost, dataDir } = await open(t);
+  rmSync(join(dataDir, 'spool', 'losses'), { recursive: true });
+  delivery.add(LOSSES, loss(1));
+  delivery.flush(0);
+  await until(() => lost['losses row_write_failed'] === 1);
+  assert.equal(delivery.waiting().bytes, 0);
+});
+
+test('what an earlier run left is sent, reports last; a torn row is cut off', async (t) => {
+  const { delivery, server, dataDir, openAgain, files } = await open(t);
+  delivery.add(LOSSES, loss(1));
+  delivery.add(LOSSES, loss(2));
+  await delivery.report(COLLECTOR_REPORTS, { ...SCOPE, time: 5n, started: 1n }, 0);
+  await delivery.close(0, 0);
+  const whole = encodeRow(LOSSES, loss(3));
+  writeFileSync(
+    join(dataDir, 'spool', 'losses', '00000000000009-00000001-0badcafe.open'),
+    Buffer.concat([whole, whole, whole.subarray(0, 9)]),
+  );
+  writeFileSync(join(dataDir, 'spool', 'losses', '00000000000009-00000002-0badcafe.open'), whole.subarray(0, 9));
+  writeFileSync(join(dataDir, 'spool', 'losses', 'notes.txt'), 'left alone');
+  const again = await openAgain();
+  t.after(() => again.close(0, 0));
+  again.start();
+  await until(() => server.inserts.length === 3 && again.waiting().segments === 0);
+  assert.deepEqual(
+    server.inserts.map((insert) => insert.table),
+    ['losses', 'losses', 'collector_reports'],
+  );
+  const counts = server.inserts
+    .slice(0, 2)
+    .flatMap((insert) => decodeRows(LOSSES, insert.body).map((row) => row.count));
+  assert.deepEqual(counts.sort(), ['1', '2', '3', '3']);
+  assert.deepEqual(files(), ['notes.txt']);
+  assert.equal(again.waiting().bytes, 0);
+});
+
+test('closing does not wait for a server that does not answer', async (t) => {
+  const { delivery, server, files } = await open(t);
+  server.behaviour = () => 'silent';
+  delivery.start();
+  delivery.add(LOSSES, loss(1));
+  await delivery.report(COLLECTOR_REPORTS, { ...SCOPE, time: 5n, started: 1n }, 0);
+  const begun = performance.now();
+  await delivery.close(0, 300);
+  assert.ok(performance.now() - begun < 1000);
+  assert.equal(files().length, 2);
+});
+
+test('the length of every row of every table is found', () => {
+  const rows: [typeof LOSSES, Record<string, unknown>][] = [
+    [LOSSES, loss(7)],
+    [FLOWS, { ...SCOPE, time: 1n, command: 'x'.repeat(15) }],
+    [REQUESTS, { ...SCOPE, time: 1n, http_path: '/'.repeat(300) }],
+    [COLLECTOR_REPORTS, { ...SCOPE, time: 1n, counters: { a: 1, b: 2 } }],
+    [ENDPOINTS, { cluster: 'c', addresses: ['10.0.0.1', '::1'], labels: { app: 'x'.repeat(200) } }],
+  ];
+  for (const [table, row] of rows) {
+    const bytes = encodeRow(table, row);
+    const two = Buffer.concat([bytes, bytes]);
+    assert.deepEqual(wholeRows(table, two), { rows: 2, end: two.length }, table.name);
+    for (const cut of [1, 9, bytes.length - 1]) {
+      assert.deepEqual(
+        wholeRows(table, two.subarray(0, bytes.length + cut)),
+        { rows: 1, end: bytes.length },
+        table.name,
+      );
+    }
+  }
+});

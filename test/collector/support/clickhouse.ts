@@ -1,0 +1,51 @@
+/** A ClickHouse that only takes inserts: what arrived, and how it is to answer. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** One INSERT as it arrived. */
+export interface Insert {
+  readonly table: string;
+  readonly token: string;
+  readonly body: Buffer;
+}
+
+/** How to answer: stored, an error code of ClickHouse, a hung-up connection, or no answer at all. */
+export type Behaviour = 'ok' | 'hang up' | 'silent' | number;
+
+export class FakeClickHouse {
+  readonly inserts: Insert[] = [];
+  readonly #server: Server;
+  behaviour: (insert: Insert) => Behaviour = () => 'ok';
+
+  constructor() {
+    this.#server = createServer((request, response) => {
+      const parameters = new URL(request.url ?? '', 'http://localhost').searchParams;
+      const parts: Buffer[] = [];
+      request.on('data', (part: Buffer) => parts.push(part));
+      request.on('end', () => {
+        const table = /INSERT INTO (\w+)/.exec(parameters.get('query') ?? '')?.[1] ?? '';
+        const insert = { table, token: parameters.get('insert_deduplication_token') ?? '', body: Buffer.concat(parts) };
+        const answer = this.behaviour(insert);
+        if (answer === 'hang up') {
+          request.socket.destroy();
+        } else if (answer === 'ok') {
+          this.inserts.push(insert);
+          response.end();
+        } else if (answer !== 'silent') {
+          response.writeHead(500, { 'x-clickhouse-exception-code': String(answer) });
+          response.end(`Code: ${answer}. DB::Exception: as told. (TOLD)`);
+        }
+      });
+    });
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
