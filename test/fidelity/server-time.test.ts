@@ -1,4 +1,8 @@
-/** How long a request took at the server, against nginx's $request_time. */
+/**
+ * How long the server took, against nginx's $request_time. nginx's clock starts when nginx wakes up, so the wait for that
+ * is left out: from the application's read to the last byte of the response. $request_time is the difference of two
+ * whole milliseconds, which alone is up to 1 ms off, 0.9 ms at p99.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +47,7 @@ describe('server time against $request_time', { skip: whyNot() ?? false }, () =>
     const where = `netns = ${world.server.namespace.inode} AND observation_point = 'server' AND destination_port = 80`;
     await world.flowspan.settled(`SELECT count() AS count FROM requests WHERE ${where}`);
     const rows = await world.flowspan.query<{ path: string; milliseconds: number }>(
-      `SELECT http_path AS path, duration_ns / 1e6 AS milliseconds FROM requests WHERE ${where}`,
+      `SELECT http_path AS path, (duration_ns - application_read_ns) / 1e6 AS milliseconds FROM requests WHERE ${where}`,
     );
     const measured = new Map(rows.map(({ path, milliseconds }) => [path, milliseconds]));
     const log = nginx.accessLog();

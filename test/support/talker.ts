@@ -4,12 +4,15 @@
  *   talker.ts tcp-talk HOST PORT CONNECTIONS ROUNDS BYTES   prints `done` when every echo has come; keeps all open
  *   talker.ts tcp-reset HOST PORT CONNECTIONS      connects and resets each connection
  *   talker.ts tcp-connect HOST PORT CONNECTIONS    connects and closes each connection; prints the error codes met
+ *   talker.ts http HOST PORT GAP_MS PATH...        asks for one path after the other over one connection, with pauses
  *   talker.ts udp-echo PORT                        echoes
  *   talker.ts udp-talk HOST PORT SOCKETS ROUNDS BYTES       prints `done` when every echo has come; keeps all open
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { Agent, get } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type Place, type Program, run, start } from './program.ts';
 import { eventually } from './wait.ts';
@@ -65,6 +68,17 @@ async function tcpEach(host: string, port: number, connections: number, act: (so
   }
 }
 
+async function http(host: string, port: number, gapMs: number, paths: readonly string[]): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  for (const path of paths) {
+    const [response] = await once(get({ host, port, path, agent }), 'response');
+    response.resume();
+    await once(response, 'end');
+    await sleep(gapMs);
+  }
+  agent.destroy();
+}
+
 async function udpTalk(host: string, port: number, sockets: number, rounds: number, bytes: number): Promise<void> {
   const talk = async (): Promise<void> => {
     const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
@@ -95,6 +109,7 @@ if (import.meta.main) {
   else if (mode === 'tcp-reset') {
     await tcpEach(host, port, count, (socket) => socket.resetAndDestroy());
   } else if (mode === 'tcp-connect') await tcpEach(host, port, count, (socket) => socket.resume().end());
+  else if (mode === 'http') await http(host, port, count, words.slice(3));
   else if (mode === 'udp-echo') udpEcho(Number(host));
   else if (mode === 'udp-talk') await udpTalk(host, port, count, rounds, bytes);
   else throw new Error(`there is no talker ${mode}`);
