@@ -41,8 +41,9 @@ export interface Job {
 export interface Outcome {
   /** What the statement printed, if it did not print into a file. */
   readonly bytes: Uint8Array;
-  readonly rowsRead: number;
-  readonly bytesRead: number;
+  /** Rows of the result, or rows inserted. The engine does not tell how many it looked at. */
+  readonly rows: number;
+  readonly rowBytes: number;
   readonly elapsedNs: number;
 }
 
@@ -111,8 +112,8 @@ export class Engine {
       const result = await session.queryAsync(job.sql, { format: job.format ?? 'TabSeparated' });
       return {
         bytes: result.bytes(),
-        rowsRead: result.rowsRead,
-        bytesRead: result.bytesRead,
+        rows: result.rowsRead,
+        rowBytes: result.bytesRead,
         elapsedNs: Math.round(result.elapsed * 1e9),
       };
     } catch (cause) {

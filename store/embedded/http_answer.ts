@@ -19,17 +19,14 @@ export interface AnswerHead {
   readonly version: string;
 }
 
-/** ClickHouse's counts of one query; as text, because they have 64 bits. Counts it does not know are left out. */
-export function summary(outcome: Outcome, written: boolean): string {
-  const rows = String(outcome.rowsRead);
-  const bytes = String(outcome.bytesRead);
-  return JSON.stringify({
-    read_rows: rows,
-    read_bytes: bytes,
-    written_rows: written ? rows : '0',
-    written_bytes: written ? bytes : '0',
-    elapsed_ns: String(outcome.elapsedNs),
-  });
+/** ClickHouse's counts of one query; as text, because they have 64 bits. Counts the engine does not tell are left out. */
+export function summary(outcome: Outcome, inserted: boolean): string {
+  const rows = String(outcome.rows);
+  const bytes = String(outcome.rowBytes);
+  const counts = inserted
+    ? { written_rows: rows, written_bytes: bytes, result_rows: rows, result_bytes: bytes }
+    : { written_rows: '0', written_bytes: '0', result_rows: rows, result_bytes: bytes };
+  return JSON.stringify({ ...counts, elapsed_ns: String(outcome.elapsedNs) });
 }
 
 /** One answer to one request. */

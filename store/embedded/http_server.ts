@@ -239,6 +239,9 @@ async function insert(
     );
     const outcome = await context.engine.run({ ...job, settings: insertSettings(job.settings ?? {}) });
     answer.all([], summary(outcome, true));
+  } catch (cause) {
+    const { code, message } = EngineError.from(cause);
+    throw new EngineError(code, message.replace(/: \(in file\/uri [\s\S]*$/, ''), { cause });
   } finally {
     await rm(path, { force: true });
   }

@@ -7,6 +7,7 @@ import { writerAccount } from '../../collector/src/accounts.ts';
 import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { FlowspanError } from '../errors.ts';
 import type { Account } from './accounts.ts';
+import { forgetUnmadeInserts } from './crash_recovery.ts';
 import { Engine } from './engine.ts';
 import { createFront } from './http_server.ts';
 import type { ReaderLimits } from './reader_settings.ts';
@@ -60,6 +61,9 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
   const threads = store.max_concurrent_queries + WRITERS + 12;
   process.env.UV_THREADPOOL_SIZE ??= String(Math.min(1024, threads));
   const dataDir = join(config.data_dir, 'store');
+  const forgotten = forgetUnmadeInserts(dataDir);
+  if (forgotten > 0)
+    logger.warn({ forgotten }, 'forgotten: tokens of inserts that a crash cut off; their retries count');
   const engine = await Engine.open(dataDir, {
     readers: store.max_concurrent_queries,
     writers: WRITERS,

@@ -41,9 +41,10 @@ export class ResultPipes {
     // Without a writer of our own the reader would see the end before the engine has opened the pipe.
     let writeEnd: number | undefined = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
     const readable = new Socket({ fd: readEnd, readable: true, writable: false });
-    // Not before both: a statement that still writes would write into the next one's result.
+    // Not before both ends are closed: a statement that still writes would write into the next one's result.
+    let readEndClosed = false;
     const giveBack = () => {
-      if (writeEnd === undefined && readable.destroyed) this.#free.push(path);
+      if (writeEnd === undefined && readEndClosed) this.#free.push(path);
     };
     const finish = () => {
       if (writeEnd === undefined) return;
@@ -51,7 +52,10 @@ export class ResultPipes {
       writeEnd = undefined;
       giveBack();
     };
-    readable.once('close', giveBack);
+    readable.once('close', () => {
+      readEndClosed = true;
+      giveBack();
+    });
     return { path, readable, finish };
   }
 

@@ -30,6 +30,12 @@ export interface InsertHead {
 
 const ANSWERING = new Set(['SELECT', 'WITH', 'FROM', 'SHOW', 'DESCRIBE', 'DESC', 'EXISTS', 'EXPLAIN', 'CHECK']);
 
+const CHANGING = new Set(
+  'INSERT CREATE ALTER DROP DETACH ATTACH UNDROP RENAME EXCHANGE TRUNCATE DELETE UPDATE OPTIMIZE SYSTEM KILL SET USE GRANT REVOKE BACKUP RESTORE MOVE WATCH BEGIN COMMIT ROLLBACK EXECUTE PARALLEL'.split(
+    ' ',
+  ),
+);
+
 /** Whether the text begins with INSERT; undefined if there is too little of it to say. */
 export function beginsWithInsert(text: string): boolean | undefined {
   const first = tokens(text).next().value;
@@ -96,6 +102,10 @@ export function parseStatement(text: string): Statement {
   const first = found.find((token) => token.text !== '(');
   if (first === undefined) throw new EngineError(62, 'Syntax error: Empty query: send a statement');
   const last = found.at(-1)!;
+  if (!ANSWERING.has(first.text) && !CHANGING.has(first.text)) {
+    const near = text.slice(first.start, first.start + 40);
+    throw new EngineError(62, `Syntax error: failed at position ${first.start + 1} (${near}): no statement begins so`);
+  }
   let formatAt = last.end;
   let format: string | undefined;
   let inserts = false;
