@@ -1,0 +1,89 @@
+/**
+ * Runs inside the emulated machine: attaches every program, makes some traffic, and prints what came of it as one line,
+ * a `Report` behind REPORT_MARK.
+ */
+import http from 'node:http';
+import { openRing, type Ring } from '../../../collector/native/addon.ts';
+import { AttachError } from '../../../collector/src/attach/error.ts';
+import { checkHost } from '../../../collector/src/attach/host.ts';
+import { attachPrograms } from '../../../collector/src/attach/load.ts';
+
+/** Begins the line that carries the report. */
+export const REPORT_MARK = 'FLOWSPAN-REPORT ';
+
+/** Requests made, one after the other, on one connection. */
+export const REQUESTS = 10;
+
+export interface Report {
+  readonly kernel: string;
+  /** Empty when the programs were attached. */
+  readonly error: string;
+  /** The last lines of the verifier, when there was an error. */
+  readonly log: string;
+  readonly programs: readonly { name: string; attached: boolean; reason: string; verifiedInstructions: number }[];
+  /** Records by their kind's number. */
+  readonly records: Readonly<Record<string, number>>;
+}
+
+const objectPath = new URL('../../../build/bpf/flowspan.bpf.o', import.meta.url).pathname;
+
+async function makeRequests(): Promise<void> {
+  const server = http.createServer((request, response) => {
+    request.resume();
+    response.end('hello');
+  });
+  await new Promise<void>((resolve) => server.listen(8080, '127.0.0.1', resolve));
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  for (let i = 0; i < REQUESTS; i++) {
+    await new Promise<void>((resolve, reject) => {
+      const request = http.get({ host: '127.0.0.1', port: 8080, path: `/items/${i}`, agent }, (response) => {
+        response.resume().on('end', resolve);
+      });
+      request.on('error', reject);
+    });
+  }
+  agent.destroy();
+  await new Promise((resolve) => server.close(resolve));
+}
+
+function countKinds(ring: Ring, counts: Record<string, number>): void {
+  const buffer = Buffer.alloc(ring.size);
+  const bytes = ring.drain(buffer);
+  for (let at = 0; at < bytes; at += Math.ceil(buffer.readUInt32LE(at) / 8) * 8) {
+    const kind = String(buffer[at + 4]);
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+}
+
+async function watch(): Promise<Report> {
+  const { kernel, cgroupRoot } = checkHost();
+  try {
+    const { object, programs, iterators, close } = attachPrograms({ objectPath, cgroupRoot });
+    const rings = ['records', 'request_records'].map((name) => openRing(object, name));
+    for (const link of iterators.values()) await object.iterateAsync(link);
+    await makeRequests();
+    for (const link of iterators.values()) await object.iterateAsync(link);
+    const records: Record<string, number> = {};
+    for (const ring of rings) countKinds(ring, records);
+    const costs = new Map(object.programStats().map((stats) => [stats.name, stats.verifiedInstructions]));
+    close();
+    return {
+      kernel,
+      error: '',
+      log: '',
+      programs: programs.map(({ name, attached, reason }) => ({
+        name,
+        attached,
+        reason,
+        verifiedInstructions: costs.get(name) ?? 0,
+      })),
+      records,
+    };
+  } catch (error) {
+    if (!(error instanceof AttachError)) throw error;
+    const log = (error.cause as { log?: string } | undefined)?.log ?? '';
+    return { kernel, error: error.message, log: log.split('\n').slice(-20).join('\n'), programs: [], records: {} };
+  }
+}
+
+if (import.meta.main) console.log(REPORT_MARK + JSON.stringify(await watch()));
