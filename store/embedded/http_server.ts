@@ -114,6 +114,7 @@ async function statement(
     );
   }
   context.refusals.check(parsed.sql, parsed.tokens);
+  if (account.role === 'reader') context.refusals.checkReader(parsed.sql);
   const job = jobFor(context, account, asked, parsed.sql);
   if (parsed.answers) return await answerRows(context, asked, parsed, job, response);
   const answer = answerTo(context, asked, parsed.format ?? asked.defaultFormat, response);

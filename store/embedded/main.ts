@@ -4,8 +4,7 @@ import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { writerAccount } from '../../collector/src/accounts.ts';
-import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
-import { FlowspanError } from '../errors.ts';
+import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
 import type { Account } from './accounts.ts';
 import { forgetUnmadeInserts } from './crash_recovery.ts';
 import { Engine } from './engine.ts';
@@ -47,16 +46,10 @@ export interface RunningStore {
 
 /**
  * Opens the data directory and listens.
- * @throws FlowspanError FLOW_STORE_OPEN_TO_ALL when asked to listen beyond loopback without a password
+ * @throws EngineError 76 if another process has the data directory open
  */
 export async function startStore(config: Config, logger: pino.Logger): Promise<RunningStore> {
   const { store } = config;
-  if (!isLoopback(store.listen) && store.reader_password === '' && !store.insecure_without_password) {
-    throw new FlowspanError(
-      'FLOW_STORE_OPEN_TO_ALL',
-      `store.listen is ${store.listen}, which others reach, and store.reader_password is empty: set a password or listen on loopback`,
-    );
-  }
   // Every query holds a libuv thread for as long as it runs. libuv reads this at its first use.
   const threads = store.max_concurrent_queries + WRITERS + 12;
   process.env.UV_THREADPOOL_SIZE ??= String(Math.min(1024, threads));

@@ -24,6 +24,15 @@ const INSIDE = new Set([
 /** Scalar functions that reach outside. */
 const OUTSIDE_SCALARS = ['file', 'catboostevaluate'];
 
+/** What may stand between two words: anything but plain characters, and comments. */
+const BLANK = '(?:[^!-~]|/\\*[^]*?\\*/|--[^\\n]*\\n|#[^\\n]*\\n)';
+
+/**
+ * SETTINGS of a query or of any query within it. `readonly = 1` does not hold the engine back from those of a subquery:
+ * `SELECT * FROM (SELECT … SETTINGS readonly = 0)` runs.
+ */
+const SETTINGS = new RegExp(`(?<![A-Za-z0-9_$])settings${BLANK}+["\`\u201c]?(\\w+)["\`\u201d]?${BLANK}*=`, 'i');
+
 /** Finds calls of refused functions. */
 export class Refusals {
   readonly #names: ReadonlySet<string>;
@@ -37,11 +46,8 @@ export class Refusals {
     ]);
     const names = [...this.#names].map((name) => name.replace(/\W/g, '\\$&')).join('|');
     // On the raw text, strings and comments included: what this lexer and the engine's might cut differently must not
-    // be a way round it. Anything but a plain character between name and bracket counts as blank.
-    this.#call = new RegExp(
-      `(?<![A-Za-z0-9_$])(${names})["\`\u201d]?(?:[^!-~]|/\\*[^]*?\\*/|--[^\\n]*\\n|#[^\\n]*\\n)*\\(`,
-      'i',
-    );
+    // be a way round it.
+    this.#call = new RegExp(`(?<![A-Za-z0-9_$])(${names})["\`\u201d]?${BLANK}*\\(`, 'i');
   }
 
   /**
@@ -61,13 +67,24 @@ export class Refusals {
   }
 
   /**
-   * The same for the value of a setting that holds expressions in strings.
+   * Refuses a reader's statement that has settings of its own.
+   * @throws EngineError 164 with the first setting's name
+   */
+  checkReader(sql: string): void {
+    const name = SETTINGS.exec(sql)?.[1];
+    if (name === undefined) return;
+    throw new EngineError(164, `Cannot modify '${name}' setting in readonly mode: send it as a parameter of the URL`);
+  }
+
+  /**
+   * Both for the value of a setting that holds expressions in strings.
    * @throws EngineError 164
    */
   checkExpressions(value: string): void {
     const plain = value.replaceAll("\\'", "'").replaceAll('\\\\', '\\');
     if (plain.includes('\\')) throw new EngineError(164, `Escapes in filters are refused: write ${value} without them`);
     this.check(plain, []);
+    this.checkReader(plain);
     for (const token of tokens(value)) {
       if (token.kind === 'string') this.check(token.text.slice(1, -1).replaceAll("\\'", "'").replaceAll("''", "'"));
     }

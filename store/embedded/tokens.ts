@@ -14,10 +14,11 @@ export interface Token {
   readonly depth: number;
 }
 
-const SPACE = /[\s\0\uFEFF]+/y;
+/** Blanks, and all that ClickHouse takes for blanks or for errors: anything beyond ASCII but its curly quotes. */
+const SPACE = /(?:\s|\0|(?![\u2018\u201C])[\u0080-\uffff])+/y;
 const LINE_COMMENT = /(?:--|#!|# )[^\n]*/y;
 const BLOCK_COMMENT = /\/\*[\s\S]*?(?:\*\/|$)/y;
-const NAME = /[A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*/y;
+const NAME = /[A-Za-z_][\w$]*/y;
 const NUMBER = /(?:0[xXbB][\w.]+|\d[\w.]*(?:[eE][+-]\d+)?)/y;
 const HEREDOC = /\$(\w*)\$[\s\S]*?\$\1\$/y;
 const QUOTED: Readonly<Record<string, RegExp>> = {
