@@ -33,7 +33,8 @@ export function encodeCursor(hash: string, { since, until, after }: Cursor): str
  */
 export function decodeCursor(hash: string, text: string, values: number): Cursor {
   const [owner, since = '', until = '', ...after] = Buffer.from(text, 'base64url').toString('latin1').split(' ');
-  const whole = [since, until, ...after].every((part) => /^\d{1,20}$/.test(part));
+  const canonical = Buffer.from(text, 'base64url').toString('base64url') === text;
+  const whole = canonical && [since, until, ...after].every((part) => /^\d{1,20}$/.test(part));
   if (owner !== hash || !whole || after.length !== values) {
     throw new QueryError(400, 'FLOW_QUERY_BAD_CURSOR', 'cursor: not a cursor of this question', {
       parameter: 'cursor',

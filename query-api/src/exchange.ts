@@ -90,13 +90,23 @@ function lowerBound(rows: readonly StoreRow[], time: bigint): number {
 }
 
 /**
- * Each row with the view of the other end.
+ * For each row the view of the other end, one for one.
  * @param rows rows of either end
- * @param views every view of their connections around their time, the rows' own included
+ * @param views views of their connections around their time; the rows' own and others may be among them repeatedly
  */
 export function pairUp(rows: readonly StoreRow[], views: readonly StoreRow[]): Exchange[] {
-  const others = otherEnds(views);
+  const distinct = new Map([...views, ...rows].map((view) => [identity(view), view]));
+  const others = otherEnds([...distinct.values()]);
   return rows.map((row) => ({ row, other: others.get(identity(row)) }));
+}
+
+/** The same exchanges with the views of `whole` in place of those that are only known in part. */
+export function completed(exchanges: readonly Exchange[], whole: readonly StoreRow[]): Exchange[] {
+  const byIdentity = new Map(whole.map((view) => [identity(view), view]));
+  return exchanges.map(({ row, other }) => ({
+    row,
+    other: other === undefined ? undefined : byIdentity.get(identity(other)),
+  }));
 }
 
 /** Whether this view is the one that counts: the server's, or the client's where no server's is known. */

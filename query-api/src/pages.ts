@@ -1,6 +1,6 @@
 /** Pages of rows: read, paired where the table has two views of one thing, named, shaped. */
 import { addNames, END_PROPERTIES, ENDS, type EndpointNames } from './endpoint_names.ts';
-import { counts, type Exchange, pairUp } from './exchange.ts';
+import { completed, counts, type Exchange, pairUp } from './exchange.ts';
 import { rowShaper } from './fields.ts';
 import { flowId, idOf } from './ids.ts';
 import type { Question } from './question.ts';
@@ -8,7 +8,7 @@ import type { Scope } from './scope.ts';
 import { endpointNamesSql } from './sql/endpoints_by_id.ts';
 import { saysWhichEnd } from './sql/exchange.ts';
 import { listSql, ORDER_VALUES } from './sql/list.ts';
-import { otherEndsSql } from './sql/requests.ts';
+import { viewsAroundSql, wholeViewsSql } from './sql/requests.ts';
 import type { Store, StoreRow } from './store.ts';
 
 /** One page. */
@@ -48,7 +48,7 @@ export async function namesFor(
     }
   }
   if (ids.size === 0) return new Map();
-  const found = await store.rows(endpointNamesSql([...ids], scope), signal);
+  const found = await store.rowsInParts([...ids], (part) => endpointNamesSql(part, scope), signal);
   return new Map(found.map((row) => [String(row.endpoint_id), namesOf(row)]));
 }
 
@@ -79,7 +79,29 @@ export function shapeExchange(
   return shown;
 }
 
-/** One round: rows in order, of which those count that stand for something of their own. */
+/** The rows with the views of the other ends; of those only what pairing needs. */
+export async function paired(
+  store: Store,
+  rows: readonly StoreRow[],
+  scope: Scope,
+  signal: AbortSignal | undefined,
+): Promise<Exchange[]> {
+  const views = await store.rowsInParts(rows, (part) => viewsAroundSql(part, scope), signal);
+  return pairUp(rows, views);
+}
+
+/** The exchanges with all that the other ends saw. */
+export async function withWholeViews(
+  store: Store,
+  exchanges: readonly Exchange[],
+  scope: Scope,
+  signal: AbortSignal | undefined,
+): Promise<Exchange[]> {
+  const others = exchanges.flatMap(({ other }) => (other === undefined ? [] : [other]));
+  return completed(exchanges, await store.rowsInParts(others, (part) => wholeViewsSql(part, scope), signal));
+}
+
+/** One round: rows in order, with the views that tell which of them count. */
 async function readRound(
   store: Store,
   question: Question,
@@ -88,10 +110,8 @@ async function readRound(
   signal: AbortSignal | undefined,
 ): Promise<Exchange[]> {
   const rows = await store.rows(listSql(question, after, limit), signal);
-  if (question.definition.table.name !== 'requests' || rows.length === 0) {
-    return rows.map((row) => ({ row, other: undefined }));
-  }
-  return pairUp(rows, await store.rows(otherEndsSql(rows, question.scope), signal));
+  if (question.definition.table.name === 'requests') return await paired(store, rows, question.scope, signal);
+  return rows.map((row) => ({ row, other: undefined }));
 }
 
 /**
@@ -126,7 +146,8 @@ export async function readPage(
   }
   const shape = rowShaper(question.definition.table.columns);
   const isRequest = question.definition.table.name === 'requests';
-  const rows = taken.map((exchange) => {
+  const exchanges = isRequest ? await withWholeViews(store, taken, question.scope, signal) : taken;
+  const rows = exchanges.map((exchange) => {
     if (isRequest) return shapeExchange(exchange, shape);
     const shown = shape(exchange.row);
     shown.flow_id = flowId(shown);

@@ -1,5 +1,5 @@
 /** What a route needs to know of who asks. */
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { QueryString } from './question.ts';
 
 /** The query string as it was sent: every parameter with all its values. */
@@ -14,8 +14,10 @@ export function queryOf(request: FastifyRequest): QueryString {
 }
 
 /** Ends when the client has gone before its answer was sent. */
-export function goneSignal(request: FastifyRequest): AbortSignal {
+export function goneSignal(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  request.raw.socket.once('close', () => controller.abort());
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) controller.abort();
+  });
   return controller.signal;
 }

@@ -1,5 +1,6 @@
 /** Queries to ClickHouse: every one read-only, bounded, and cancelled when nobody waits for it any more. */
 import type { ClickHouseClient } from '@clickhouse/client';
+import { QueryError } from './errors.ts';
 import type { Limits } from './options.ts';
 import type { BoundQuery } from './sql/parameters.ts';
 import { toQueryError } from './store_errors.ts';
@@ -12,6 +13,21 @@ export interface QueryBounds {
   /** Longest it may run, in seconds. */
   readonly max_execution_s?: number;
   readonly max_rows_to_read?: number;
+}
+
+/** Most bytes that bound values may take: they travel in the URL, which with all else must stay under 16 KiB. */
+const MAX_PARAMETER_BYTES = 13_000;
+
+/** Values of an IN list that one query may have; longer lists are asked in parts. */
+export const MAX_LIST = 100;
+
+/** Bytes of bound values in a URL. */
+function lengthInUrl(values: Readonly<Record<string, unknown>>): number {
+  const texts = Object.values(values).map((value) => {
+    const text = Array.isArray(value) ? value.map((one) => `'${one}',`).join('') : String(value);
+    return encodeURIComponent(text).length + 'param_p00=&'.length;
+  });
+  return texts.reduce((sum, length) => sum + length, 0);
 }
 
 /** Asks ClickHouse: the embedded store, a server or a cluster. */
@@ -31,6 +47,13 @@ export class Store {
    * @throws QueryError
    */
   async rows(query: BoundQuery, signal?: AbortSignal, bounds: QueryBounds = {}): Promise<StoreRow[]> {
+    const length = lengthInUrl(query.parameters.values);
+    if (length > MAX_PARAMETER_BYTES) {
+      throw new QueryError(422, 'FLOW_QUERY_TOO_LONG', `the values of this question take ${length} bytes`, {
+        limit: `${MAX_PARAMETER_BYTES} bytes of values`,
+        next_step: 'Give fewer or shorter values, or ask in parts.',
+      });
+    }
     try {
       const result = await this.#client.query({
         query: query.sql,
@@ -43,6 +66,22 @@ export class Store {
     } catch (error) {
       throw toQueryError(error, this.#limits, signal);
     }
+  }
+
+  /**
+   * All rows of queries about the parts of a list, each part asked by itself.
+   * @param query makes the query of one part, which has at most MAX_LIST entries
+   */
+  async rowsInParts<T>(
+    list: readonly T[],
+    query: (part: readonly T[]) => BoundQuery,
+    signal?: AbortSignal,
+  ): Promise<StoreRow[]> {
+    const rows: StoreRow[] = [];
+    for (let at = 0; at < list.length; at += MAX_LIST) {
+      rows.push(...(await this.rows(query(list.slice(at, at + MAX_LIST)), signal)));
+    }
+    return rows;
   }
 
   /** Whether the store answers; the reason if it does not. */

@@ -2,7 +2,8 @@
 import { badValue } from '../errors.ts';
 import type { Alternative, Filter, FilterParameter } from './filter.ts';
 
-const MAX_VALUES = 1_000;
+/** Most values of one parameter: they travel to the store in a URL. */
+const MAX_VALUES = 100;
 
 /**
  * One filter from the values of one parameter. Several values mean any of them; a value behind `!` must not hold.

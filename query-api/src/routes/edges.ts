@@ -48,7 +48,7 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
     response: responses(answerSchema(row, { from }), row),
   };
   app.get('/v1/edges', { schema }, async (request, reply) => {
-    const signal = goneSignal(request);
+    const signal = goneSignal(reply);
     const scope = scopeOf(request);
     const question = readEdgesQuestion(queryOf(request), request.headers.accept, scope, limits);
     const offset = Number(question.cursor?.after[0] ?? 0);

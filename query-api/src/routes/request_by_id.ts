@@ -6,15 +6,14 @@ import { completenessOf, readCoverage } from '../completeness.ts';
 import type { Context } from '../context.ts';
 import { addNames } from '../endpoint_names.ts';
 import { QueryError } from '../errors.ts';
-import { pairUp } from '../exchange.ts';
 import { rowShaper } from '../fields.ts';
 import { flowId, placeOf } from '../ids.ts';
-import { namesFor, shapeExchange } from '../pages.ts';
+import { namesFor, paired, shapeExchange, withWholeViews } from '../pages.ts';
 import { refuseUnknown } from '../question.ts';
 import { goneSignal, queryOf } from '../requester.ts';
 import { FLOWS_DEFINITION } from '../sql/flows.ts';
 import { eventsOfConnectionSql, flowsOfConnectionSql, requestByIdSql } from '../sql/request_by_id.ts';
-import { otherEndsSql, REQUESTS_DEFINITION } from '../sql/requests.ts';
+import { REQUESTS_DEFINITION } from '../sql/requests.ts';
 import { TCP_EVENTS_DEFINITION } from '../sql/tcp_events.ts';
 import type { StoreRow } from '../store.ts';
 import { earliest, latest } from '../time.ts';
@@ -57,7 +56,7 @@ export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
     response: responses(answerSchema(data, { data })),
   };
   app.get('/v1/requests/:id', { schema }, async (asked, reply) => {
-    const signal = goneSignal(asked);
+    const signal = goneSignal(reply);
     const scope = scopeOf(asked);
     refuseUnknown(queryOf(asked), []);
     const place = placeOf((asked.params as { id: string }).id);
@@ -67,7 +66,7 @@ export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
         next_step: 'Rows expire; completeness.expired_before of /v1/requests tells when.',
       });
     }
-    const [exchange] = pairUp([row], await store.rows(otherEndsSql([row], scope), signal));
+    const [exchange] = await withWholeViews(store, await paired(store, [row], scope, signal), scope, signal);
     const { other } = exchange!;
     const span = spanOf(other === undefined ? [row] : [row, other]);
     const window = { scope, filters: [], since: span.from, until: span.to + 1n };

@@ -44,7 +44,7 @@ export function addRowRoute({ app, store, limits, scopeOf }: Context, definition
     response: responses(answerSchema(either), either),
   };
   app.get(`/v1/${definition.route}`, { schema }, async (request, reply) => {
-    const signal = goneSignal(request);
+    const signal = goneSignal(reply);
     const question = readQuestion(definition, queryOf(request), request.headers.accept, scopeOf(request), limits);
     const { grouping, cursor, limit } = question;
     const [page, coverage] = await Promise.all([

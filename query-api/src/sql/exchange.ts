@@ -16,7 +16,7 @@ import type { Parameters } from './parameters.ts';
 export const CLOCK_TOLERANCE_NS = 250_000_000n;
 
 /** How far the ends of one exchange may lie apart at its two ends, in nanoseconds: lost last bytes are sent again. */
-export const OTHER_END_WITHIN_NS = 60_000_000_000n;
+export const OTHER_END_WITHIN_NS = 10_000_000_000n;
 
 /** Parameters that mean the same at both ends of a connection. */
 const SAME_AT_BOTH_ENDS = new Set([

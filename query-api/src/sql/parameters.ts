@@ -3,13 +3,17 @@
 /** Collects values and gives back the placeholders that stand for them. */
 export class Parameters {
   readonly values: Record<string, unknown> = {};
-  #count = 0;
+  readonly #names = new Map<string, string>();
 
-  /** Placeholder `{p0:Type}` for a value. 64-bit numbers are passed as strings, by ClickHouse's rules for parameters. */
+  /** Placeholder `{p0:Type}` for a value, the same for the same value. 64-bit numbers are passed as strings, by ClickHouse's rules for parameters. */
   bind(value: unknown, type: string): string {
-    const name = `p${this.#count}`;
-    this.#count += 1;
-    this.values[name] = typeof value === 'bigint' ? value.toString() : value;
+    const plain = typeof value === 'bigint' ? value.toString() : value;
+    const key = `${type} ${typeof plain === 'string' ? plain : JSON.stringify(plain, bigintText)}`;
+    const known = this.#names.get(key);
+    if (known !== undefined) return `{${known}:${type}}`;
+    const name = `p${this.#names.size}`;
+    this.#names.set(key, name);
+    this.values[name] = plain;
     return `{${name}:${type}}`;
   }
 
@@ -18,6 +22,8 @@ export class Parameters {
     return `fromUnixTimestamp64Nano(${this.bind(nanoseconds, 'Int64')}, 'UTC')`;
   }
 }
+
+const bigintText = (_key: string, value: unknown) => (typeof value === 'bigint' ? value.toString() : value);
 
 /** One query: text with placeholders, and what they stand for. */
 export interface BoundQuery {

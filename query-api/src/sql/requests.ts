@@ -13,8 +13,9 @@ import {
 import type { Scope } from '../scope.ts';
 import { scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
+import { earliest, latest } from '../time.ts';
 import { connectionHash, endNs, startNs } from './conditions.ts';
-import { OTHER_END_WITHIN_NS } from './exchange.ts';
+import { CLOCK_TOLERANCE_NS, OTHER_END_WITHIN_NS } from './exchange.ts';
 import { shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
@@ -46,34 +47,73 @@ export const REQUESTS_DEFINITION: RowDefinition = {
   ]),
 };
 
-const BUCKET_S = 300n;
+/** Begin and end of a time, both included; nanoseconds since the epoch. */
+export type Span = readonly [from: bigint, to: bigint];
 
-/** Begins of the five-minute buckets (the first part of the table's key) in which the other ends of the rows lie. */
-function bucketsAround(rows: readonly StoreRow[]): string[] {
-  const buckets = new Set<bigint>();
-  for (const row of rows) {
-    const end = BigInt(String(row._end));
-    for (const time of [end - OTHER_END_WITHIN_NS, end + OTHER_END_WITHIN_NS]) {
-      buckets.add(time / 1_000_000_000n / BUCKET_S);
-    }
+/**
+ * When the other end's view of a row's exchange ended: at the server not after the client, at the client soon after the
+ * server. Last bytes that were lost are sent again, which takes a while.
+ */
+function otherEndSpan(row: StoreRow): Span {
+  const [start, end] = [BigInt(String(row._start)), BigInt(String(row._end))];
+  if (row.observation_point === 'client') {
+    return [latest([start, end - OTHER_END_WITHIN_NS]) - CLOCK_TOLERANCE_NS, end + CLOCK_TOLERANCE_NS];
   }
-  return [...buckets].map((bucket) =>
-    new Date(Number(bucket * BUCKET_S) * 1000).toISOString().slice(0, 19).replace('T', ' '),
-  );
+  const patience = earliest([OTHER_END_WITHIN_NS, 1_000_000_000n + 2n * (end - start)]);
+  return [end - CLOCK_TOLERANCE_NS, end + patience];
 }
 
-/** The rows of all ends of the connections of these rows, around the time of each. */
-export function otherEndsSql(rows: readonly StoreRow[], scope: Scope): BoundQuery {
-  const parameters = new Parameters();
+/** The spans, put together where they touch. */
+function merged(spans: readonly Span[]): Span[] {
+  const found: Span[] = [];
+  for (const span of spans.toSorted((a, b) => (a[0] < b[0] ? -1 : 1))) {
+    const before = found.at(-1);
+    if (before !== undefined && span[0] <= before[1])
+      found[found.length - 1] = [before[0], latest([before[1], span[1]])];
+    else found.push(span);
+  }
+  return found;
+}
+
+/** Views of the rows' connections, around the time of each row. */
+function viewsWhere(rows: readonly StoreRow[], spans: readonly Span[], scope: Scope, parameters: Parameters): string {
   const { from, condition } = scoped(scope, REQUESTS.name, 't', parameters);
   const ports = [...new Set(rows.map((row) => row.source_port))];
   const connections = [...new Set(rows.map((row) => BigInt(String(row._connection))))];
-  const sql = [
-    `SELECT ${[...shownColumns(REQUESTS.columns), ...pairingColumns('t')].join(', ')}`,
-    `FROM ${from}`,
-    `WHERE ${condition} AND toStartOfFiveMinutes(t.time) IN ${parameters.bind(bucketsAround(rows), "Array(DateTime('UTC'))")}`,
+  const times = merged(spans).map(
+    ([begin, end]) => `t.time >= ${parameters.instant(begin)} AND t.time <= ${parameters.instant(end)}`,
+  );
+  return [
+    `FROM ${from} WHERE ${condition} AND (${times.join(' OR ')})`,
     `AND t.source_port IN ${parameters.bind(ports, 'Array(UInt16)')}`,
     `AND ${connectionHash('t')} IN ${parameters.bind(connections, 'Array(UInt64)')}`,
-  ].join('\n');
+  ].join(' ');
+}
+
+/** What of a view tells it from others and says what it goes together with. */
+const VIEW_COLUMNS = [
+  ...['observation_point', 'boot_id', 'socket_cookie', 'generation', 'request_index', 'response_start_ns'],
+  'source_port',
+];
+
+/** All views, of both ends, among which those of these rows are paired: only what pairing needs. */
+export function viewsAroundSql(rows: readonly StoreRow[], scope: Scope): BoundQuery {
+  const parameters = new Parameters();
+  const columns = [...VIEW_COLUMNS.map((name) => `t.${name} AS ${name}`), ...pairingColumns('t')];
+  const spans = rows.flatMap((row) => [
+    otherEndSpan(row),
+    [BigInt(String(row._end)), BigInt(String(row._end))] as const,
+  ]);
+  const sql = `SELECT ${columns.join(', ')}\n${viewsWhere(rows, spans, scope, parameters)}`;
+  return { sql, parameters };
+}
+
+/** The whole rows of these views. */
+export function wholeViewsSql(views: readonly StoreRow[], scope: Scope): BoundQuery {
+  const parameters = new Parameters();
+  const columns = [...shownColumns(REQUESTS.columns), ...pairingColumns('t')];
+  const ends = views.map((view) => BigInt(String(view._end)));
+  const spans = ends.map((end) => [end, end] as const);
+  const sql = `SELECT ${columns.join(', ')}\n${viewsWhere(views, spans, scope, parameters)}`;
   return { sql, parameters };
 }
