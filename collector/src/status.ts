@@ -27,10 +27,11 @@ export interface StatusParts {
 
 const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
 
-/** Counts as they are now, the kernel's included. `lost` is in the kernel and after it; `lag_ms` how far the stored rows trail. */
+/** Counts as they are now, the kernel's included. `lost` is in the kernel and after it; `lag_ms` how long the oldest row waits. */
 export function statusOf(parts: StatusParts): unknown {
   const { scope, startedNs, nowNs, kernel, counters, losses, reporter, delivery, endpoints, live, config } = parts;
   losses.readKernel(kernel);
+  const nowMs = Number(nowNs / 1_000_000n);
   const kinds = RECORD_KINDS.map((kind) => {
     const counts = counters.kinds[kind];
     return [kind, { ...counts, lost: counts.lost + counts.lost_ring_full }];
@@ -49,7 +50,7 @@ export function statusOf(parts: StatusParts): unknown {
     counters: Object.fromEntries(kinds),
     discards: counters.discards,
     kernel_discards: counters.kernelDiscards,
-    lag_ms: Number((nowNs - reporter.storedUntilNs) / 1_000_000n),
+    lag_ms: Math.max(0, nowMs - (delivery.waitingSinceMs() ?? nowMs)),
     stored_until: rfc3339(reporter.storedUntilNs),
     spool: delivery.waiting(),
     endpoints: endpoints.count,

@@ -45,6 +45,7 @@ test('query names stay and values go', () => {
     [`/?${HEX}=1`, 'REDACTED=REDACTED'],
     ['/?q=a?b', 'q=REDACTED'],
     ['/?a[0]=x%26y', 'a[0]=REDACTED'],
+    ['/?output_format_json_quote_64bit_integers=1', 'output_format_json_quote_64bit_integers=REDACTED'],
   ];
   for (const [target, query] of cases) assert.equal(stored(target).http_query, query, target);
   assert.equal(stored('/?').http_query, null);

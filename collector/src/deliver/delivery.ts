@@ -9,7 +9,7 @@ import type { Arena } from '../batch/arena.ts';
 import type { Discard } from '../counters.ts';
 import { ChunkPool } from './chunks.ts';
 import { clickhousePost } from './clickhouse.ts';
-import type { Segment } from './segment.ts';
+import { type Segment, segmentBegunMs } from './segment.ts';
 import { type SegmentLimits, SegmentWriter } from './segment_writer.ts';
 import { type Answer, Sender } from './sender.ts';
 import { leftovers, makeSpool, SpoolBudget } from './spool.ts';
@@ -143,6 +143,15 @@ export class Delivery {
   waiting(): { readonly bytes: number; readonly limit_bytes: number; readonly segments: number } {
     const segments = [...this.#lanes.values()].reduce((sum, { sender }) => sum + sender.waiting, 0);
     return { bytes: this.#budget.used, limit_bytes: this.#budget.limit, segments };
+  }
+
+  /** Since when the oldest row that ClickHouse does not have yet waits, milliseconds since the epoch; undefined if none does. */
+  waitingSinceMs(): number | undefined {
+    const begun = [...this.#lanes.values()].flatMap(({ writer, sender }) => {
+      const oldest = sender.oldest === undefined ? undefined : segmentBegunMs(sender.oldest.name);
+      return oldest ?? writer.growingSinceMs ?? [];
+    });
+    return begun.length === 0 ? undefined : Math.min(...begun);
   }
 
   /** Ends all segments and sends what can be sent in the given time; the rest waits in the spool for the next run. */

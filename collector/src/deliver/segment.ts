@@ -31,3 +31,8 @@ export function parseSegmentFile(path: string): { readonly name: string; readonl
   const match = /^([0-9]+-[0-9]+-[0-9a-f]+)\.([0-9]+)\.rowbinary$/.exec(basename(path));
   return match === null ? undefined : { name: match[1] as string, rows: Number(match[2]) };
 }
+
+/** When a segment was begun, milliseconds since the epoch. */
+export function segmentBegunMs(name: string): number {
+  return Number(name.slice(0, name.indexOf('-')));
+}

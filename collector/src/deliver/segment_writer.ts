@@ -94,6 +94,11 @@ export class SegmentWriter {
     if (seal || old || segment.rows >= maxRows || segment.bytes >= maxBytes) this.#seal(segment);
   }
 
+  /** When the segment that grows was begun, milliseconds since the epoch; undefined if none does. */
+  get growingSinceMs(): number | undefined {
+    return this.#segment?.begunMs;
+  }
+
   /** Resolves when all that was flushed so far is in its file, or counted as lost. */
   settled(): Promise<void> {
     return this.#work;

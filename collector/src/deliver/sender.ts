@@ -40,6 +40,11 @@ export class Sender {
     return this.#queue.length;
   }
 
+  /** The segment that is sent next. */
+  get oldest(): Segment | undefined {
+    return this.#queue[0]?.segment;
+  }
+
   /**
    * Queues a segment.
    * @param after nothing is sent before this is resolved

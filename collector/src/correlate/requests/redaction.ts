@@ -27,7 +27,7 @@ const EMAIL = /[^@\s]@[^@\s]+\.[A-Za-z]{2,}/;
 const CREDENTIALS = /:[^@]*@/;
 const LONG_RUN = /[A-Za-z0-9+/_=-]{32,}/g;
 /** A word or a number as titles have them; secrets have letters and digits mixed, or no end. */
-const TITLE_WORD = /^(?:[a-z]{1,20}|[A-Z][a-z]{0,19}|[A-Z]{1,6}|[0-9]{1,6})$/;
+const TITLE_WORD = /^(?:[a-z]{1,20}|[A-Z][a-z]{0,19}|[A-Z]{1,6}|[0-9]{1,6}|[0-9]{1,4}[a-z]{1,8}|[a-z]{1,8}[0-9]{1,4})$/;
 
 /** Bytes that a URL may not hold become percent-encoded; a fragment, which no client should send, goes. */
 export function printable(latin1: string): string {
