@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { Arena } from '../../collector/src/batch/arena.ts';
+import { Drain } from '../../collector/src/batch/drain.ts';
+import { walkRecords } from '../../collector/src/batch/records.ts';
+import { FakeRing } from './support/path.ts';
+import { connection, record, requestRecord } from './support/records.ts';
+
+const flow = (cookie: number) => record('flow', connection({ socket_cookie: cookie }));
+
+function open(bufferBytes = 64 * 1024, intervalMs = 5) {
+  const arena = new Arena(4 * 1024 * 1024);
+  const rings = [new FakeRing(), new FakeRing()] as const;
+  const looks: { begin: number; cookies: number[] }[] = [];
+  const drain = new Drain({
+    arena,
+    rings,
+    bufferBytes,
+    intervalMs,
+    largestRecord: 1256,
+    read(begin, end) {
+      const cookies: number[] = [];
+      walkRecords(arena, begin, end, (at) => cookies.push(arena.view.getUint32(at + 16, true)));
+      looks.push({ begin, cookies });
+    },
+  });
+  return { drain, rings, looks, arena };
+}
+
+test('one look reads both rings into one region, the next look into the other', () => {
+  const { drain, rings, looks } = open();
+  rings[0].records.push(flow(1), flow(2));
+  rings[1].records.push(requestRecord({}, connection({ socket_cookie: 3 })));
+  drain.look();
+  rings[0].records.push(flow(4));
+  drain.look();
+  drain.look();
+  assert.deepEqual(
+    looks.map((look) => look.cookies),
+    [[1, 2, 3], [4], []],
+  );
+  assert.notEqual(looks[0]!.begin, looks[1]!.begin);
+  assert.equal(looks[0]!.begin, looks[2]!.begin);
+});
+
+test('what does not fit is read by the looks after, in order, without starving others', async () => {
+  const { drain, rings, looks } = open(8192);
+  const cookies = Array.from({ length: 500 }, (_, index) => index);
+  rings[0].records.push(...cookies.map(flow));
+  let turned = false;
+  setImmediate(() => {
+    turned = true;
+  });
+  drain.look();
+  assert.ok(rings[0].records.length > 0);
+  await wait(20);
+  assert.ok(turned);
+  assert.deepEqual(
+    looks.flatMap((look) => look.cookies),
+    cookies,
+  );
+});
+
+test('a ring that says it is readable is read at once; without a word the timer does', async () => {
+  const { drain, rings, looks } = open();
+  drain.start();
+  rings[1].records.push(flow(1));
+  rings[1].callback();
+  assert.deepEqual(looks.at(-1)?.cookies, [1]);
+  rings[0].records.push(flow(2));
+  for (let turns = 0; turns < 100 && rings[0].records.length > 0; turns += 1) await wait(5);
+  assert.equal(rings[0].records.length, 0);
+  drain.stop();
+  rings[0].records.push(flow(3));
+  await wait(30);
+  assert.equal(rings[0].records.length, 1);
+  drain.finish(10);
+  assert.ok(looks.some((look) => look.cookies.includes(3)));
+});
+
+test('finishing takes no more looks than told', () => {
+  const { drain, rings, looks } = open(8192);
+  rings[0].records.push(...Array.from({ length: 500 }, (_, index) => flow(index)));
+  drain.finish(3);
+  assert.equal(looks.length, 4);
+});
