@@ -96,7 +96,14 @@ describe('flowspan up', { skip: whyNot() ?? false }, () => {
     );
     assert.equal(code, 0, output);
     assert.match(output, /\/e2e\/curl/);
-    const status = await flowspanCommand({}, 'status', '--server', server);
+    const status = await flowspanCommand(
+      {},
+      'status',
+      '--server',
+      server,
+      '--collector',
+      `http://${env.FLOWSPAN_COLLECTOR_LISTEN}`,
+    );
     assert.equal(status.code, 0, status.output);
   });
 

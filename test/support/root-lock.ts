@@ -7,7 +7,7 @@ const LONGEST_WAIT_MS = 240_000;
 
 /** Waits for the lock and holds it until the returned program is stopped. */
 export async function lockRootCgroup(): Promise<Program> {
-  const holder = start({}, ['flock', LOCK, 'sh', '-c', 'echo held; exec sleep 3600']);
+  const holder = start({}, ['flock', '--no-fork', LOCK, 'sh', '-c', 'echo held; exec sleep 3600']);
   await eventually('the lock of the root cgroup', () => holder.output().includes('held'), LONGEST_WAIT_MS);
   return holder;
 }
