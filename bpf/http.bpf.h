@@ -31,6 +31,7 @@ static __noinline void start_anew(const struct http_packet *packet, struct http_
 	if (try_lock(&responses->busy)) {
 		read_facts(packet->tp, packet->state, &release.facts);
 		release.facts.everything = 1;
+		leave_request(connection);
 		abandon_requests(connection, release.facts.now, REQUEST_END_LOST_SIGHT);
 		release_requests(&release);
 		drop_pieces(connection);

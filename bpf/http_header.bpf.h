@@ -48,11 +48,17 @@ static __always_inline u8 header_name(const struct http_work *work, u32 begin, u
 	return HTTP_HEADER_OTHER;
 }
 
+/* A line that would not be kept whole if its segment ended in it is not believed when it comes in one piece either. */
+static __always_inline bool is_too_long(struct http_span line)
+{
+	return line.end - line.begin >= HTTP_LINE_KEPT;
+}
+
 static __always_inline void content_length(const struct http_work *work, struct http_stream *stream,
 					   struct http_span value)
 {
 	/* Twice, or beside chunks: no two readers agree. */
-	if ((stream->flags & (HTTP_HAS_LENGTH | HTTP_CHUNKED)) || stream->line_dropped || !trim(work, &value) ||
+	if ((stream->flags & (HTTP_HAS_LENGTH | HTTP_CHUNKED)) || !trim(work, &value) ||
 	    !decimal(work, value, &stream->body_left))
 		stream->flags |= HTTP_INVALID;
 	stream->flags |= HTTP_HAS_LENGTH;
@@ -61,8 +67,7 @@ static __always_inline void content_length(const struct http_work *work, struct 
 static __always_inline void transfer_encoding(const struct http_work *work, struct http_stream *stream,
 					      struct http_span value)
 {
-	if ((stream->flags & (HTTP_HAS_LENGTH | HTTP_CHUNKED)) || stream->line_dropped || stream->version != 11 ||
-	    !trim(work, &value) || !ends_in_chunked(work, value))
+	if ((stream->flags & (HTTP_HAS_LENGTH | HTTP_CHUNKED)) || stream->version != 11 || !trim(work, &value) || !ends_in_chunked(work, value))
 		stream->flags |= HTTP_INVALID;
 	stream->flags |= HTTP_CHUNKED;
 }
@@ -136,6 +141,8 @@ static __always_inline void header_line(const struct http_work *work, struct htt
 	}
 	value.begin++;
 	stream->flags |= HTTP_FOLD_MATTERS;
+	if (name <= HTTP_HEADER_TRANSFER_ENCODING && is_too_long(line))
+		stream->flags |= HTTP_INVALID;
 	if (name == HTTP_HEADER_CONTENT_LENGTH)
 		content_length(work, stream, value);
 	else if (name == HTTP_HEADER_TRANSFER_ENCODING)

@@ -126,8 +126,6 @@ static __always_inline int request_line(const struct http_work *work, struct htt
 	}
 	stream->version = number;
 	request->record.http_version = number;
-	if (stream->line_dropped)
-		request->record.text_truncated = 1;
 	keep_request_line(work, request, line.begin, method_bytes, length - method_bytes - 1 - HTTP_VERSION_BYTES);
 	return HTTP_LINE_OK;
 }

@@ -71,7 +71,7 @@ static __always_inline void on_header_line(struct http_connection *connection, s
 static __always_inline void on_chunk_size(struct http_connection *connection, struct http_work *work,
 					   struct http_stream *stream, struct http_span line)
 {
-	if (stream->line_dropped || !chunk_size(work, line, &stream->body_left))
+	if (is_too_long(line) || !chunk_size(work, line, &stream->body_left))
 		http_lose_stream(connection, work, DISCARD_REASON_MALFORMED_HTTP);
 	else
 		stream->state = stream->body_left ? HTTP_STATE_CHUNK_DATA : HTTP_STATE_TRAILERS;
@@ -91,6 +91,7 @@ __noinline int http_line_over(struct http_connection *connection, struct http_wo
 	line.begin = work->position;
 	line.end = end;
 	stream->message_bytes += next - work->position + stream->line_dropped;
+	stream->line_dropped = 0;
 	work->position = next;
 	work->scan = next;
 	stream->judged_end = sequence_now(work);
@@ -111,7 +112,6 @@ __noinline int http_line_over(struct http_connection *connection, struct http_wo
 	} else {
 		http_message_over(connection, work);
 	}
-	stream->line_dropped = 0;
 	stream->spaces = 0;
 	return 0;
 }

@@ -70,14 +70,12 @@ static __always_inline void keep_line(struct http_connection *connection, struct
 	struct http_request *request;
 
 	stream->line_bytes = 0;
-	if (!bytes)
+	ONE_REGISTER(from);
+	if (!bytes || from > HTTP_WINDOW)
 		return;
 	if (bytes > kept) {
 		u64 first = word_at(work, work->used - 16), second = word_at(work, work->used - 8);
 
-		ONE_REGISTER(from);
-		if (from > HTTP_WINDOW - REQUEST_TEXT_MAX)
-			return; /* cannot be: more than `kept` bytes follow */
 		*(u64 *)(work->window + from + kept - 16) = first;
 		*(u64 *)(work->window + from + kept - 8) = second;
 		stream->line_dropped += bytes - kept;
@@ -85,10 +83,7 @@ static __always_inline void keep_line(struct http_connection *connection, struct
 	}
 	stream->line_bytes = bytes;
 	stream->judged_end = work->source_sequence + work->loaded;
-	ONE_REGISTER(from);
 	ONE_REGISTER(bytes);
-	if (from > HTTP_WINDOW)
-		return;
 	if (in_record) {
 		request = request_being_read(connection);
 		if (request && bytes <= REQUEST_TEXT_MAX)

@@ -134,7 +134,6 @@ static __always_inline void take_over(struct http_connection *connection, const 
 {
 	answer_request(connection, request, stream, work->now, sequence_now(work),
 		       REQUEST_END_UPGRADED);
-	request->request_over = 1;
 	reset_message(stream);
 	stream->state = HTTP_STATE_STOPPED;
 	connection->streams[HTTP_REQUEST].state = HTTP_STATE_STOPPED;

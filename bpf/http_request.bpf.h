@@ -113,7 +113,6 @@ static long answer_one_unseen(u32 index, struct http_answering *answering)
 		return 1;
 	if (request) {
 		request->record.request_end = answering->request_end;
-		request->request_over = 1;
 		request->response_last_ns = answering->now;
 		request->response_end = connection->streams[HTTP_RESPONSE].next_sequence;
 	}
@@ -151,7 +150,7 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 	struct http_request *current = request_being_answered(connection);
 
 	/* What was seen of an answer that broke off belongs to the first of them. */
-	if (current && (response->flags & HTTP_IN_MESSAGE)) {
+	if (current && bytes_read(response)) {
 		current->record.response_bytes = bytes_read(response);
 		current->record.response_body_bytes = response->body_bytes;
 	}
