@@ -59,8 +59,10 @@ const ANCHOR_MS = 10_000;
 /** Time for the last batches to reach ClickHouse. */
 const LAST_BATCHES_MS = 1200;
 const LAST_LOOKS = 64;
-/** Chunks of 256 KiB between rows and spool files: 16 MiB. */
-const CHUNKS = 64;
+/** Chunks of 256 KiB between rows and spool files: 32 MiB, and what two looks at the rings may need besides. */
+const CHUNKS = 128;
+/** Bytes of rows that a byte of records becomes at most, in the mean of a look. */
+const ROW_GROWTH = 2;
 const SMALL_THINGS_BYTES = 64 * 1024;
 const MOST_ENDPOINTS = 262_144;
 const LIVE_ROWS_PER_SECOND = 10_000;
@@ -117,7 +119,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const startedNs = nowNs();
     const counters = new Counters();
     const losses = new Losses(counters);
-    const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(CHUNKS) + SMALL_THINGS_BYTES);
+    const lookRows = ROW_GROWTH * collector.drain_buffer_bytes;
+    const chunks = CHUNKS + Math.ceil((2 * lookRows) / deliveryBytes(1));
+    const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
     const identity = new LocalIdentity({
       machineId: machineId(state),
@@ -139,7 +143,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
 
     const delivery = await Delivery.open({
       arena,
-      chunks: CHUNKS,
+      chunks,
       dataDir: config.data_dir,
       spoolBytes: collector.spool_bytes,
       limits: {
@@ -187,6 +191,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       intervalMs: collector.drain_interval_ms,
       largestRecord: Math.ceil(REQUEST_RECORD.size / 8) * 8,
       read: (begin, end) => pipeline.read(begin, end),
+      hasRoom: () => delivery.roomBytes >= lookRows,
     });
     const reporter = new Reporter({
       scope,

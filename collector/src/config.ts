@@ -84,7 +84,7 @@ const COLLECTOR = group(
     cgroup_root: text('', { description: 'cgroup v2 directory to watch and attach to; empty: the root of its mount.' }),
     bpf_object: text('', { description: 'BPF object to load; empty: the one that was built with this collector.' }),
     drain_interval_ms: whole(25, 5, 1000, { unit: 'ms', description: 'Longest wait between two looks at the rings.' }),
-    drain_buffer_bytes: whole(4 * MiB, MiB, 256 * MiB, {
+    drain_buffer_bytes: whole(MiB, 64 * 1024, 16 * MiB, {
       unit: 'bytes',
       description: 'Most that is read at one look.',
     }),

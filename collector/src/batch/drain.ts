@@ -22,10 +22,12 @@ export interface DrainOptions {
   /** Bytes of the largest record, padded: less room than this is not offered to a ring. */
   readonly largestRecord: number;
   readonly read: BatchReader;
+  /** Whether there is room for what one more look brings; without, records wait in the rings. */
+  readonly hasRoom?: () => boolean;
 }
 
 /** Full looks in a row before other work of the process gets its turn. */
-const LOOKS_AT_ONCE = 8;
+const LOOKS_AT_ONCE = 4;
 
 /** Reads the rings into two regions in turn, so that one look's records can wait for the next look's. */
 export class Drain {
@@ -56,8 +58,9 @@ export class Drain {
   /** Empties the rings, or as much of them as fits into a few regions; the rest follows at once. */
   look(): void {
     if (this.#again !== undefined) return;
+    const { hasRoom } = this.#options;
     for (let looks = 0; looks < LOOKS_AT_ONCE; looks += 1) {
-      if (!this.#lookOnce()) return;
+      if (hasRoom?.() === false || !this.#lookOnce()) return;
     }
     this.#again = setImmediate(() => {
       this.#again = undefined;

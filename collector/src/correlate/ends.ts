@@ -96,7 +96,7 @@ export class Ends {
     const point = bytes[record + F.observation_point];
     if (point !== CLIENT && point !== SERVER) return;
     const local = this.#local(record, point, isFlow);
-    this.#noteAddress(record + (point === CLIENT ? F.source_address : F.destination_address));
+    if (isFlow) this.#noteAddress(record + (point === CLIENT ? F.source_address : F.destination_address));
     this.#fingerprint.ofConnection(record);
     const place = this.#connections.claim(this.#fingerprint.low, this.#fingerprint.high, this.#nowS);
     const ends = this.#connections.values[point - 1] as Uint32Array;

@@ -21,7 +21,7 @@ export class ChunkPool {
     this.#free.push(chunk);
   }
 
-  /** Chunks that are lent out at most. */
+  /** Chunks that are not lent. */
   get free(): number {
     return this.#free.length;
   }

@@ -52,10 +52,17 @@ export class Delivery {
   readonly #lanes: ReadonlyMap<string, Lane>;
   readonly #budget: SpoolBudget;
   readonly #lastReport: { stored: Promise<void> };
+  readonly #chunks: ChunkPool;
 
-  private constructor(lanes: ReadonlyMap<string, Lane>, budget: SpoolBudget, lastReport: { stored: Promise<void> }) {
+  private constructor(
+    lanes: ReadonlyMap<string, Lane>,
+    budget: SpoolBudget,
+    chunks: ChunkPool,
+    lastReport: { stored: Promise<void> },
+  ) {
     this.#lanes = lanes;
     this.#budget = budget;
+    this.#chunks = chunks;
     this.#lastReport = lastReport;
   }
 
@@ -98,12 +105,17 @@ export class Delivery {
       });
       lanes.set(table.name, { table, writer, sender });
     }
-    return new Delivery(lanes, budget, lastReport);
+    return new Delivery(lanes, budget, chunks, lastReport);
   }
 
   /** Begins to send: the tables are there. */
   start(): void {
     for (const { sender } of this.#lanes.values()) sender.start();
+  }
+
+  /** Bytes of rows that there is memory for at the moment. */
+  get roomBytes(): number {
+    return this.#chunks.free * CHUNK_BYTES;
   }
 
   /** The writer of a table's rows. */

@@ -43,12 +43,16 @@ interface GrowingSegment {
   writtenBytes: number;
 }
 
+/** Least time between two writes of a part of a chunk: what a crash may take, and what a look need not cost. */
+const BETWEEN_WRITES_MS = 100;
+
 /** Not safe for two callers between `begin` and `end`; the data path is one call stack. */
 export class SegmentWriter {
   readonly #options: SegmentWriterOptions;
   #chunk = -1;
   #used = 0;
   #rows = 0;
+  #wroteMs = Number.NEGATIVE_INFINITY;
   #segment: GrowingSegment | undefined;
   #work: Promise<void> = Promise.resolve();
 
@@ -84,10 +88,11 @@ export class SegmentWriter {
     this.end(at + row.length);
   }
 
-  /** Sends what there is on its way to the file; ends the segment if it is large or old enough, or if told to. */
+  /** Sends what there is on its way to the file, now and then; ends the segment if it is large or old enough, or if told to. */
   flush(nowMs: number, seal = false): void {
     const { maxRows, maxBytes, maxAgeMs } = this.#options.limits;
-    if (this.#rows > 0) this.#write(nowMs);
+    const due = seal || Math.abs(nowMs - this.#wroteMs) >= BETWEEN_WRITES_MS;
+    if (this.#rows > 0 && (due || (this.#segment?.rows ?? 0) + this.#rows >= maxRows)) this.#write(nowMs);
     const segment = this.#segment;
     if (segment === undefined) return;
     const old = nowMs - segment.begunMs >= maxAgeMs;
@@ -116,6 +121,7 @@ export class SegmentWriter {
       return;
     }
     this.#chunk = -1;
+    this.#wroteMs = nowMs;
     if (this.#segment !== undefined && this.#segment.bytes >= limits.maxBytes) this.#seal(this.#segment);
     this.#segment ??= this.#begin(nowMs, directory);
     const segment = this.#segment;

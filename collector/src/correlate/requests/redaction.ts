@@ -21,6 +21,7 @@ export interface Target {
   readonly query: string | undefined;
 }
 
+const PRINTABLE = /^[\x21\x22\x24-\x7e]*$/;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 const JWT = /eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+/;
 const EMAIL = /[^@\s]@[^@\s]+\.[A-Za-z]{2,}/;
@@ -31,6 +32,7 @@ const TITLE_WORD = /^(?:[a-z]{1,20}|[A-Z][a-z]{0,19}|[A-Z]{1,6}|[0-9]{1,6}|[0-9]
 
 /** Bytes that a URL may not hold become percent-encoded; a fragment, which no client should send, goes. */
 export function printable(latin1: string): string {
+  if (PRINTABLE.test(latin1)) return latin1;
   const text = latin1.replace(
     /[^\x21-\x7e]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
@@ -76,7 +78,7 @@ function isTitle(run: string): boolean {
 
 /** Whether a piece of a URL, percent-decoded, looks like a secret: a JWT, an e-mail address, 32 or more hex or base64 characters. */
 export function looksSecret(text: string): boolean {
-  if (text.length < 6) return false;
+  if (text.length < 32 && !text.includes('@') && !text.includes('eyJ')) return false;
   if (text.includes('@') && (EMAIL.test(text) || CREDENTIALS.test(text))) return true;
   if (JWT.test(text)) return true;
   if (text.length < 32 || UUID.test(text)) return false;
@@ -87,7 +89,7 @@ export function looksSecret(text: string): boolean {
 export function redactedSegments(path: string, allowed: Allowed): string[] {
   return path.split('/').map((segment) => {
     const text = decoded(segment);
-    return allowed.pathSegments.has(text) || !looksSecret(text) ? segment : REDACTED;
+    return !looksSecret(text) || allowed.pathSegments.has(text) ? segment : REDACTED;
   });
 }
 

@@ -6,6 +6,7 @@ import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../../batch/arena.ts';
 import type { RowWriter } from '../../deliver/row_encoder.ts';
 import { rowText } from '../../deliver/text.ts';
+import { KnownText, KnownTexts } from './known_texts.ts';
 import { errorTypeOf, operationOf, outcomeOf } from './outcome.ts';
 import {
   type Allowed,
@@ -16,30 +17,17 @@ import {
   splitTarget,
   withoutCredentials,
 } from './redaction.ts';
-import { OVERFLOW, type Route, type Routes, type RouteTable } from './routes.ts';
+import { OVERFLOW, type Route, type Routes } from './routes.ts';
 import { Traceparent } from './traceparent.ts';
 
-/** What became of one text, ready for rows. */
-interface KnownText {
-  /** The bytes it was made from, to tell texts of one hash apart. */
-  readonly raw: Buffer;
-  readonly truncated: boolean;
-  readonly operation: Buffer;
-  /** http_host, http_path and http_query. */
-  readonly rest: Buffer;
-  readonly segments: readonly string[];
-  /** The route last found, for whom, and in which state of the table. */
-  destination: number;
-  table: RouteTable | undefined;
-  version: number;
-  route: Route | undefined;
-  resource: Buffer;
-}
-
-/** Texts that are remembered: two generations of so many. */
-const GENERATION = 4096;
+/** Texts that are remembered, in buckets of two. */
+const BUCKETS = 4096;
+/** Templates and statuses whose bytes are remembered. */
+const WORDS = 4096;
 /** Statuses of answers that say nothing about what there is. */
 const TEACHES_NOTHING = new Set([0, 400, 404, 405, 410, 414, 421, 431, 501]);
+/** Bytes of the overflow template. */
+const OVERFLOW_TEXT = rowText(OVERFLOW);
 /** No answer that taught a route yet. */
 const UNLEARNED = -1;
 
@@ -51,9 +39,8 @@ export class RequestText {
   readonly #resources = new Map<Route, Buffer>();
   readonly #statuses = new Map<number, Buffer>();
   #allowed: Allowed;
-  #young = new Map<number, KnownText>();
-  #old = new Map<number, KnownText>();
-  #text!: KnownText;
+  #texts = new KnownTexts(BUCKETS, OVERFLOW_TEXT);
+  #text = new KnownText(OVERFLOW_TEXT);
   #outcome = 0;
   #status!: Buffer;
 
@@ -67,8 +54,7 @@ export class RequestText {
   /** From now on other things are kept. */
   allow(allowed: Allowed): void {
     this.#allowed = allowed;
-    this.#young = new Map();
-    this.#old = new Map();
+    this.#texts = new KnownTexts(BUCKETS, OVERFLOW_TEXT);
   }
 
   /**
@@ -120,42 +106,24 @@ export class RequestText {
       trace_flags: byte(() => this.#trace.flags),
       trace_id: id(0, 16),
       parent_span_id: id(16, 8),
-      operation: text(() => this.#text.operation),
+      operation: {
+        write: (_record, row) => row + this.#text.bytes.copy(bytes, row, 0, this.#text.restAt),
+      },
       resource: text(() => this.#text.resource),
       status: text(() => this.#status),
       error_type: withThePrevious,
-      http_host: text(() => this.#text.rest),
+      http_host: {
+        write: (_record, row) => row + this.#text.bytes.copy(bytes, row, this.#text.restAt, this.#text.end),
+      },
       http_path: withThePrevious,
       http_query: withThePrevious,
     };
   }
 
   #known(begin: number, target: number, host: number, end: number, truncated: boolean): KnownText {
-    const { bytes } = this.#arena;
     const hash = this.#hash(begin, end, target - begin, host - begin);
-    let known = this.#young.get(hash);
-    if (known === undefined) {
-      known = this.#old.get(hash);
-      if (known !== undefined) this.#remember(hash, known);
-    }
-    if (
-      known !== undefined &&
-      known.truncated === truncated &&
-      bytes.compare(known.raw, 0, known.raw.length, begin, end) === 0
-    ) {
-      return known;
-    }
-    const made = this.#make(begin, target, host, end, truncated);
-    this.#remember(hash, made);
-    return made;
-  }
-
-  #remember(hash: number, text: KnownText): void {
-    if (this.#young.size >= GENERATION) {
-      this.#old = this.#young;
-      this.#young = new Map();
-    }
-    this.#young.set(hash, text);
+    const known = this.#texts.find(hash, this.#arena, begin, end, truncated);
+    return known ?? this.#make(this.#texts.place(hash), begin, target, host, end, truncated);
   }
 
   /** Of the bytes and of where one text ends and the next begins. */
@@ -171,7 +139,7 @@ export class RequestText {
     return (hash ^ (hash >>> 13)) & 0x3fffffff;
   }
 
-  #make(begin: number, targetAt: number, hostAt: number, end: number, truncated: boolean): KnownText {
+  #make(text: KnownText, begin: number, targetAt: number, hostAt: number, end: number, truncated: boolean): KnownText {
     const { bytes } = this.#arena;
     const method = bytes.toString('latin1', begin, targetAt);
     const target = splitTarget(printable(bytes.toString('latin1', targetAt, hostAt)), method);
@@ -179,19 +147,14 @@ export class RequestText {
     const segments = redactedSegments(target.path, this.#allowed);
     // What was cut may have been a secret whose rest is too short to look like one.
     if (truncated && target.query === undefined && segments.length > 1) segments[segments.length - 1] = REDACTED;
-    const query = target.query === undefined ? '' : redactedQuery(target.query, this.#allowed);
-    return {
-      raw: Buffer.from(bytes.subarray(begin, end)),
-      truncated,
-      operation: rowText(operationOf(method)),
-      rest: Buffer.concat([rowText(host), rowText(segments.join('/')), rowText(query)]),
-      segments,
-      destination: 0,
-      table: undefined,
-      version: UNLEARNED,
-      route: undefined,
-      resource: this.#resource(undefined),
-    };
+    text.reset(this.#arena, begin, end, truncated, OVERFLOW_TEXT);
+    text.segments = segments;
+    text.add(operationOf(method));
+    text.restAt = text.end;
+    text.add(host);
+    text.add(segments.join('/'));
+    text.add(target.query === undefined ? '' : redactedQuery(target.query, this.#allowed));
+    return text;
   }
 
   /** Where the request belongs among the routes of its destination; steady requests cost two comparisons. */
@@ -215,7 +178,7 @@ export class RequestText {
     if (route === undefined) return OVERFLOW_TEXT;
     let text = this.#resources.get(route);
     if (text === undefined) {
-      if (this.#resources.size >= GENERATION) this.#resources.clear();
+      if (this.#resources.size >= WORDS) this.#resources.clear();
       text = rowText(route.template);
       this.#resources.set(route, text);
     }
@@ -227,7 +190,7 @@ export class RequestText {
     const key = (status * 16 + requestEnd) * 16 + closeCause;
     let text = this.#statuses.get(key);
     if (text === undefined) {
-      if (this.#statuses.size >= GENERATION) this.#statuses.clear();
+      if (this.#statuses.size >= WORDS) this.#statuses.clear();
       text = Buffer.concat([
         rowText(status === 0 ? '' : String(status)),
         rowText(errorTypeOf(status, requestEnd, closeCause)),
@@ -237,5 +200,3 @@ export class RequestText {
     return text;
   }
 }
-
-const OVERFLOW_TEXT = rowText(OVERFLOW);

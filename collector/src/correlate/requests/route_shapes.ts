@@ -11,11 +11,14 @@ const SHAPES: readonly (readonly [RegExp, string])[] = [
   [/^(?=(?:[A-Za-z]*\d){3})(?=(?:\d*[A-Za-z]){3})[0-9A-Za-z]{16,}$/, '{hash}'],
 ];
 
+/** What most segments are; nothing in it can be a value by its looks. */
+const WORD = /^[a-z_-]{0,24}$/;
 /** Longest segment that can be part of a template by itself. */
 const LONGEST_WORD = 60;
 
 /** Placeholder of a segment that is a value by its looks; undefined for one that may be a word of the route. */
 export function shapeOf(segment: string): string | undefined {
+  if (WORD.test(segment)) return undefined;
   if (segment === REDACTED) return '{secret}';
   const text = decoded(segment);
   if (text.length > LONGEST_WORD || text !== segment) return '{text}';

@@ -159,6 +159,8 @@ const DESTINATIONS = 1024;
 export class Routes {
   readonly #most: number;
   readonly #tables = new Map<number, RouteTable>();
+  #last = 0;
+  #lastTable: RouteTable | undefined;
 
   /** @param most templates per destination */
   constructor(most: number) {
@@ -167,6 +169,7 @@ export class Routes {
 
   /** The table of a destination, whatever number stands for it. */
   of(destination: number): RouteTable {
+    if (destination === this.#last && this.#lastTable !== undefined) return this.#lastTable;
     let table = this.#tables.get(destination);
     if (table === undefined) {
       if (this.#tables.size >= DESTINATIONS) this.#tables.delete(this.#tables.keys().next().value as number);
@@ -175,6 +178,8 @@ export class Routes {
       this.#tables.delete(destination);
     }
     this.#tables.set(destination, table);
+    this.#last = destination;
+    this.#lastTable = table;
     return table;
   }
 }
