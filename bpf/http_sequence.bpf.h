@@ -93,6 +93,46 @@ static __always_inline bool roll_back(struct http_connection *connection, const 
 	return true;
 }
 
+struct http_doubt {
+	struct http_connection *connection;
+	u32 number;
+	u32 direction;
+};
+
+static long doubt_request(u32 index, struct http_doubt *doubt)
+{
+	struct http_request *request;
+
+	if (doubt->number == doubt->connection->begun)
+		return 1;
+	request = request_at(doubt->connection, doubt->number);
+	doubt->number++;
+	if (!request)
+		return 0;
+	if (doubt->direction == HTTP_REQUEST)
+		request->start_line_read = 0;
+	else
+		request->record.http_status_code = 0;
+	return 0;
+}
+
+/* What was read since the checkpoint may not be what counted: no row may claim it. */
+static __always_inline void doubt_what_was_read(struct http_connection *connection, const struct http_work *work)
+{
+	const struct http_checkpoint *checkpoint = &connection->checkpoint;
+	struct http_doubt doubt = {.connection = connection, .direction = work->direction};
+
+	if (work->direction == HTTP_REQUEST) {
+		doubt.number = checkpoint->begun - !!(checkpoint->flags & HTTP_IN_MESSAGE);
+	} else {
+		doubt.number = checkpoint->answered;
+		if (!before(checkpoint->answered, connection->released))
+			connection->answered = checkpoint->answered;
+	}
+	bpf_loop(HTTP_PIPELINE_MAX + 1, doubt_request, &doubt, 0);
+	http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
+}
+
 /*
  * A hole opened in front of this segment. Bytes of a known body need not be kept: TCP tells when they are whole. True
  * if bytes are to be kept.
@@ -140,7 +180,7 @@ __noinline int http_judge_segment(struct http_connection *connection, struct htt
 	segment->skip = 0;
 	if (is_second_copy(segment, stream) &&
 	    (connection->checkpoint.sequence != segment->sequence || !roll_back(connection, work, stream))) {
-		http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
+		doubt_what_was_read(connection, work);
 		return HTTP_SEGMENT_IGNORE;
 	}
 	ahead = segment->sequence - stream->next_sequence;
