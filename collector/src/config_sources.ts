@@ -4,12 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Static, TSchema } from 'typebox';
 import Value from 'typebox/value';
 import { parse } from 'yaml';
+import { FlowspanError } from '../../store/errors.ts';
 
 /** The words of JSON Schema and of Flowspan that are read here. */
-interface Node {
+export interface SchemaNode {
   readonly type?: string;
-  readonly properties?: Readonly<Record<string, Node>>;
-  readonly items?: Node;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly items?: SchemaNode;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
   readonly maximum?: number;
@@ -20,13 +21,12 @@ interface Node {
   readonly unit?: string;
   readonly secret?: boolean;
   readonly reloadable?: boolean;
+  readonly default?: unknown;
+  readonly description?: string;
 }
 
 /** A configuration that cannot be used: which key, what it said, and what it may say. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-  /** FLOW_CONFIG_FILE, _SYNTAX, _FLAG, _UNKNOWN_KEY, _VALUE or _EXPOSED. */
-  readonly code: string;
+export class ConfigError extends FlowspanError {
   /** Path of the key, such as `collector.listen`; for files and flags their name. */
   readonly key: string;
   /** What was given; `(hidden)` for secrets. */
@@ -34,30 +34,36 @@ export class ConfigError extends Error {
   /** What is allowed, in words. */
   readonly allowed: string;
 
+  /** @param code FLOW_CONFIG_FILE, _SYNTAX, _FLAG, _UNKNOWN_KEY, _VALUE or _EXPOSED */
   constructor(code: string, key: string, value: unknown, allowed: string, cause?: unknown) {
-    super(`${code}: ${key}: ${JSON.stringify(value) ?? 'nothing'} is not allowed; allowed is ${allowed}`, { cause });
-    this.code = code;
+    super(code, `${key}: ${JSON.stringify(value) ?? 'nothing'} is not allowed; allowed is ${allowed}`, { cause });
     this.key = key;
     this.value = value;
     this.allowed = allowed;
   }
 }
 
-interface Leaf {
+/** One key: its path and what it may say. */
+export interface Leaf {
   readonly path: readonly string[];
-  readonly schema: Node;
+  readonly schema: SchemaNode;
 }
 
-function leaves(schema: Node, path: readonly string[] = []): Leaf[] {
+/** Every key of a schema. */
+export function leaves(schema: SchemaNode, path: readonly string[] = []): Leaf[] {
   if (schema.properties === undefined) return [{ path, schema }];
   return Object.entries(schema.properties).flatMap(([name, child]) => leaves(child, [...path, name]));
 }
 
-const keyOf = (leaf: Leaf) => leaf.path.join('.');
-const envOf = (leaf: Leaf) => `FLOWSPAN_${leaf.path.join('_').toUpperCase()}`;
-const flagOf = (leaf: Leaf) => `--${leaf.path.join('-').replaceAll('_', '-')}`;
+/** `collector.listen` */
+export const keyOf = (leaf: Leaf) => leaf.path.join('.');
+/** `FLOWSPAN_COLLECTOR_LISTEN` */
+export const envOf = (leaf: Leaf) => `FLOWSPAN_${leaf.path.join('_').toUpperCase()}`;
+/** `--collector-listen` */
+export const flagOf = (leaf: Leaf) => `--${leaf.path.join('-').replaceAll('_', '-')}`;
 
-function allowedBy(schema: Node): string {
+/** What a key may say, in words. */
+export function allowedBy(schema: SchemaNode): string {
   if (schema.allowed !== undefined) return schema.allowed;
   if (schema.enum !== undefined) return schema.enum.join(', ');
   if (schema.type === 'integer') {
@@ -82,7 +88,7 @@ function sizeOf(value: string): unknown {
 }
 
 /** Environment and flags carry text; the schema says what it stands for. */
-function fromText(schema: Node, value: string): unknown {
+function fromText(schema: SchemaNode, value: string): unknown {
   if (schema.type === 'integer') return /^-?\d+$/.test(value) ? Number(value) : value;
   if (schema.type === 'boolean') return value === 'true' ? true : value === 'false' ? false : value;
   if (schema.type === 'array' && !value.trimStart().startsWith('[')) {
@@ -120,8 +126,8 @@ function lookUp(value: unknown, path: readonly string[]): unknown {
   );
 }
 
-function schemaAt(schema: Node, path: readonly string[]): Node {
-  return path.reduce<Node>((at, name) => at.properties?.[name] ?? at.items ?? {}, schema);
+function schemaAt(schema: SchemaNode, path: readonly string[]): SchemaNode {
+  return path.reduce<SchemaNode>((at, name) => at.properties?.[name] ?? at.items ?? {}, schema);
 }
 
 function readFile(path: string): Record<string, unknown> {
@@ -178,7 +184,7 @@ function readFlags(argv: readonly string[], known: readonly Leaf[]): Flags {
   return { file, values };
 }
 
-function firstError(schema: Node, value: unknown): ConfigError | undefined {
+function firstError(schema: SchemaNode, value: unknown): ConfigError | undefined {
   const errors = Value.Errors(schema as TSchema, value);
   const error = errors.find((candidate) => candidate.keyword !== 'additionalProperties') ?? errors[0];
   if (error === undefined) return undefined;
@@ -201,7 +207,7 @@ export function readSources<T extends TSchema>(
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Static<T> {
-  const root = schema as Node;
+  const root = schema as SchemaNode;
   const known = leaves(root);
   const flags = readFlags(argv, known);
   const file = flags.file ?? env.FLOWSPAN_CONFIG;
@@ -227,7 +233,7 @@ export function changedKeys(
   before: unknown,
   after: unknown,
 ): { reloadable: string[]; restart: string[] } {
-  const changed = leaves(schema as Node).filter(
+  const changed = leaves(schema as SchemaNode).filter(
     (leaf) => !isDeepStrictEqual(lookUp(before, leaf.path), lookUp(after, leaf.path)),
   );
   return {

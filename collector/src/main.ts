@@ -3,6 +3,7 @@ import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 import { startCollector } from './collector.ts';
 import { loadConfig } from './config.ts';
+import { configHelp } from './config_help.ts';
 
 /**
  * Runs the collector until SIGTERM or SIGINT. SIGHUP reads the configuration again.
@@ -10,6 +11,10 @@ import { loadConfig } from './config.ts';
  * @throws ConfigError, AttachError: the collector cannot start, and nothing was left attached
  */
 export async function main(argv: string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    process.stdout.write(configHelp('collector'));
+    return 0;
+  }
   const config = loadConfig(argv, process.env);
   const log = pino({ name: 'collector', level: config.log_level });
   const stop = new Promise<NodeJS.Signals>((resolve) => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { readerAccount, writerAccount } from '../../collector/src/accounts.ts';
 import { ConfigError, configChanges, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { configHelp } from '../../collector/src/config_help.ts';
 
 function withFile(text: string, run: (path: string) => void): void {
   const directory = mkdtempSync(join(tmpdir(), 'flowspan-config-'));
@@ -155,4 +156,12 @@ test('the writer password is made once, kept private, and the same for everyone'
   } finally {
     rmSync(directory, { recursive: true });
   }
+});
+
+test('every key is explained where its command is asked for help', () => {
+  const help = configHelp('collector');
+  assert.match(help, /--collector-flow-interval-s \(FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S\)/);
+  assert.match(help, /--clickhouse-url/);
+  assert.doesNotMatch(help, /--store-listen/);
+  assert.match(configHelp('store'), /--store-byte-budget/);
 });
