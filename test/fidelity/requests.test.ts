@@ -80,7 +80,7 @@ describe('request rows against the access log of nginx', { skip: whyNot() ?? fal
       const framed = (uri: string): boolean => uri.startsWith('/chunked/');
       assert.deepEqual(
         differences(
-          log.filter(({ uri }) => !framed(uri)).map((entry) => line('', entry.uri, '', entry.body_bytes_sent)),
+          log.filter(({ uri }) => !framed(uri)).map((entry) => line('', entry.uri, '', bodyBytes(entry))),
           found
             .filter(({ path }) => !framed(path))
             .map(({ path, query, body }) => line('', query === '' ? path : `${path}?${query}`, '', body)),
@@ -98,6 +98,11 @@ describe('request rows against the access log of nginx', { skip: whyNot() ?? fal
     assert.deepEqual(await world.flowspan.losses(), []);
   });
 });
+
+/** nginx counts its own `100 Continue` as body of the response that follows. */
+function bodyBytes({ uri, body_bytes_sent }: AccessLogEntry): number {
+  return uri === '/r/expect' ? body_bytes_sent - 'HTTP/1.1 100 Continue\r\n\r\n'.length : body_bytes_sent;
+}
 
 /** Arguments of curl, one request or a few each: what differs from a plain GET. */
 function specialRequests(host: string, folder: string): string[][] {

@@ -5,14 +5,15 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { ABUSES, BODY_SECRET, runAbuser } from '../support/abuser.ts';
+import { ABUSES, BODY_SECRET, runAbuser, startEndless } from '../support/abuser.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { listening, type Program, run, start } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const SEED = 20_261_121;
-const COUNT = 200;
+const COUNT = 120;
+const ENDLESS = 150;
 const BAD_PORT = 8080;
 const GOOD_REQUESTS = 500;
 const MEMORY_GROWTH_BYTES = 96 * 1024 ** 2;
@@ -21,6 +22,7 @@ describe('bad input', { skip: whyNot() ?? false }, () => {
   let world: World;
   let nginx: Nginx;
   let badServer: Program;
+  const endless: Program[] = [];
   let memoryBefore: number;
   let pids: readonly number[];
 
@@ -32,10 +34,13 @@ describe('bad input', { skip: whyNot() ?? false }, () => {
     await listening(world.server.namespace, BAD_PORT);
     await run(world.client, ['curl', '-s', '-o', '/dev/null', `http://${world.serverAddress.ipv4}/r/warm/[1-200]`]);
     pids = ['store', 'collector'].map((name) => world.flowspan.pid(name));
+    const { ipv4, ipv6 } = world.serverAddress;
+    endless.push(startEndless(world.client, ipv4, 80, ENDLESS), startEndless(world.client, ipv6, BAD_PORT, ENDLESS));
     memoryBefore = residentBytes(world.flowspan.pid('collector'));
   });
 
   after(async () => {
+    await Promise.all(endless.map((program) => program.stop('SIGKILL')));
     await nginx?.stop();
     await badServer?.stop();
     await world?.end();
@@ -84,6 +89,10 @@ describe('bad input', { skip: whyNot() ?? false }, () => {
       `SELECT source_port AS port, status, toString(count()) AS count, any(http_path) AS example FROM requests
        WHERE netns = ${world.server.namespace.inode} AND observation_point = 'server' AND destination_port = 80 AND status != ''
        GROUP BY port, status`,
+    );
+    assert.ok(
+      rows.some(({ example }) => example === '/pipeline'),
+      'what was asked properly is told',
     );
     const invented = rows.filter(({ port, status, count }) => Number(count) > (given.get(`${port} ${status}`) ?? 0));
     assert.deepEqual(invented, []);

@@ -1,12 +1,12 @@
 /**
  * A client that speaks badly. Started by tests inside a namespace: abuser.ts CASE HOST PORT SEED COUNT
- * Prints one line: how many connections it made. Every case is bounded in time, and the same for the same seed.
+ * Every case is bounded in time, and the same for the same seed; but `endless` goes on until it is killed.
  */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Place, run } from './program.ts';
+import { type Place, type Program, run, start } from './program.ts';
 
 /** What stands in the body of requests: must never be seen in a row. */
 export const BODY_SECRET = 'hunter2-in-a-body';
@@ -115,6 +115,33 @@ async function abuse(name: string, host: string, port: number, seed: number, cou
   }
 }
 
+/** Connections that never end: a header that goes on, a body that goes on, and nothing at all after half a request. */
+async function endless(host: string, port: number, count: number): Promise<never> {
+  const kinds = [
+    { begin: 'GET /endless/header HTTP/1.1\r\nHost: abused\r\n', more: 'X-More: and more\r\n' },
+    {
+      begin: 'POST /endless/body HTTP/1.1\r\nHost: abused\r\nTransfer-Encoding: chunked\r\n\r\n',
+      more: `11\r\n${BODY_SECRET}\r\n`,
+    },
+    { begin: 'GET /endless/half HTT', more: '' },
+  ];
+  const sockets = Array.from({ length: count }, (_, index) => {
+    const { begin, more } = kinds[index % kinds.length] as (typeof kinds)[number];
+    const socket = connect({ host, port, noDelay: true }, () => socket.write(begin));
+    socket.on('error', () => {}).resume();
+    return { socket, more };
+  });
+  for (;;) {
+    await sleep(100);
+    for (const { socket, more } of sockets) if (more !== '' && socket.writable) socket.write(more);
+  }
+}
+
+/** Starts connections that never end. */
+export function startEndless(place: Place, host: string, port: number, count: number): Program {
+  return start(place, [process.execPath, FILE, 'endless', host, String(port), '0', String(count)]);
+}
+
 /** The names of the cases. */
 export const ABUSES: readonly string[] = Object.keys(CASES);
 
@@ -132,6 +159,6 @@ export function runAbuser(
 
 if (import.meta.main) {
   const [name = '', host = '', port, seed, count] = process.argv.slice(2);
+  if (name === 'endless') await endless(host, Number(port), Number(count));
   await abuse(name, host, Number(port), Number(seed), Number(count));
-  process.stdout.write(`${count}\n`);
 }
