@@ -29,8 +29,7 @@ export function quoteText(text: string): string {
 
 /** `name type COMMENT '…' CODEC(…)` as CREATE TABLE and ALTER TABLE … ADD/MODIFY COLUMN take it. */
 export function columnSql(column: StoredColumn): string {
-  const codec = column.codec === undefined ? '' : ` CODEC(${column.codec})`;
-  return `${quoteName(column.name)} ${column.type} COMMENT ${quoteText(column.doc)}${codec}`;
+  return `${quoteName(column.name)} ${column.type} COMMENT ${quoteText(column.doc)} CODEC(${column.codec ?? 'ZSTD(1)'})`;
 }
 
 /** The TTL expression of the table, or undefined if its rows are kept. */

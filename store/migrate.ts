@@ -173,9 +173,6 @@ async function alter(run: Run, table: StoredTable, before: TableState, wanted: T
     }
     const same = JSON.stringify(old) === JSON.stringify(wanted.columns[position]);
     if (same && present[position] === column.name) continue;
-    if (old.codec !== '' && column.codec === undefined) {
-      await run.command(`${alterTable} MODIFY COLUMN ${quoteName(column.name)} REMOVE CODEC`);
-    }
     await run.command(`${alterTable} MODIFY COLUMN ${columnSql(column)} ${place}`);
     present.splice(present.indexOf(column.name), 1);
     present.splice(position, 0, column.name);

@@ -104,7 +104,6 @@ export const EDGE_KEY = [
 const rollup = (name: string, type: string, doc: string, unit?: StoredColumn['unit']): StoredColumn => ({
   name,
   type,
-  codec: 'ZSTD(1)',
   doc,
   ...(unit === undefined ? {} : { unit }),
 });
