@@ -1,9 +1,12 @@
 /**
  * Requests per second of a saturated nginx with Flowspan, divided by without: pairs, interleaved, the order turned round
  * from pair to pair. Every request is stored as a row, which is checked. nginx, wrk, collector and store share this
- * machine's cores. Prints two figures: with the server's end observed only, then (last line) with both ends.
+ * machine's cores: on two of them the ratio holds all of Flowspan's work, also that which elsewhere runs on idle cores.
+ * Each pair's line therefore tells as well what a request costs nginx itself, in CPU time. Prints two figures: with the
+ * server's end observed only, then (last line) with both ends.
  * PAIRS and SECONDS in the environment change how many pairs there are and how long each half lasts.
  */
+import { readFileSync } from 'node:fs';
 import { type Cgroup, createCgroup } from '../support/cgroup.ts';
 import { type Flowspan, startFlowspan } from '../support/flowspan.ts';
 import { connect, createNamespace } from '../support/namespace.ts';
@@ -15,17 +18,35 @@ const PAIRS = Number(process.env.PAIRS ?? 10);
 const SECONDS = Number(process.env.SECONDS ?? 6);
 const CONNECTIONS = 64;
 const GOAL = 0.93;
+/** USER_HZ, the same on every Linux that Debian builds. */
+const TICKS_PER_SECOND = 100;
 
 interface Measured {
   readonly perSecond: number;
   readonly requests: number;
+  /** CPU time of nginx per request, microseconds. */
+  readonly serverUs: number;
 }
 
-async function saturate(client: Place, url: string): Promise<Measured> {
+/** CPU time of a process and its children that live, in seconds. */
+function cpuSeconds(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  const own = [String(pid), ...children].map((each) => {
+    const stat = readFileSync(`/proc/${each}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  });
+  return own.reduce((sum, seconds) => sum + seconds, 0);
+}
+
+async function saturate(client: Place, url: string, server: number): Promise<Measured> {
+  const before = cpuSeconds(server);
   const text = await run(client, ['wrk', '-t1', `-c${CONNECTIONS}`, `-d${SECONDS}s`, url], (SECONDS + 20) * 1000);
+  const requests = Number(/(\d+) requests in/.exec(text)?.[1]);
   return {
     perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]),
-    requests: Number(/(\d+) requests in/.exec(text)?.[1]),
+    requests,
+    serverUs: ((cpuSeconds(server) - before) / requests) * 1e6,
   };
 }
 
@@ -58,7 +79,7 @@ async function bench(name: string, ends: 1 | 2): Promise<number[]> {
     { namespace: serverNamespace, cgroup: watched },
     { workers: 1, locations: 'location = /r/bench { access_log off; return 200 "hello from a server\\n"; }' },
   );
-  const measure = (): Promise<Measured> => saturate(client, `http://${address}/r/bench`);
+  const measure = (): Promise<Measured> => saturate(client, `http://${address}/r/bench`, nginx.program.pid);
   await measure();
   const ratios: number[] = [];
   for (let pair = 0; pair < PAIRS; pair += 1) {
@@ -69,7 +90,7 @@ async function bench(name: string, ends: 1 | 2): Promise<number[]> {
     const lost = on.lost.length === 0 ? '' : `, lost: ${on.lost.join('; ')}`;
     process.stdout.write(
       `${name} pair ${pair + 1}: ${off.perSecond.toFixed(0)} without, ${on.perSecond.toFixed(0)} with, ` +
-        `${(on.perSecond / off.perSecond).toFixed(4)}; rows missing: ${on.missing} of ${on.requests * ends}${lost}\n`,
+        `${(on.perSecond / off.perSecond).toFixed(4)}; nginx ${off.serverUs.toFixed(2)} -> ${on.serverUs.toFixed(2)} us per request; rows missing: ${on.missing} of ${on.requests * ends}${lost}\n`,
     );
   }
   await nginx.stop();

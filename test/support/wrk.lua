@@ -1,5 +1,6 @@
 -- Each thread has one connection, asks for /r/<label>/<thread>/<number> and stops after a given number of answers, so
--- that no request is under way when wrk ends. Arguments: label, answers per thread, "close" for a connection each.
+-- that no request is under way when wrk ends. It pauses a millisecond before each, to leave the watchers some of the
+-- machine. Arguments: label, answers per thread, "close" for a connection each.
 local threads = 0
 
 function setup(thread)
@@ -17,6 +18,10 @@ end
 function request()
   sent = sent + 1
   return wrk.format("GET", "/r/" .. label .. "/" .. id .. "/" .. sent)
+end
+
+function delay()
+  return 1
 end
 
 function response()

@@ -11,4 +11,4 @@ int bench_empty(struct __sk_buff *skb)
 	return 1;
 }
 
-char license[] SEC("license") = "Dual BSD/GPL";
+char bench_license[] SEC("license") = "Dual BSD/GPL";
