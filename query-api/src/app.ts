@@ -51,6 +51,10 @@ export async function buildApp({ store, hub, limits, access, logger, version }: 
     const shown = error instanceof QueryError ? error : fromFastify(error);
     const problem = problemOf(shown, request.url);
     logProblem(request.log, error, Number(problem.status));
+    // nobody reads a connection whose upgrade was refused: left open it would never end
+    if (request.headers.upgrade !== undefined) {
+      reply.header('connection', 'close').raw.once('finish', () => request.raw.socket.destroySoon());
+    }
     if (problem.status === 401) reply.header('www-authenticate', 'Bearer realm="flowspan"');
     return reply
       .code(Number(problem.status))
