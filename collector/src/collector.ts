@@ -1,13 +1,9 @@
 /** One running collector: every part made and joined here, by hand. */
-import { mkdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
 import { kernelEnum } from '../native/addon.ts';
 import { writerAccount } from './accounts.ts';
 import { checkHost, type Host } from './attach/host.ts';
-import { attachPrograms } from './attach/load.ts';
-import { formatReport } from './attach/table.ts';
 import { Arena } from './batch/arena.ts';
 import { WallClock } from './batch/clock.ts';
 import { Drain } from './batch/drain.ts';
@@ -24,12 +20,13 @@ import { readProcess } from './correlate/processes.ts';
 import { RequestText } from './correlate/requests/request_text.ts';
 import { Routes } from './correlate/requests/routes.ts';
 import { Counters, type Discard, type RecordKind } from './counters.ts';
+import { holdDirectory } from './data_dir.ts';
 import { openClient } from './deliver/clickhouse.ts';
 import { Delivery, deliveryBytes } from './deliver/delivery.ts';
 import { CollectorHttp } from './deliver/http.ts';
 import { LiveFeed } from './deliver/live.ts';
 import { Losses } from './deliver/losses.ts';
-import { type Kernel, openKernel } from './kernel.ts';
+import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId, machineId, nodeAddresses } from './machine.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
 import { Pipeline } from './pipeline.ts';
@@ -64,36 +61,22 @@ const CHUNKS = 128;
 /** Bytes of rows that a byte of records becomes at most, in the mean of a look. */
 const ROW_GROWTH = 2;
 const SMALL_THINGS_BYTES = 64 * 1024;
-const MOST_ENDPOINTS = 262_144;
+const MOST_ENDPOINTS = 65_536;
 const LIVE_ROWS_PER_SECOND = 10_000;
 const KINDS: Readonly<Record<string, RecordKind>> = { flows: 'flow', tcp_events: 'tcp_event', requests: 'request' };
-
-const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', import.meta.url));
 
 const allowedOf = ({ redaction }: Config['collector']) => ({
   queryNames: new Set(redaction.allow_query_names),
   pathSegments: new Set(redaction.allow_path_segments),
 });
 
-/** Attaches to this machine's kernel; says what is attached and what is not. */
-function attach(config: Config, host: Host): Kernel {
-  const { bpf_object, records_ring_bytes, requests_ring_bytes } = config.collector;
-  const attached = attachPrograms({
-    objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
-    cgroupRoot: host.cgroupRoot,
-    mapEntries: { records: records_ring_bytes, request_records: requests_ring_bytes },
-  });
-  process.stdout.write(formatReport(host, attached.programs));
-  return openKernel(attached);
-}
-
 /**
  * Starts a collector.
- * @throws AttachError, ConfigError; nothing is left attached then
+ * @throws AttachError, ConfigError, FlowspanError FLOW_COLLECTOR_DATA_DIR, _RUNNING or _LISTEN; nothing is left attached
  */
 export async function startCollector(config: Config, log: Logger): Promise<RunningCollector> {
   const { collector, clickhouse } = config;
-  mkdirSync(config.data_dir, { recursive: true });
+  const directory = await holdDirectory(config.data_dir);
   const state = new StateFiles(config.data_dir);
   const scope = {
     cluster: config.cluster,
@@ -103,17 +86,19 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
   const account = writerAccount(config);
   const client = openClient(clickhouse.url, account, clickhouse.database);
 
-  const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
-  const kernel = attach(config, host);
+  let kernel: Kernel | undefined;
   try {
-    return await run();
+    const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
+    kernel = attachKernel(config, host);
+    return await run(kernel, host);
   } catch (error) {
-    kernel.close();
+    kernel?.close();
     await client.close();
+    directory.release();
     throw error;
   }
 
-  async function run(): Promise<RunningCollector> {
+  async function run(kernel: Kernel, host: Host): Promise<RunningCollector> {
     const clock = new WallClock(machineClocks());
     const nowNs = () => clock.nowNs();
     const startedNs = nowNs();
@@ -203,7 +188,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       state,
       startedNs,
       nowNs,
-      writtenUntilNs: () => pipeline.writtenUntilNs,
+      pipeline,
     });
 
     let migrated = false;
@@ -224,7 +209,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
           delivery,
           endpoints,
           live,
-          config: current,
+          config,
         }),
     });
     let current = config;
@@ -275,8 +260,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       ready,
       port,
       reload(next) {
-        const { reloadable, restart } = configChanges(current, next);
-        current = { ...next, collector: { ...next.collector } };
+        const { reloadable } = configChanges(current, next);
+        const { restart } = configChanges(config, next);
+        current = next;
         log.level = next.log_level;
         requestText.allow(allowedOf(next.collector));
         identity.setOutside(next.collector.outside);
@@ -296,6 +282,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         identity.close();
         await delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0);
         await client.close();
+        directory.release();
       },
     };
   }

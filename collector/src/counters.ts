@@ -7,6 +7,8 @@ export type RecordKind = (typeof RECORD_KINDS)[number];
 
 /** Why the collector itself discarded a fact. */
 export const DISCARDS = [
+  /** A record in a ring whose length made no sense. */
+  'ring_record_malformed',
   /** Bytes of a drained region that make no record. */
   'record_bytes_malformed',
   /** A record of a kind that this version does not know. */
@@ -31,8 +33,6 @@ export const DISCARDS = [
   'process_lookup_limit',
   /** A row that a live feed client did not get. */
   'live_row_skipped',
-  /** A loss row that could not be written; what it counted is in the next. */
-  'loss_row_delayed',
 ] as const;
 export type Discard = (typeof DISCARDS)[number];
 
@@ -50,6 +50,8 @@ export interface KindCounts {
   stored: number;
   /** Rows lost after they were read. */
   lost: number;
+  /** Rows of a time up to which a report had promised that all is stored. */
+  late: number;
 }
 
 /** Why the kernel side discards facts: name and number. */
@@ -67,7 +69,7 @@ export class Counters {
   readonly #kernelDiscards: Record<string, number>;
 
   constructor() {
-    const none = (): KindCounts => ({ wanted: 0, lost_ring_full: 0, read: 0, rows: 0, stored: 0, lost: 0 });
+    const none = (): KindCounts => ({ wanted: 0, lost_ring_full: 0, read: 0, rows: 0, stored: 0, lost: 0, late: 0 });
     this.kinds = { flow: none(), tcp_event: none(), request: none(), cgroup: none() };
     this.#discards = Object.fromEntries(DISCARDS.map((name) => [name, 0])) as Record<Discard, number>;
     this.discards = this.#discards;

@@ -1,8 +1,12 @@
 /** The kernel side as the data path sees it: rings to drain, walks to run, counters to read. */
+import { fileURLToPath } from 'node:url';
 import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
 import { type BpfMap, openRing, type Ring } from '../native/addon.ts';
-import type { Attached, ProgramStatus } from './attach/load.ts';
+import type { Host } from './attach/host.ts';
+import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
+import { formatReport } from './attach/table.ts';
 import type { RecordRing } from './batch/drain.ts';
+import type { Config } from './config.ts';
 
 /** What the kernel counted of one kind of record. */
 export interface RecordCount {
@@ -22,6 +26,8 @@ export interface Kernel {
   recordCount(kind: number): RecordCount;
   /** Facts discarded, by the number of their reason. */
   discardCount(reason: number): number;
+  /** Records in the rings that made no sense, since the start. */
+  malformedRecords(): number;
   close(): void;
 }
 
@@ -61,6 +67,24 @@ export function openKernel(attached: Attached): Kernel {
       lostRingFull: perCpuSum(records, kind, RECORD_COUNTER.lost_ring_full),
     }),
     discardCount: (reason) => perCpuSum(discards, reason, 0),
+    malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
     close: () => attached.close(),
   };
+}
+
+const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', import.meta.url));
+
+/**
+ * Attaches to this machine's kernel; prints what is attached and what is not.
+ * @throws AttachError; nothing stays attached
+ */
+export function attachKernel(config: Config, host: Host): Kernel {
+  const { bpf_object, records_ring_bytes, requests_ring_bytes } = config.collector;
+  const attached = attachPrograms({
+    objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
+    cgroupRoot: host.cgroupRoot,
+    mapEntries: { records: records_ring_bytes, request_records: requests_ring_bytes },
+  });
+  process.stdout.write(formatReport(host, attached.programs));
+  return openKernel(attached);
 }

@@ -47,6 +47,8 @@ interface Lane extends RowKind {
 
 const CGROUP = ENUMS.record_kind.cgroup;
 const CGROUP_BYTES = 32;
+/** Milliseconds of one in the high half of a time in nanoseconds. */
+const HIGH_MS = 2 ** 32 / 1e6;
 
 /** The path of records to rows. Everything in it runs on one call stack. */
 export class Pipeline {
@@ -58,6 +60,8 @@ export class Pipeline {
   #lookedNs: bigint;
   /** All that happened until then has become rows; nanoseconds since the epoch. */
   writtenUntilNs: bigint;
+  /** What a report has promised: rows of before are late. Milliseconds since the epoch. */
+  promisedMs = 0;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
@@ -120,7 +124,7 @@ export class Pipeline {
   readonly #write = (record: number, kind: number, length: number): void => {
     const lane = this.#lanes[kind];
     if (lane === undefined) return;
-    const { arena, counters, ends, requestText, sinks } = this.#parts;
+    const { arena, clock, counters, ends, requestText, sinks } = this.#parts;
     if (length < lane.recordBytes || (lane.isRequest && !requestFits(arena, record, length))) {
       counters.discard('record_short');
       return;
@@ -133,6 +137,7 @@ export class Pipeline {
     const end = lane.write(record, row);
     lane.writer.end(end);
     lane.counts.rows += 1;
+    if (clock.high * HIGH_MS + clock.low / 1e6 < this.promisedMs) lane.counts.late += 1;
     for (const sink of sinks) if (sink.wants(lane.table)) sink.row(lane.table, arena.bytes.subarray(row, end));
   };
 

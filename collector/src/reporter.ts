@@ -6,6 +6,7 @@ import type { Counters } from './counters.ts';
 import type { Delivery } from './deliver/delivery.ts';
 import type { Losses } from './deliver/losses.ts';
 import type { Kernel } from './kernel.ts';
+import type { Pipeline } from './pipeline.ts';
 import type { Scope } from './rows.ts';
 import type { StateFiles } from './state_files.ts';
 
@@ -20,9 +21,11 @@ export interface ReporterOptions {
   /** When this collector began to watch, nanoseconds since the epoch. */
   readonly startedNs: bigint;
   readonly nowNs: () => bigint;
-  /** All that happened until then has become rows. */
-  readonly writtenUntilNs: () => bigint;
+  readonly pipeline: Pick<Pipeline, 'writtenUntilNs' | 'promisedMs'>;
 }
+
+/** Some records tell of what ended a while before: a response ends when its last byte is acknowledged. 2 s. */
+const LATENESS_NS = 2_000_000_000n;
 
 /** Writes small rows when told to. */
 export class Reporter {
@@ -75,14 +78,15 @@ export class Reporter {
 
   /** Losses since the last report, and the report itself, which is stored after all rows before it. */
   async report(): Promise<void> {
-    const { counters, delivery, kernel, losses, nowNs, scope, startedNs, state, writtenUntilNs } = this.#options;
+    const { counters, delivery, kernel, losses, nowNs, pipeline, scope, startedNs, state } = this.#options;
     const now = nowNs();
     losses.readKernel(kernel);
     for (const loss of losses.take()) this.#loss(loss, now, now - this.#reportedNs);
     this.#reportedNs = now;
     this.tellEndpoints();
-    const until = writtenUntilNs();
-    state.setWatchedUntil(until);
+    state.setWatchedUntil(pipeline.writtenUntilNs);
+    const until = pipeline.writtenUntilNs - LATENESS_NS;
+    pipeline.promisedMs = Number(until / 1_000_000n);
     const row = { time: until, ...scope, started: startedNs, counters: counters.flat() };
     const { stored } = await delivery.report(COLLECTOR_REPORTS, row, Number(now / 1_000_000n));
     void stored.then(() => {

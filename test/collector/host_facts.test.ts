@@ -17,6 +17,7 @@ import {
   procAddress,
 } from '../../collector/src/correlate/listeners.ts';
 import { cgroupPaths, Executables, readProcess } from '../../collector/src/correlate/processes.ts';
+import { holdDirectory } from '../../collector/src/data_dir.ts';
 import { StateFiles } from '../../collector/src/state_files.ts';
 
 function directory(t: TestContext): string {
@@ -151,4 +152,13 @@ test('one run tells the next what it knew; after a reboot nothing of it holds', 
   assert.deepEqual(state.endpoints('boot2'), new Map());
   assert.match(state.machineId(), /^[0-9a-f]{32}$/);
   assert.equal(state.machineId(), state.machineId());
+});
+
+test('a data directory has one collector at a time', async (t) => {
+  const path = join(directory(t), 'new/data');
+  const held = await holdDirectory(path);
+  await assert.rejects(holdDirectory(path), { code: 'FLOW_COLLECTOR_RUNNING' });
+  held.release();
+  (await holdDirectory(path)).release();
+  await assert.rejects(holdDirectory('/dev/null/data'), { code: 'FLOW_COLLECTOR_DATA_DIR' });
 });

@@ -23,6 +23,7 @@ function fakeKernel() {
   const kernel = {
     recordCount: (kind: number) => ({ wanted: wanted[kind] ?? 0, lostRingFull: lost[kind] ?? 0 }),
     discardCount: (reason: number) => discarded[reason] ?? 0,
+    malformedRecords: () => 2,
   } as unknown as Kernel;
   return { kernel, wanted, lost, discarded };
 }
@@ -50,6 +51,7 @@ test('what the kernel lost is told once, by kind and reason', () => {
   losses.readKernel(kernel);
   losses.add('flow', 'ring_full', 2);
   assert.deepEqual(losses.take(), [{ kind: 'flow', reason: 'ring_full', count: 5 }]);
+  assert.equal(counters.discards.ring_record_malformed, 2);
   assert.deepEqual([counters.kinds.flow.wanted, counters.kinds.flow.lost_ring_full], [100, 10]);
   assert.equal(counters.flat()['kernel_discard.stream_gap'], 1);
 });
@@ -81,7 +83,7 @@ test('reports tell losses, endpoints and the time up to which all was written', 
   const endpoints = new Endpoints(10);
   const { kernel } = fakeKernel();
   let now = 9_000_000_000n;
-  let until = 8_900_000_000n;
+  const pipeline = { writtenUntilNs: 8_900_000_000n, promisedMs: 0 };
   const reporter = new Reporter({
     scope: { cluster: 'c', node: 'n', boot_id: '11111111-2222-3333-4444-555555555555' },
     counters,
@@ -92,7 +94,7 @@ test('reports tell losses, endpoints and the time up to which all was written', 
     state,
     startedNs: 7_000_000_000n,
     nowNs: () => now,
-    writtenUntilNs: () => until,
+    pipeline,
   });
   reporter.restarted();
   assert.deepEqual(
@@ -111,12 +113,13 @@ test('reports tell losses, endpoints and the time up to which all was written', 
     [rows[1]![1].kind, rows[1]![1].node, rows[1]![1].valid_to],
     ['node', 'n', '2262-01-01T00:00:00.000000000Z'],
   );
-  assert.equal(rows[2]![1].time, until);
-  assert.equal(reporter.storedUntilNs, until);
-  assert.equal(state.watchedUntil(), until);
+  assert.equal(rows[2]![1].time, 6_900_000_000n);
+  assert.equal(reporter.storedUntilNs, 6_900_000_000n);
+  assert.equal(pipeline.promisedMs, 6900);
+  assert.equal(state.watchedUntil(), 8_900_000_000n);
   assert.equal(state.endpoints('11111111-2222-3333-4444-555555555555').size, 1);
   now += 5_000_000_000n;
-  until += 5_000_000_000n;
+  pipeline.writtenUntilNs += 5_000_000_000n;
   rows.length = 0;
   await reporter.report();
   assert.deepEqual(

@@ -121,6 +121,14 @@ test('records that make no sense are counted and nothing more', () => {
   assert.equal(record_bytes_malformed, 272);
 });
 
+test('a row of before what a report had promised is counted as late', () => {
+  const path = openPath();
+  path.pipeline.promisedMs = 1_700_000_005_000;
+  const at = (time_boot_ns: bigint) => record('flow', connection({ time_boot_ns }));
+  path.feed('flows', at(4_999_000_000n), at(5_001_000_000n));
+  assert.equal(path.counters.kinds.flow.late, 1);
+});
+
 test('every record kind is counted when read and when it became a row', () => {
   const path = openPath();
   path.feed('flows', record('flow', connection()), record('tcp_event', connection()), requestRecord({}, connection()));

@@ -38,7 +38,11 @@ export function clickhousePost(client: ClickHouseClient, node: string) {
       const { stream } = await client.exec({
         query: `INSERT INTO ${segment.table} FORMAT RowBinary`,
         values: createReadStream(segment.path, { highWaterMark: 256 * 1024 }),
-        clickhouse_settings: { insert_deduplication_token: `${node}/${segment.table}/${segment.name}` },
+        clickhouse_settings: {
+          insert_deduplication_token: `${node}/${segment.table}/${segment.name}`,
+          // A batch is a block of its own already; acknowledged means stored.
+          async_insert: 0,
+        },
         abort_signal: signal,
       });
       for await (const _ of stream); // nothing of interest; the connection is free only after its end

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { encodeRow } from '../../../store/rowbinary.ts';
-import { TABLES, type Table } from '../../../store/tables.ts';
+import { FLOWS, REQUESTS, TABLES, type Table, TCP_EVENTS } from '../../../store/tables.ts';
 import type { Arena } from '../batch/arena.ts';
 import type { Discard } from '../counters.ts';
 import { ChunkPool } from './chunks.ts';
@@ -16,6 +16,8 @@ import { leftovers, makeSpool, SpoolBudget } from './spool.ts';
 
 /** Bytes of a chunk: rows of one look, or a part of them. */
 const CHUNK_BYTES = 256 * 1024;
+/** Tables whose rows come from records; the others tell of them, in a few rows. */
+const HOT_TABLES: ReadonlySet<Table> = new Set([FLOWS, TCP_EVENTS, REQUESTS]);
 /** Bytes of the longest row of any table: a request's, with all its texts. */
 export const LARGEST_ROW = 8 * 1024;
 
@@ -96,6 +98,7 @@ export class Delivery {
         arena,
         chunks,
         budget,
+        always: !HOT_TABLES.has(table),
         largestRow: LARGEST_ROW,
         limits: options.limits,
         sealed: push,

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { FlowspanError } from '../../../store/errors.ts';
 import type { LiveFeed } from './live.ts';
 
 export interface HttpOptions {
@@ -54,11 +55,17 @@ export class CollectorHttp {
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
-  /** @returns the port it listens on */
+  /**
+   * @returns the port it listens on
+   * @throws FlowspanError FLOW_COLLECTOR_LISTEN if it cannot
+   */
   async listen(): Promise<number> {
     const { host, port } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject);
+      this.#server.once('error', (cause) => {
+        const message = `${host}:${port} cannot be listened on (${cause.message}): set collector.listen to another address`;
+        reject(new FlowspanError('FLOW_COLLECTOR_LISTEN', message, { cause }));
+      });
       this.#server.listen(port, host, resolve);
     });
     return (this.#server.address() as AddressInfo).port;

@@ -23,6 +23,7 @@ export class Losses {
   readonly #counters: Counters;
   readonly #waiting = new Map<string, Loss>();
   readonly #told = new Map<string, number>();
+  #malformed = 0;
 
   constructor(counters: Counters) {
     this.#counters = counters;
@@ -37,6 +38,9 @@ export class Losses {
 
   /** Reads the kernel's counters; what grew since the last time was lost. */
   readKernel(kernel: Kernel): void {
+    const malformed = kernel.malformedRecords();
+    this.#counters.discard('ring_record_malformed', malformed - this.#malformed);
+    this.#malformed = malformed;
     for (const kind of RECORD_KINDS) {
       const { wanted, lostRingFull } = kernel.recordCount(ENUMS.record_kind[kind]);
       this.#counters.kinds[kind].wanted = wanted;

@@ -21,6 +21,8 @@ export interface SegmentWriterOptions {
   readonly arena: Arena;
   readonly chunks: ChunkPool;
   readonly budget: SpoolBudget;
+  /** Whether rows beyond the budget are taken all the same: the few that tell of the others. */
+  readonly always: boolean;
   /** Room that must be free before a row is begun: bytes of the longest row. */
   readonly largestRow: number;
   readonly limits: SegmentLimits;
@@ -110,13 +112,14 @@ export class SegmentWriter {
   }
 
   #write(nowMs = Date.now()): void {
-    const { chunks, budget, lost, directory, limits } = this.#options;
+    const { always, chunks, budget, lost, directory, limits } = this.#options;
     const chunk = this.#chunk;
     const bytes = this.#used;
     const rows = this.#rows;
     this.#used = 0;
     this.#rows = 0;
-    if (!budget.reserve(bytes)) {
+    if (always) budget.take(bytes);
+    else if (!budget.reserve(bytes)) {
       lost(rows, 'row_spool_full');
       return;
     }

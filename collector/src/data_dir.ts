@@ -1,0 +1,41 @@
+/** The collector's data directory: there, and nobody else's. */
+import { createHash } from 'node:crypto';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { FlowspanError } from '../../store/errors.ts';
+
+/** A directory that is ours until it is given back, or this process ends, however it ends. */
+export interface HeldDirectory {
+  release(): void;
+}
+
+/**
+ * Makes a directory and keeps other collectors out of it: two would send each other's segments.
+ * @throws FlowspanError FLOW_COLLECTOR_DATA_DIR if it cannot be made, FLOW_COLLECTOR_RUNNING if another collector has it
+ */
+export async function holdDirectory(path: string): Promise<HeldDirectory> {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    const message = `${path} cannot be made: set data_dir to a directory that this user may write`;
+    throw new FlowspanError('FLOW_COLLECTOR_DATA_DIR', message, { cause });
+  }
+  const server = createServer((socket) => socket.destroy());
+  // A name in the kernel's abstract namespace: taken by one, and free again the moment its holder is gone.
+  const name = `\0flowspan-collector-${createHash('sha256').update(realpathSync(path)).digest('hex')}`;
+  try {
+    await listen(server, name);
+  } catch (cause) {
+    const message = `another collector uses ${path}: stop it, or set data_dir to another directory`;
+    throw new FlowspanError('FLOW_COLLECTOR_RUNNING', message, { cause });
+  }
+  server.unref();
+  return { release: () => server.close() };
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+}
