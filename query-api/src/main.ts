@@ -4,6 +4,7 @@ import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import pino from 'pino';
 import { readerAccount } from '../../collector/src/accounts.ts';
 import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { configHelp } from '../../collector/src/config_help.ts';
 import { buildApp } from './app.ts';
 import { QueryError } from './errors.ts';
 import { LiveHub } from './live/hub.ts';
@@ -18,6 +19,10 @@ const MAX_CONNECTIONS = 16;
  * @returns exit code
  */
 export async function main(argv: string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    process.stdout.write(configHelp('query-api'));
+    return 0;
+  }
   const config = loadConfig(argv, process.env);
   const logger = pino({ name: 'query-api', level: config.log_level });
   const stop = new Promise<void>((resolve) => {
