@@ -16,39 +16,25 @@ export class Fingerprint {
 
   /** Of a connection: both ends and the protocol; within one network namespace where an end is a loopback address. */
   ofConnection(record: number): void {
-    this.#begin(1);
-    for (let at = F.source_address; at < F.source_address + 32; at += 4)
-      this.#add(this.#view.getUint32(record + at, true));
-    this.#add(this.#view.getUint32(record + F.source_port, true));
-    this.#add(this.#bytes[record + F.protocol] as number);
     const loopback = this.isLoopback(record + F.source_address) || this.isLoopback(record + F.destination_address);
-    this.#add(loopback ? this.#view.getUint32(record + F.netns, true) : 0);
-    this.#end();
+    const netns = loopback ? this.#view.getUint32(record + F.netns, true) : 0;
+    const ports = this.#view.getUint32(record + F.source_port, true);
+    this.#make(1, record + F.source_address, 32, ports, this.#bytes[record + F.protocol] as number, netns);
   }
 
   /** Of where a server is reached: protocol, address and port. @param netns 0 where namespaces are not told apart */
   ofService(protocol: number, address: number, port: number, netns: number): void {
-    this.#begin(2);
-    this.#addAddress(address);
-    this.#add(port);
-    this.#add(protocol);
-    this.#add(netns);
-    this.#end();
+    this.#make(2, address, 16, port, protocol, netns);
   }
 
   /** Of an address by itself. */
   ofAddress(address: number): void {
-    this.#begin(3);
-    this.#addAddress(address);
-    this.#end();
+    this.#make(3, address, 16, 0, 0, 0);
   }
 
   /** Of an address together with some number. */
   ofAddressAnd(address: number, number: number): void {
-    this.#begin(4);
-    this.#addAddress(address);
-    this.#add(number);
-    this.#end();
+    this.#make(4, address, 16, number, 0, 0);
   }
 
   /** Whether 16 bytes are a loopback address: 127.0.0.0/8 or ::1. */
@@ -61,26 +47,20 @@ export class Fingerprint {
       : third === 0 && view.getUint32(address + 12, false) === 1;
   }
 
-  #begin(seed: number): void {
-    this.low = seed;
-    this.high = seed ^ 0x5bd1e995;
-  }
-
-  #addAddress(address: number): void {
-    for (let at = address; at < address + 16; at += 4) this.#add(this.#view.getUint32(at, true));
-  }
-
-  #add(word: number): void {
-    let low = Math.imul(this.low ^ word, 0x9e3779b1);
-    low ^= low >>> 15;
-    let high = Math.imul(this.high + word, 0x85ebca77);
-    high ^= high >>> 13;
-    this.low = low;
-    this.high = (high + low) | 0;
-  }
-
-  #end(): void {
-    this.low = Math.imul(this.low ^ (this.low >>> 16), 0xc2b2ae3d) >>> 0;
-    this.high = Math.imul(this.high ^ (this.high >>> 15), 0x27d4eb2f) >>> 0;
+  #make(seed: number, begin: number, length: number, a: number, b: number, c: number): void {
+    const view = this.#view;
+    let low = seed;
+    let high = seed ^ 0x5bd1e995;
+    const end = begin + length + 12;
+    for (let at = begin; at < end; at += 4) {
+      const beyond = at - begin - length;
+      const word = beyond < 0 ? view.getUint32(at, true) : beyond === 0 ? a : beyond === 4 ? b : c;
+      low = Math.imul(low ^ word, 0x9e3779b1);
+      low ^= low >>> 15;
+      high = Math.imul(high + word, 0x85ebca77);
+      high = ((high ^ (high >>> 13)) + low) | 0;
+    }
+    this.low = Math.imul(low ^ (low >>> 16), 0xc2b2ae3d) >>> 0;
+    this.high = Math.imul(high ^ (high >>> 15), 0x27d4eb2f) >>> 0;
   }
 }

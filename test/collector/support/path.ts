@@ -56,6 +56,8 @@ export interface PathOptions {
   readonly clocks?: Clocks;
   readonly nodeAddresses?: readonly Uint8Array[];
   readonly mostEndpoints?: number;
+  /** Whether rows are decoded and kept; default true. */
+  readonly keepRows?: boolean;
 }
 
 /** Boot time 0 is this wall time in tests. */
@@ -107,6 +109,7 @@ export function openPath(options: PathOptions = {}) {
     ({
       begin: () => (memory.full ? -1 : memory.at),
       end(row: number) {
+        if (options.keepRows === false) return;
         const list = out.get(table.name) ?? [];
         out.set(table.name, list);
         list.push(...decodeRows(table, arena.bytes.subarray(memory.at, row)));
