@@ -20,7 +20,7 @@ static __always_inline void forget_http(struct tcp_sock *tp, struct socket_state
 }
 
 /* Sight was lost, and here a request starts for certain: what was open stays without an answer. */
-static __noinline void start_anew(const struct http_packet *packet, struct http_connection *connection)
+static __noinline void start_anew(struct http_packet *packet, struct http_connection *connection)
 {
 	struct http_stream *requests = &connection->streams[HTTP_REQUEST];
 	struct http_stream *responses = &connection->streams[HTTP_RESPONSE];
@@ -29,7 +29,7 @@ static __noinline void start_anew(const struct http_packet *packet, struct http_
 	if (!try_lock(&requests->busy))
 		return;
 	if (try_lock(&responses->busy)) {
-		read_facts(packet->tp, packet->state, &release.facts);
+		read_facts(packet->tp, packet->state, &release.facts, time_of(packet));
 		release.facts.everything = 1;
 		leave_request(connection);
 		abandon_requests(connection, release.facts.now, REQUEST_END_LOST_SIGHT);
@@ -64,6 +64,7 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 {
 	struct socket_state *state = packet->state;
 	u32 bytes = packet->header->payload_bytes;
+	bool attention;
 
 	if (connection->unverified && !verify_taken_over(packet, connection)) {
 		forget_http(packet->tp, state, connection, PAYLOAD_JOINED);
@@ -77,14 +78,16 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		start_anew(packet, connection);
 	if (bytes || (packet->header->flags & TCP_FLAG_FIN))
 		http_payload(packet, connection);
-	if (bytes)
+	if (bytes && state->payload_direction != packet->direction + 1)
 		state->payload_direction = packet->direction + 1;
 	note_protocol(state, connection);
 	if (connection->rejected) {
 		forget_http(packet->tp, state, connection, connection->joined ? PAYLOAD_JOINED : PAYLOAD_OPAQUE);
 		return;
 	}
-	state->http_attention = connection->released != connection->answered || connection->hole;
+	attention = connection->released != connection->answered || connection->hole;
+	if (state->http_attention != attention)
+		state->http_attention = attention;
 }
 
 /* Every packet of an established connection; most have nothing for us. */
@@ -141,19 +144,19 @@ static long note_one_read(u32 index, struct http_reading *reading)
 static __always_inline void http_application_read(struct sock *sk, struct socket_state *state)
 {
 	struct http_reading reading = {};
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tp;
 
+	if (state->connection.observation_point == OBSERVATION_POINT_CLIENT || state->payload_seen != PAYLOAD_HTTP)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
 	reading.connection = http_connection_of(tp);
-	if (!reading.connection)
+	if (!reading.connection || reading.connection->read == reading.connection->begun)
 		return;
 	reading.copied = tp->copied_seq;
-	if (state->connection.observation_point != OBSERVATION_POINT_CLIENT &&
-	    reading.connection->read != reading.connection->begun) {
-		reading.now = bpf_ktime_get_boot_ns();
-		bpf_loop(HTTP_PIPELINE_MAX + 1, note_one_read, &reading, 0);
-	}
+	reading.now = bpf_ktime_get_boot_ns();
+	bpf_loop(HTTP_PIPELINE_MAX + 1, note_one_read, &reading, 0);
 }
 
 static __always_inline u8 end_of_closed(const struct socket_state *state)
@@ -179,7 +182,7 @@ static __always_inline void http_connection_closed(struct tcp_sock *tp, struct s
 	if (!connection)
 		return;
 	release.connection = connection;
-	read_facts(tp, state, &release.facts);
+	read_facts(tp, state, &release.facts, now);
 	release.facts.everything = 1;
 	response = &connection->streams[HTTP_RESPONSE];
 	request = request_being_answered(connection);

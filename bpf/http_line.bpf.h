@@ -64,6 +64,9 @@ static __always_inline u8 method_of(u64 word)
 	return HTTP_METHOD_OTHER;
 }
 
+/* Copied word by word, because a helper costs more; what is copied too much is overwritten or never sent. */
+#define HTTP_SHORT_TEXT 48
+
 /* Copies part of the window into the text. The limits are constants: the verifier needs them. */
 static __always_inline void copy_text(struct request_record *record, u32 to, u32 to_limit, const struct http_work *work,
 				      u32 from, u32 bytes, u32 bytes_limit)
@@ -73,7 +76,13 @@ static __always_inline void copy_text(struct request_record *record, u32 to, u32
 	ONE_REGISTER(bytes);
 	if (to > to_limit || from > HTTP_WINDOW || bytes > bytes_limit)
 		return;
-	bpf_probe_read_kernel(record->text + to, bytes, work->window + from);
+	if (bytes > HTTP_SHORT_TEXT) {
+		bpf_probe_read_kernel(record->text + to, bytes, work->window + from);
+		return;
+	}
+#pragma unroll
+	for (u32 i = 0; i < HTTP_SHORT_TEXT; i += 8)
+		*(u64 *)(record->text + to + i) = *(const u64 *)(work->window + from + i);
 }
 
 /* The method, as far as the line goes: also for a line that never ends. 0 if that is no method. */

@@ -103,9 +103,6 @@ __noinline int http_resume_line(struct http_connection *connection, struct http_
 		return 0;
 	stream = stream_of(connection, work);
 	bytes = stream->line_bytes;
-	work->position = 0;
-	work->used = 0;
-	work->scan = 0;
 	ONE_REGISTER(bytes);
 	if (bytes == 0 || bytes > REQUEST_TEXT_MAX)
 		return 0;

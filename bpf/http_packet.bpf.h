@@ -20,6 +20,22 @@ static __always_inline struct http_work *take_work(void)
 	return NULL;
 }
 
+/* When the packet was seen, boot clock: asked for once. */
+static __always_inline u64 time_of(struct http_packet *packet)
+{
+	if (!packet->now)
+		packet->now = bpf_ktime_get_boot_ns();
+	return packet->now;
+}
+
+/* Whether TCP will take the packet: asked for once. */
+static __always_inline bool is_taken(struct http_packet *packet)
+{
+	if (packet->taken == PACKET_UNJUDGED)
+		packet->taken = tcp_will_take(packet->skb, packet->tp, packet->header) ? PACKET_TAKEN : PACKET_REFUSED;
+	return packet->taken == PACKET_TAKEN;
+}
+
 /* What TCP has of the ingress stream; the peer's FIN, which takes a sequence number, is no byte of it. */
 static __always_inline u32 accepted_bytes(const struct tcp_sock *tp)
 {
@@ -37,15 +53,15 @@ static __always_inline u32 confirmed_responses(const struct http_packet *packet)
 	return packet->tp->snd_una;
 }
 
-static __noinline void release_confirmed(const struct http_packet *packet, struct http_connection *connection)
+static __noinline void release_confirmed(struct http_packet *packet, struct http_connection *connection)
 {
 	struct http_release release = {.connection = connection, .state = packet->state};
 
-	read_facts(packet->tp, packet->state, &release.facts);
+	read_facts(packet->tp, packet->state, &release.facts, time_of(packet));
 	release.facts.confirmed = confirmed_responses(packet);
 	if (packet->ingress && packet->direction == HTTP_REQUEST && (packet->header->flags & TCP_FLAG_ACK) &&
 	    before(release.facts.confirmed, packet->header->acknowledged) &&
-	    tcp_will_take(packet->skb, packet->tp, packet->header)) {
+	    is_taken(packet)) {
 		release.facts.confirmed = packet->header->acknowledged;
 		release.facts.by_acknowledgement = 1;
 	}
@@ -86,7 +102,7 @@ static __always_inline void end_at_fin(struct http_connection *connection, struc
 }
 
 /* Caller owns the stream. `direction` is the stream's: the packet's own, or the ingress stream's that waits for TCP. */
-static __always_inline void read_packet(const struct http_packet *packet, struct http_connection *connection,
+static __always_inline void read_packet(struct http_packet *packet, struct http_connection *connection,
 					u8 direction, bool own)
 {
 	struct http_work *work = take_work();
@@ -99,7 +115,7 @@ static __always_inline void read_packet(const struct http_packet *packet, struct
 	work->segment.accepted = accepted_bytes(packet->tp);
 	work->segment.ingress = own ? packet->ingress : 1;
 	work->direction = direction;
-	work->now = bpf_ktime_get_boot_ns();
+	work->now = time_of(packet);
 	if (direction == HTTP_REQUEST) {
 		read_evidence(packet->tp, packet->state, &work->evidence, work->now);
 		work->evidence.out_of_order_bytes = connection->out_of_order_bytes;
@@ -112,11 +128,11 @@ static __always_inline void read_packet(const struct http_packet *packet, struct
 	unlock(&work->busy);
 }
 
-static __always_inline void http_payload(const struct http_packet *packet, struct http_connection *connection)
+static __always_inline void http_payload(struct http_packet *packet, struct http_connection *connection)
 {
 	struct http_stream *stream = &connection->streams[packet->direction & 1];
 
-	if (packet->ingress && !tcp_will_take(packet->skb, packet->tp, packet->header))
+	if (packet->ingress && !is_taken(packet))
 		return;
 	/*
 	 * Packets of one direction may be on two CPUs at once (a sender that moved); they never interrupt each other on
@@ -130,7 +146,7 @@ static __always_inline void http_payload(const struct http_packet *packet, struc
 }
 
 /* The ingress stream has a hole, and this packet of ours may say that TCP has filled it. */
-static __always_inline void catch_up(const struct http_packet *packet, struct http_connection *connection)
+static __always_inline void catch_up(struct http_packet *packet, struct http_connection *connection)
 {
 	u8 direction = packet->ingress ? packet->direction : packet->direction ^ 1;
 	struct http_stream *stream = &connection->streams[direction & 1];

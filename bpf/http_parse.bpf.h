@@ -13,6 +13,7 @@ enum http_step {
 	HTTP_STEP_MORE = 0,
 	HTTP_STEP_STOP = 1,
 	HTTP_STEP_LOAD = 2,
+	HTTP_STEP_AGAIN = 3,	/* something else begins here */
 };
 
 /* What begins here. False if there is nothing to read. */
@@ -35,42 +36,93 @@ static __always_inline bool at_message_start(struct http_connection *connection,
 	return stream->state == HTTP_STATE_START;
 }
 
-static __always_inline u32 read_block(struct http_connection *connection, struct http_work *work,
-				      struct http_stream *stream)
+/* Finds in one step: bytes below a limit, or blocks without one. */
+#define HTTP_FINDS 8
+
+/* A header line that neither frames nor is kept, nor continues one: most are. */
+static __always_inline bool is_other_header(const struct http_work *work, u32 begin, u32 end)
 {
-	bool in_request_line = keeps_in_record(work, stream);
-	u32 at, scan = work->scan;
+	u32 name_bytes;
+
+	return begin != end && !is_blank(byte_at(work, begin)) &&
+	       header_name(work, begin, &name_bytes) == HTTP_HEADER_OTHER;
+}
+
+static __always_inline void pass_header(struct http_work *work, struct http_stream *stream, u32 next)
+{
+	stream->message_bytes += next - work->position + stream->line_dropped;
+	stream->line_dropped = 0;
+	stream->spaces = 0;
+	stream->flags &= ~HTTP_FOLD_MATTERS;
+	work->position = next;
+	work->scan = next;
+}
+
+static __always_inline void note_space(struct http_stream *stream, u32 at)
+{
+	if (!stream->spaces)
+		stream->first_space = at;
+	if (stream->spaces < 3)
+		stream->spaces++;
+}
+
+/* Looks for one line end or other byte that matters: enum http_step. */
+static __always_inline u32 find_one(struct http_connection *connection, struct http_work *work,
+				    struct http_stream *stream, bool in_request_line)
+{
+	u32 scan = work->scan, used = work->used, at, next;
 	u8 byte;
 
-	at = scan + first_below(work, scan, in_request_line ? EACH_BYTE(' ' + 1) : EACH_BYTE(' '));
-	if (at >= work->used || at >= scan + HTTP_BLOCK) {
-		work->scan = scan + HTTP_BLOCK < work->used ? scan + HTTP_BLOCK : work->used;
-		if (in_request_line && work->scan - work->position + stream->line_dropped > HTTP_START_LINE_MAX)
-			refuse_request_line(connection, APPLICATION_PROTOCOL_OTHER);
+	if (scan >= used)
+		return HTTP_STEP_LOAD;
+	at = http_find_below(work, scan, in_request_line ? EACH_BYTE(' ' + 1) : EACH_BYTE(' '));
+	if (at >= used || at >= scan + HTTP_BLOCK) {
+		work->scan = scan + HTTP_BLOCK < used ? scan + HTTP_BLOCK : used;
 		return HTTP_STEP_MORE;
 	}
 	byte = byte_at(work, at);
-	work->scan = at;
+	next = at + 1;
 	if (byte == '\r') {
-		if (at + 1 >= work->used)
+		work->scan = at;
+		if (next >= used)
 			return HTTP_STEP_LOAD;
-		if (byte_at(work, at + 1) == '\n') {
-			http_line_over(connection, work, at, at + 2);
-			return HTTP_STEP_MORE;
+		if (byte_at(work, next) == '\n') {
+			byte = '\n';
+			next++;
 		}
 	}
 	if (byte == '\n') {
-		http_line_over(connection, work, at, at + 1);
+		if (stream->state == HTTP_STATE_HEADERS && is_other_header(work, work->position, at))
+			pass_header(work, stream, next);
+		else
+			http_line_over(connection, work, at, next);
+		return stream->state <= HTTP_STATE_TRAILERS && stream->state != HTTP_STATE_START ? HTTP_STEP_MORE :
+											      HTTP_STEP_AGAIN;
+	}
+	work->scan = next;
+	if (byte == ' ') {
+		note_space(stream, at - work->position);
 		return HTTP_STEP_MORE;
 	}
-	work->scan = at + 1;
-	if (byte == ' ') {
-		if (!stream->spaces)
-			stream->first_space = at - work->position;
-		if (stream->spaces < 3)
-			stream->spaces++;
-	} else if (byte == 0 || byte == '\r' || in_request_line) {
-		on_forbidden_byte(connection, work, stream);
+	if (byte != 0 && byte != '\r' && !in_request_line)
+		return HTTP_STEP_MORE;
+	on_forbidden_byte(connection, work, stream);
+	return HTTP_STEP_AGAIN;
+}
+
+static __always_inline u32 read_lines(struct http_connection *connection, struct http_work *work,
+				      struct http_stream *stream)
+{
+	if (keeps_in_record(work, stream) &&
+	    work->scan - work->position + stream->line_dropped > HTTP_START_LINE_MAX) {
+		refuse_request_line(connection, APPLICATION_PROTOCOL_OTHER);
+		return HTTP_STEP_MORE;
+	}
+	for (u32 i = 0; i < HTTP_FINDS; i++) {
+		u32 step = find_one(connection, work, stream, keeps_in_record(work, stream));
+
+		if (step != HTTP_STEP_MORE)
+			return step;
 	}
 	return HTTP_STEP_MORE;
 }
@@ -103,17 +155,17 @@ __noinline int http_read(struct http_connection *connection, struct http_work *w
 	if (!connection || !work)
 		return HTTP_STEP_STOP;
 	stream = stream_of(connection, work);
+	left = work->used - work->position + work->source_bytes - work->loaded;
+	if (!left)
+		return HTTP_STEP_STOP;
 	if (stream->state <= HTTP_STATE_LAST_OF_LINES) {
 		if (work->scan >= work->used)
 			return HTTP_STEP_LOAD;
 		if (stream->state == HTTP_STATE_START && !(stream->flags & HTTP_IN_MESSAGE) &&
 		    !at_message_start(connection, work, stream))
 			return HTTP_STEP_MORE;
-		return read_block(connection, work, stream);
+		return read_lines(connection, work, stream);
 	}
-	left = work->used - work->position + work->source_bytes - work->loaded;
-	if (!left)
-		return HTTP_STEP_STOP;
 	if (stream->state <= HTTP_STATE_LAST_COUNTED) {
 		read_body(connection, work, stream, left);
 		return HTTP_STEP_MORE;
@@ -133,7 +185,7 @@ static long read_step(u32 index, struct http_cursor *cursor)
 	ONE_REGISTER(step);
 	if (step == HTTP_STEP_LOAD)
 		return refill(cursor) ? 0 : 1;
-	return step != HTTP_STEP_MORE;
+	return step == HTTP_STEP_STOP;
 }
 
 /*
@@ -155,7 +207,13 @@ static __always_inline void read_source(struct http_cursor *cursor, u32 offset, 
 		work->loaded = 0;
 		work->source_offset = offset;
 	}
-	http_resume_line(cursor->connection, work);
+	work->position = 0;
+	work->scan = 0;
+	work->used = 0;
+	if (stream->line_bytes)
+		http_resume_line(cursor->connection, work);
+	else if (stream->state <= HTTP_STATE_LAST_OF_LINES)
+		load(cursor, bytes < HTTP_LOAD ? bytes : HTTP_LOAD);
 	bpf_loop(HTTP_STEPS_MAX, read_step, cursor, 0);
 	stream->next_sequence = sequence + bytes;
 	if (work->loaded != work->source_bytes)

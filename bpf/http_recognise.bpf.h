@@ -10,16 +10,24 @@
 /* Numbers connections across CPUs, for the maps that cannot be keyed by socket. */
 u64 http_connections_begun = 0;
 
+enum packet_taken {
+	PACKET_UNJUDGED = 0,
+	PACKET_TAKEN,
+	PACKET_REFUSED,
+};
+
 /* One packet, and how it stands to the connection. */
 struct http_packet {
 	struct __sk_buff *skb;
 	struct tcp_sock *tp;
 	struct socket_state *state;
 	const struct packet_header *header;
+	u64 now;	/* 0: not asked for yet */
 	u32 sequence;	/* of the first payload byte */
 	u8 ingress;
 	u8 direction;	/* of the payload */
 	u8 local_end;	/* enum observation_point */
+	u8 taken;	/* enum packet_taken */
 };
 
 /* Whether what begins like this can be a request line. Empty lines may stand before one. */
@@ -110,7 +118,7 @@ static __always_inline void set_direction(struct http_packet *packet)
 {
 	bool from_client;
 
-	packet->local_end = local_end(packet);
+	packet->local_end = packet->state->stamped ? packet->state->connection.observation_point : local_end(packet);
 	from_client = (packet->local_end == OBSERVATION_POINT_SERVER) == (packet->ingress != 0);
 	packet->direction = from_client ? HTTP_REQUEST : HTTP_RESPONSE;
 }

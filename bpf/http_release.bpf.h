@@ -33,9 +33,9 @@ struct http_release {
 static __always_inline void read_evidence(const struct tcp_sock *tp, const struct socket_state *state,
 					  struct http_evidence *evidence, u64 now)
 {
-	u64 busy_us;
+	u32 busy;
 
-	read_chrono(tp, &busy_us, &evidence->rwnd_limited_us, &evidence->sndbuf_limited_us);
+	read_chrono(tp, &busy, &evidence->rwnd_limited_jiffies, &evidence->sndbuf_limited_jiffies);
 	evidence->zero_window_ns = state->zero_window_ns;
 	if (state->zero_window_since_ns)
 		evidence->zero_window_ns += now - state->zero_window_since_ns;
@@ -46,10 +46,10 @@ static __always_inline void read_evidence(const struct tcp_sock *tp, const struc
 }
 
 static __always_inline void read_facts(const struct tcp_sock *tp, const struct socket_state *state,
-				       struct http_facts *facts)
+				       struct http_facts *facts, u64 now)
 {
-	facts->now = bpf_ktime_get_boot_ns();
-	read_evidence(tp, state, &facts->end, facts->now);
+	facts->now = now;
+	read_evidence(tp, state, &facts->end, now);
 	facts->rtt_sent_us = tp->rack.mstamp;
 	facts->rtt_us = tp->rack.rtt_us;
 	facts->srtt_us = tp->srtt_us >> 3;
@@ -88,8 +88,11 @@ static __always_inline u64 exchange_end(const struct http_request *request)
 static __always_inline void fill_evidence(struct request_record *record, const struct http_evidence *begin,
 					  const struct http_evidence *end)
 {
-	record->rwnd_limited_us = end->rwnd_limited_us - begin->rwnd_limited_us;
-	record->sndbuf_limited_us = end->sndbuf_limited_us - begin->sndbuf_limited_us;
+	u32 rwnd_limited = end->rwnd_limited_jiffies - begin->rwnd_limited_jiffies;
+	u32 sndbuf_limited = end->sndbuf_limited_jiffies - begin->sndbuf_limited_jiffies;
+
+	record->rwnd_limited_us = rwnd_limited ? jiffies_to_us(rwnd_limited) : 0;
+	record->sndbuf_limited_us = sndbuf_limited ? jiffies_to_us(sndbuf_limited) : 0;
 	record->zero_window_ns = end->zero_window_ns - begin->zero_window_ns;
 	record->bytes_out_of_order = end->out_of_order_bytes - begin->out_of_order_bytes;
 	record->retransmitted_segments = end->retransmitted_segments - begin->retransmitted_segments;
@@ -196,7 +199,9 @@ static __always_inline void release_requests(struct http_release *release)
 	if (!(release->facts.everything ? wait_lock(&connection->releasing) : try_lock(&connection->releasing)))
 		return;
 	release->facts.end.out_of_order_bytes = connection->out_of_order_bytes;
-	bpf_loop(HTTP_PIPELINE_MAX + 1, release_oldest, release, 0);
+	if (!http_release_oldest(connection, release->state, &release->facts) &&
+	    connection->released != connection->answered)
+		bpf_loop(HTTP_PIPELINE_MAX, release_oldest, release, 0);
 	unlock(&connection->releasing);
 }
 

@@ -50,23 +50,25 @@ static __always_inline u32 first_marked(u64 marks)
 	return (u32)(((below & EACH_BYTE(1)) * EACH_BYTE(1)) >> 56) - 1;
 }
 
-/* Index of the first byte below the limit in the block at `offset`, or HTTP_BLOCK. */
-static __always_inline u32 first_below(const struct http_work *work, u32 offset, u64 limit)
+/*
+ * Offset of the first byte below the limit in the block at `offset`, or of the block's end. A global function: what it
+ * finds is just a number to the verifier, which else would walk on from each of the eight words.
+ */
+__noinline u32 http_find_below(const struct http_work *work, u32 offset, u64 limit)
 {
 	const u64 *words;
 
-	ONE_REGISTER(offset);
-	if (offset > HTTP_WINDOW)
-		return HTTP_BLOCK;
+	if (!work || offset > HTTP_WINDOW)
+		return offset + HTTP_BLOCK;
 	words = (const u64 *)(work->window + offset);
 #pragma unroll
 	for (u32 i = 0; i < HTTP_BLOCK / 8; i++) {
 		u64 marks = bytes_below(words[i], limit);
 
 		if (marks)
-			return i * 8 + first_marked(marks);
+			return offset + i * 8 + first_marked(marks);
 	}
-	return HTTP_BLOCK;
+	return offset + HTTP_BLOCK;
 }
 
 static __always_inline bool is_blank(u8 byte)

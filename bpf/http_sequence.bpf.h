@@ -235,41 +235,46 @@ __noinline int http_pass_accepted(struct http_connection *connection, struct htt
 	return 1;
 }
 
+/* The packet itself. */
+static __always_inline void take_segment(struct http_cursor *cursor)
+{
+	struct http_segment *segment = &cursor->work->segment;
+	int judgement = http_judge_segment(cursor->connection, cursor->work);
+
+	if (judgement == HTTP_SEGMENT_READ) {
+		cursor->piece = NULL;
+		read_source(cursor, segment->offset + segment->skip, segment->bytes - segment->skip,
+			    segment->sequence + segment->skip);
+	} else if (judgement == HTTP_SEGMENT_KEEP && !keep_pieces(cursor)) {
+		http_lose_stream(cursor->connection, cursor->work, DISCARD_REASON_REORDER_FULL);
+	}
+}
+
 static long advance_step(u32 index, struct http_cursor *cursor)
 {
 	struct http_connection *connection = cursor->connection;
 	struct http_work *work = cursor->work;
-	struct http_segment *segment = &work->segment;
 	struct http_stream *stream = stream_of(connection, work);
-	u32 offset, bytes;
+	struct http_piece *piece;
+	u32 offset;
 
-	if (segment->phase == HTTP_PHASE_SEGMENT) {
-		int judgement = http_judge_segment(connection, work);
-
-		segment->phase = HTTP_PHASE_FOLLOW;
-		if (judgement == HTTP_SEGMENT_KEEP && !keep_pieces(cursor))
-			http_lose_stream(connection, work, DISCARD_REASON_REORDER_FULL);
-		if (judgement != HTTP_SEGMENT_READ)
-			return !connection->hole;
-		cursor->piece = NULL;
-		offset = segment->offset + segment->skip;
-		bytes = segment->bytes - segment->skip;
-	} else {
-		struct http_piece *piece = find_piece(connection, stream->next_sequence);
-
-		if (!piece) {
-			if (http_pass_accepted(connection, work))
-				return 0;
-			if (segment->phase == HTTP_PHASE_FOLLOW)
-				return 1;
-			segment->phase = HTTP_PHASE_SEGMENT;
-			return 0;
-		}
+	if (work->segment.phase == HTTP_PHASE_SEGMENT) {
+		work->segment.phase = HTTP_PHASE_FOLLOW;
+		take_segment(cursor);
+		return 0;
+	}
+	piece = find_piece(connection, stream->next_sequence);
+	if (piece) {
 		cursor->piece = piece;
 		offset = stream->next_sequence - piece->sequence;
-		bytes = piece->bytes - offset;
+		read_source(cursor, offset, piece->bytes - offset, stream->next_sequence);
+		return 0;
 	}
-	read_source(cursor, offset, bytes, stream->next_sequence);
+	if (http_pass_accepted(connection, work))
+		return 0;
+	if (work->segment.phase == HTTP_PHASE_FOLLOW)
+		return 1;
+	work->segment.phase = HTTP_PHASE_SEGMENT;
 	return 0;
 }
 
@@ -282,14 +287,18 @@ __noinline int http_advance(struct __sk_buff *skb, struct http_connection *conne
 	struct http_cursor cursor = {.skb = skb, .connection = connection, .work = work};
 	struct http_segment *segment;
 	struct http_stream *stream;
+	bool behind;
 
 	if (!connection || !work)
 		return 0;
 	segment = &work->segment;
 	stream = stream_of(connection, work);
-	segment->phase = HTTP_PHASE_SEGMENT;
-	if (segment->ingress && before(stream->next_sequence, segment->accepted))
-		segment->phase = HTTP_PHASE_CATCH_UP;
+	behind = segment->ingress && before(stream->next_sequence, segment->accepted);
+	if (!connection->hole && !behind) {
+		take_segment(&cursor);
+		return 0;
+	}
+	segment->phase = behind ? HTTP_PHASE_CATCH_UP : HTTP_PHASE_SEGMENT;
 	bpf_loop(HTTP_ADVANCE_STEPS, advance_step, &cursor, 0);
 	if (connection->hole && segment->ingress &&
 	    (reads_nothing(stream) || !before(stream->next_sequence, connection->hole_end)))

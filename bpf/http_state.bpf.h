@@ -94,10 +94,10 @@ struct http_stream {
 
 /* Evidence counters as they stood when a request began. */
 struct http_evidence {
-	u64 rwnd_limited_us;
-	u64 sndbuf_limited_us;
 	u64 zero_window_ns;
 	u64 out_of_order_bytes;
+	u32 rwnd_limited_jiffies;
+	u32 sndbuf_limited_jiffies;
 	u32 retransmitted_segments;
 	u32 fast_retransmits;
 	u32 timeouts;

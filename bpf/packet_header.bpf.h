@@ -59,35 +59,46 @@ static __always_inline u32 ipv6_transport(struct __sk_buff *skb, u8 *next)
 	return offset;
 }
 
+struct tcp_start {
+	struct tcp_fields tcp;
+	__be32 option, timestamp;
+};
+
+static __always_inline bool take_tcp_fields(struct __sk_buff *skb, struct packet_header *header,
+					    const struct tcp_start *start, bool with_option)
+{
+	u32 tcp_bytes = (start->tcp.offset >> 4) * 4;
+
+	header->payload_offset = header->transport_offset + tcp_bytes;
+	if (tcp_bytes < TCP_HEADER_BYTES || header->payload_offset > skb->len)
+		return false;
+	header->payload_bytes = skb->len - header->payload_offset;
+	header->source_port = bpf_ntohs(start->tcp.source);
+	header->destination_port = bpf_ntohs(start->tcp.destination);
+	header->sequence = bpf_ntohl(start->tcp.sequence);
+	header->acknowledged = bpf_ntohl(start->tcp.acknowledged);
+	header->window = bpf_ntohs(start->tcp.window);
+	header->flags = start->tcp.flags;
+	header->has_timestamp = with_option && tcp_bytes >= TCP_HEADER_BYTES + 12 &&
+				start->option == bpf_htonl(TCP_TIMESTAMP_ALIGNED);
+	if (header->has_timestamp)
+		header->timestamp = bpf_ntohl(start->timestamp);
+	return true;
+}
+
 static __always_inline bool read_tcp_fields(struct __sk_buff *skb, struct packet_header *header)
 {
-	struct {
-		struct tcp_fields tcp;
-		__be32 option, timestamp;
-	} bytes;
-	u32 offset = header->transport_offset, tcp_bytes;
+	u8 *data = (u8 *)(long)skb->data, *data_end = (u8 *)(long)skb->data_end;
+	u32 offset = header->transport_offset;
+	struct tcp_start copy;
 
-	/* Without options the second read may run past the end of the packet. */
-	if (bpf_skb_load_bytes(skb, offset, &bytes, sizeof(bytes))) {
-		if (bpf_skb_load_bytes(skb, offset, &bytes.tcp, sizeof(bytes.tcp)))
-			return false;
-		bytes.option = 0;
-	}
-	tcp_bytes = (bytes.tcp.offset >> 4) * 4;
-	if (tcp_bytes < TCP_HEADER_BYTES || offset + tcp_bytes > skb->len)
+	asm volatile("" : "+r"(offset));
+	if (offset <= 0xff && data + offset + sizeof(copy) <= data_end)
+		return take_tcp_fields(skb, header, (const struct tcp_start *)(data + offset), true);
+	/* Not in one piece, or too short to have the option. */
+	if (bpf_skb_load_bytes(skb, header->transport_offset, &copy.tcp, sizeof(copy.tcp)))
 		return false;
-	header->has_timestamp = tcp_bytes >= TCP_HEADER_BYTES + 12 &&
-				bytes.option == bpf_htonl(TCP_TIMESTAMP_ALIGNED);
-	header->timestamp = bpf_ntohl(bytes.timestamp);
-	header->source_port = bpf_ntohs(bytes.tcp.source);
-	header->destination_port = bpf_ntohs(bytes.tcp.destination);
-	header->sequence = bpf_ntohl(bytes.tcp.sequence);
-	header->acknowledged = bpf_ntohl(bytes.tcp.acknowledged);
-	header->window = bpf_ntohs(bytes.tcp.window);
-	header->flags = bytes.tcp.flags;
-	header->payload_offset = offset + tcp_bytes;
-	header->payload_bytes = skb->len - header->payload_offset;
-	return true;
+	return take_tcp_fields(skb, header, &copy, false);
 }
 
 /* `skb` starts at the network header. False for what is neither TCP nor UDP, or not whole. */

@@ -15,20 +15,24 @@ static __always_inline u64 jiffies_to_us(u64 jiffies)
 	return CONFIG_HZ ? jiffies * (1000000 / CONFIG_HZ) : 0;
 }
 
-/* tcp_sock.chrono_stat with the running one included, as tcp_get_info_chrono_stats() does; microseconds. */
-static __always_inline void read_chrono(const struct tcp_sock *tp, u64 *busy_us, u64 *rwnd_limited_us,
-					u64 *sndbuf_limited_us)
+/* tcp_sock.chrono_stat with the running one included, as tcp_get_info_chrono_stats() does. */
+static __always_inline void read_chrono(const struct tcp_sock *tp, u32 *busy, u32 *rwnd_limited, u32 *sndbuf_limited)
 {
 	u32 running = BPF_CORE_READ_BITFIELD(tp, chrono_type);
-	u32 since = (u32)bpf_jiffies64() - tp->chrono_start;
-	u32 busy = tp->chrono_stat[0], rwnd = tp->chrono_stat[1], sndbuf = tp->chrono_stat[2];
+	u32 since = running ? (u32)bpf_jiffies64() - tp->chrono_start : 0;
 
-	if (running == TCP_CHRONO_BUSY)
-		busy += since;
-	else if (running == TCP_CHRONO_RWND_LIMITED)
-		rwnd += since;
-	else if (running == TCP_CHRONO_SNDBUF_LIMITED)
-		sndbuf += since;
+	*busy = tp->chrono_stat[0] + (running == TCP_CHRONO_BUSY ? since : 0);
+	*rwnd_limited = tp->chrono_stat[1] + (running == TCP_CHRONO_RWND_LIMITED ? since : 0);
+	*sndbuf_limited = tp->chrono_stat[2] + (running == TCP_CHRONO_SNDBUF_LIMITED ? since : 0);
+}
+
+/* The same as TCP_INFO tells it, in microseconds: busy includes what was limited. */
+static __always_inline void read_chrono_us(const struct tcp_sock *tp, u64 *busy_us, u64 *rwnd_limited_us,
+					   u64 *sndbuf_limited_us)
+{
+	u32 busy, rwnd, sndbuf;
+
+	read_chrono(tp, &busy, &rwnd, &sndbuf);
 	*busy_us = jiffies_to_us((u64)busy + rwnd + sndbuf);
 	*rwnd_limited_us = jiffies_to_us(rwnd);
 	*sndbuf_limited_us = jiffies_to_us(sndbuf);
@@ -49,7 +53,7 @@ static __always_inline void read_counters(const struct tcp_sock *tp, const struc
 	now->bytes_acked = tp->bytes_acked;
 	now->bytes_received = tp->bytes_received;
 	now->bytes_retransmitted = tp->bytes_retrans;
-	read_chrono(tp, &now->busy_us, &now->rwnd_limited_us, &now->sndbuf_limited_us);
+	read_chrono_us(tp, &now->busy_us, &now->rwnd_limited_us, &now->sndbuf_limited_us);
 	now->segments_sent = tp->segs_out;
 	now->segments_received = tp->segs_in;
 	now->data_segments_sent = tp->data_segs_out;
