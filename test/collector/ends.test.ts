@@ -138,12 +138,21 @@ test('a process that is gone is known by its command, as its like was seen befor
   assert.deepEqual(ends('tcp_events', record('tcp_event', connection({ ...CLIENT, pid: 102 }))), ['curl>?']);
 });
 
-test('another command under the same pid is another process', () => {
-  const { ends, processes } = open({ processes: { 100: process('bash') } });
+test('another command under the same pid is looked into: a thread, or another process by now', () => {
+  const { ends, processes, wall } = open({ processes: { 100: process('java') } });
   const named = (command: string) => ({ command, command_length: command.length });
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('bash') })), ['bash>?']);
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('http-worker-1') })), ['java>?']);
+  wall.nowNs += 2_000_000_000n;
+  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('http-worker-2') })), ['java>?']);
   processes[100] = process('curl');
+  wall.nowNs += 2_000_000_000n;
   assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('curl') })), ['curl>?']);
+});
+
+test('an event that comes before its flow is known by the command that the flow brings', () => {
+  const { ends } = open();
+  const curl = { ...CLIENT, command: 'curl', command_length: 4 };
+  assert.deepEqual(ends('tcp_events', record('tcp_event', connection(CLIENT)), flow(curl)), ['curl>?']);
 });
 
 test('what cannot be looked up is counted', () => {

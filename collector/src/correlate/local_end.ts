@@ -25,8 +25,11 @@ interface KnownCgroup {
 
 interface KnownProcess {
   readonly cgroupId: number;
+  /** As the record that it was looked up for had it, else as /proc has it. */
   readonly command: string;
   readonly number: number;
+  /** Until then other commands are taken for other threads of it. */
+  readonly namedUntilMs: number;
   /** After this another process may have the pid, or it may run something else. */
   readonly untilMs: number;
 }
@@ -34,6 +37,8 @@ interface KnownProcess {
 /** How long an answer about a pid holds, found and not found. */
 const PROCESS_MS = 10_000;
 const GONE_MS = 1000;
+/** How long commands that differ are not looked into. */
+const NAMED_MS = 1000;
 /** Processes looked up in one look at the rings: some 30 µs each. */
 const LOOKUPS_PER_LOOK = 256;
 const MOST_PROCESSES = 32_768;
@@ -68,7 +73,7 @@ export class LocalEnd {
 
   /** Endpoint number of the end that a record was observed at, 0 if it is not known. @param isFlow flows carry the command */
   of(record: number, isFlow: boolean): number {
-    const { view } = this.#options.arena;
+    const { bytes, view } = this.#options.arena;
     const owner = this.#id(record + F.owner_cgroup_id);
     const cgroupId = owner === 0 ? this.#id(record + F.socket_cgroup_id) : owner;
     if (cgroupId === 0) return 0;
@@ -76,11 +81,15 @@ export class LocalEnd {
     if (cgroup === undefined || cgroup.number !== 0) return cgroup?.number ?? 0;
     const pid = view.getUint32(record + F.pid, true);
     if (pid === 0) return 0;
+    const command = isFlow ? (bytes[record + F.command_length] as number) : 0;
     const known = this.#processes.get(pid);
     if (known !== undefined && known.cgroupId === cgroupId && this.#nowMs < known.untilMs) {
-      if (!isFlow || known.command === '' || this.#hasCommand(record, known.command)) return known.number;
+      if (command === 0) return known.number;
+      // Threads have names of their own: another name is a reason to look again, but not each time.
+      const same = this.#nowMs < known.namedUntilMs || this.#hasCommand(record, known.command);
+      if (known.number !== 0 && same) return known.number;
     }
-    return this.#lookUpProcess(pid, cgroupId, cgroup.path, isFlow ? this.#command(record) : '');
+    return this.#lookUpProcess(pid, cgroupId, cgroup.path, command === 0 ? '' : this.#command(record));
   }
 
   /** Endpoint number of a process that was found by other means than a record; 0 if it is gone. */
@@ -170,10 +179,9 @@ export class LocalEnd {
     this.#lookups += 1;
     const process = readProcess(pid);
     let number = 0;
-    // A process that is called otherwise by now is another one, or has become one.
-    if (process !== undefined && (command === '' || command === process.command)) {
+    if (process !== undefined) {
       number = this.#numberOfProcess(cgroupPath, process);
-      this.#executables.learn(cgroupPath, process.command, process.executable);
+      this.#executables.learn(cgroupPath, command || process.command, process.executable);
     } else if (command !== '') {
       const executable = this.#executables.of(cgroupPath, command);
       number = this.#numberOfProcess(cgroupPath, { executable, cgroupPaths: [] });
@@ -181,8 +189,13 @@ export class LocalEnd {
       counters.discard('process_gone');
     }
     if (this.#processes.size >= MOST_PROCESSES) this.#processes.clear();
-    const untilMs = this.#nowMs + (process === undefined ? GONE_MS : PROCESS_MS);
-    this.#processes.set(pid, { cgroupId, command: command || (process?.command ?? ''), number, untilMs });
+    this.#processes.set(pid, {
+      cgroupId,
+      command: command || (process?.command ?? ''),
+      number,
+      namedUntilMs: this.#nowMs + NAMED_MS,
+      untilMs: this.#nowMs + (process === undefined ? GONE_MS : PROCESS_MS),
+    });
     return number;
   }
 
