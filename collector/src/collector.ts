@@ -225,7 +225,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     drain.start();
     await kernel.adopt();
     reporter.restarted();
-    let missed = ends.missedServices;
+    let missed = ends.missed;
     const loops = [
       every(
         () => current.collector.flow_interval_s * 1000,
@@ -235,8 +235,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       every(REPORT_MS, 'report', () => reporter.report()),
       every(ENDPOINTS_MS, 'endpoints', () => reporter.tellEndpoints()),
       every(LISTENERS_MS, 'search for listeners', async () => {
-        if (ends.missedServices === missed) return;
-        missed = ends.missedServices;
+        if (ends.missed === missed) return;
+        missed = ends.missed;
         await learnListeners(ends, localEnd);
       }),
       every(ANCHOR_MS, 'clock', () => {

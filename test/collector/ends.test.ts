@@ -126,6 +126,26 @@ test("this machine's own addresses without a socket are the node", () => {
   assert.deepEqual(ends('flows', flow({ ...CLIENT, destination_address: '::1' })), ['wrk>n1']);
 });
 
+test('an address without a socket is who lives alone in its namespace, or nobody', () => {
+  const { ends, bothEnds, localEnd, pipeline } = open({
+    ...PAIR,
+    outside: [{ name: 'office', cidrs: ['10.0.0.0/8'] }],
+  });
+  pipeline.finish();
+  const refused = (destination_address: string) => flow({ ...CLIENT, destination_address, close_cause: 'refused' });
+  bothEnds.noteLocalAddress(addressBytes('10.7.0.1'), localEnd.ofProcess(200));
+  bothEnds.noteLocalAddress(addressBytes('10.7.0.2'), 0);
+  bothEnds.noteLocalAddress(addressBytes('10.7.0.3'), localEnd.ofProcess(200));
+  bothEnds.noteLocalAddress(addressBytes('10.7.0.3'), localEnd.ofProcess(100));
+  assert.deepEqual(ends('flows', refused('10.7.0.1'), refused('10.7.0.2'), refused('10.7.0.3'), refused('10.7.0.4')), [
+    'wrk>nginx',
+    'wrk>?',
+    'wrk>?',
+    'wrk>office',
+  ]);
+  assert.ok(bothEnds.missed >= 3);
+});
+
 test('a process that is gone is known by its command, as its like was seen before', () => {
   const { ends, processes } = open({
     processes: { 100: { executable: 'node', command: 'MainThread', cgroupPaths: ['/'] } },

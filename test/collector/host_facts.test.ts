@@ -13,6 +13,7 @@ import { FingerprintTable } from '../../collector/src/correlate/fingerprint_tabl
 import {
   findListeners,
   parseLocalAddresses,
+  parseLocalAddresses6,
   parseSockets,
   procAddress,
 } from '../../collector/src/correlate/listeners.ts';
@@ -64,12 +65,13 @@ test('listening sockets are found with their process and namespace', async (t) =
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
   const { port } = server.address() as { port: number };
-  const { listeners } = await findListeners();
+  const { listeners, residences } = await findListeners();
   const own = listeners.find((listener) => listener.port === port && listener.protocol === 6);
   assert.ok(own);
   assert.ok(own.pids.includes(process.pid));
   assert.equal(addressText(own.address, 0), '127.0.0.1');
   assert.equal(`net:[${own.netns}]`, readlinkSync('/proc/self/ns/net'));
+  assert.ok(residences.find((one) => one.netns === own.netns)!.pids.length > 0);
 });
 
 test('the texts of procfs are read right', () => {
@@ -86,6 +88,12 @@ test('the texts of procfs are read right', () => {
     [[8080, '4242']],
   );
   assert.deepEqual(parseSockets(tcp, 'udp'), []);
+  const inet6 =
+    'fd00000000000000000000000000000a 02 40 00 80 eth0\nfe800000000000000000000000000001 02 40 20 80 eth0\n';
+  assert.deepEqual(
+    parseLocalAddresses6(inet6).map((address) => addressText(address, 0)),
+    ['fd00::a'],
+  );
   const trie = readFileSync('/proc/self/net/fib_trie', 'latin1');
   assert.ok(!parseLocalAddresses(trie).some((address) => addressText(address, 0).startsWith('127.')));
   const addresses = parseLocalAddresses(

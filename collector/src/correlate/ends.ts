@@ -56,6 +56,8 @@ export class Ends {
   readonly #services = new FingerprintTable(SERVICES, 1);
   /** Per address: its endpoint's number, or that it belongs to a socket of this machine. */
   readonly #addresses = new FingerprintTable(ADDRESSES, 1);
+  /** Per address: who lives alone in its namespace. */
+  readonly #residents = new FingerprintTable(ADDRESSES, 1);
   readonly #told = new FingerprintTable(ADDRESSES, 0);
   /** Offset of the address that stands for all addresses. */
   readonly #anyAddress: number;
@@ -67,8 +69,8 @@ export class Ends {
   /** Endpoint numbers of the initiator and the responder, 0 if not known. */
   source = 0;
   destination = 0;
-  /** Servers whose owner could not be told, so far. */
-  missedServices = 0;
+  /** Servers whose owner could not be told and addresses that are new here, so far: reasons to look through /proc. */
+  missed = 0;
 
   constructor(options: EndsOptions) {
     this.#options = options;
@@ -141,10 +143,15 @@ export class Ends {
     this.#noteServiceAt(number);
   }
 
-  /** An address was found to belong to some namespace of this machine. */
-  noteLocalAddress(address: Uint8Array): void {
+  /**
+   * An address was found to belong to some namespace of this machine.
+   * @param number of the only endpoint that lives in it, 0 if there are several or none
+   */
+  noteLocalAddress(address: Uint8Array, number: number): void {
     this.#options.arena.bytes.set(address, this.#scratch);
     this.#noteAddress(this.#scratch);
+    const { low, high } = this.#addressFingerprint(this.#scratch);
+    this.#noteOwner(this.#residents, low, high, number === 0 ? SEVERAL : number);
   }
 
   #protocol(record: number): number {
@@ -159,7 +166,7 @@ export class Ends {
     const netns = view.getUint32(record + F.netns, true);
     this.#fingerprint.ofService(this.#protocol(record), record + F.destination_address, port, netns);
     const service = this.#service() || this.#anyAddressService(record, port, netns);
-    if (service === 0) this.missedServices += 1;
+    if (service === 0) this.missed += 1;
     return service;
   }
 
@@ -170,9 +177,13 @@ export class Ends {
 
   /** Number of the service whose fingerprint was just made. */
   #service(): number {
-    const place = this.#services.find(this.#fingerprint.low, this.#fingerprint.high);
-    if (place === -1 || this.#nowS - this.#services.written(place) > SERVICE_S) return 0;
-    const number = (this.#services.values[0] as Uint32Array)[place] as number;
+    return this.#owner(this.#services, this.#fingerprint.low, this.#fingerprint.high);
+  }
+
+  #owner(table: FingerprintTable, low: number, high: number): number {
+    const place = table.find(low, high);
+    if (place === -1 || this.#nowS - table.written(place) > SERVICE_S) return 0;
+    const number = (table.values[0] as Uint32Array)[place] as number;
     return number === SEVERAL ? 0 : number;
   }
 
@@ -193,15 +204,17 @@ export class Ends {
   }
 
   #noteServiceAt(number: number): void {
-    const { low, high } = this.#fingerprint;
-    const place = this.#services.find(low, high);
-    const values = this.#services.values[0] as Uint32Array;
+    this.#noteOwner(this.#services, this.#fingerprint.low, this.#fingerprint.high, number);
+  }
+
+  #noteOwner(table: FingerprintTable, low: number, high: number, number: number): void {
+    const place = table.find(low, high);
+    const values = table.values[0] as Uint32Array;
     const before = place === -1 ? 0 : (values[place] as number);
-    const fresh = place !== -1 && this.#nowS - this.#services.written(place) <= SERVICE_S;
+    const fresh = place !== -1 && this.#nowS - table.written(place) <= SERVICE_S;
     // Once several answer for it, it stays so until nobody has for a while.
     if (fresh && before === SEVERAL) return;
-    const claimed = this.#services.claim(low, high, this.#nowS);
-    values[claimed] = fresh && before !== 0 && before !== number ? SEVERAL : number;
+    values[table.claim(low, high, this.#nowS)] = fresh && before !== 0 && before !== number ? SEVERAL : number;
   }
 
   /** The address of an observed socket belongs to this machine, in whatever namespace. */
@@ -210,6 +223,7 @@ export class Ends {
     const place = this.#addresses.claim(low, high, this.#nowS);
     const values = this.#addresses.values[0] as Uint32Array;
     if (values[place] === LOCAL_ADDRESS || (values[place] !== UNKNOWN_ADDRESS && values[place] === this.#node)) return;
+    this.missed += 1;
     values[place] = this.#isNode(address) ? this.#nodeNumber() : LOCAL_ADDRESS;
   }
 
@@ -237,7 +251,7 @@ export class Ends {
     const values = this.#addresses.values[0] as Uint32Array;
     if (found !== -1 && this.#nowS - this.#addresses.written(found) <= ADDRESS_S) {
       const number = values[found] as number;
-      return number === LOCAL_ADDRESS ? 0 : number;
+      return number === LOCAL_ADDRESS ? this.#owner(this.#residents, low, high) : number;
     }
     const place = this.#addresses.claim(low, high, this.#nowS);
     values[place] = this.#lookUpAddress(address);

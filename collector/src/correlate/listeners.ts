@@ -21,11 +21,20 @@ export interface Listener {
   readonly pids: readonly number[];
 }
 
+/** One network namespace. */
+export interface Residence {
+  /** Its nsfs inode number. */
+  readonly netns: number;
+  /** Its own addresses, 16 bytes each; loopback and link-local ones aside. */
+  readonly addresses: readonly Uint8Array[];
+  /** Processes that live in it, the first of them. */
+  readonly pids: readonly number[];
+}
+
 /** What one look found. */
 export interface Listening {
   readonly listeners: readonly Listener[];
-  /** IPv4 addresses that belong to some namespace of this machine, 16 bytes each. */
-  readonly addresses: readonly Uint8Array[];
+  readonly residences: readonly Residence[];
 }
 
 /** Sockets and descriptors one look goes through. */
@@ -33,6 +42,8 @@ const MOST_SOCKETS = 65_536;
 const MOST_DESCRIPTORS = 500_000;
 /** Processes looked at before the event loop gets a turn: a few milliseconds. */
 const PROCESSES_PER_TURN = 16;
+/** Processes of a namespace that are asked who they are. */
+const RESIDENTS = 64;
 
 /** State of a listening TCP socket, and of a UDP socket without a peer, in /proc/net. */
 const LISTENING: Readonly<Record<string, string>> = { tcp: '0A', udp: '07' };
@@ -82,21 +93,38 @@ export function parseLocalAddresses(text: string): Uint8Array[] {
     .map((parts) => Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...parts]));
 }
 
+/** Global IPv6 addresses in the text of /proc/<pid>/net/if_inet6. */
+export function parseLocalAddresses6(text: string): Uint8Array[] {
+  const found = [...text.matchAll(/^([0-9a-f]{32}) [0-9a-f]+ [0-9a-f]+ 00 /gm)];
+  return found.map(([, hex]) => Uint8Array.from(Buffer.from(hex as string, 'hex')));
+}
+
+function readText(path: string): string {
+  return attempt(() => readFileSync(path, 'latin1')) ?? '';
+}
+
 /** Looks through /proc, giving way to other work in between. @param proc where procfs is mounted */
 export async function findListeners(proc = '/proc'): Promise<Listening> {
   const pids = readdirSync(proc).filter((name) => /^\d+$/.test(name));
-  const namespaces = new Map<number, string>();
+  const namespaces = new Map<number, number[]>();
   const sockets = new Map<string, Listener & { pids: number[] }>();
-  const addresses: Uint8Array[] = [];
   for (const pid of pids) {
     const netns = Number(attempt(() => readlinkSync(`${proc}/${pid}/ns/net`))?.slice('net:['.length, -1));
-    if (!Number.isNaN(netns) && !namespaces.has(netns)) namespaces.set(netns, pid);
+    if (Number.isNaN(netns)) continue;
+    const residents = namespaces.get(netns) ?? [];
+    namespaces.set(netns, residents);
+    if (residents.length < RESIDENTS) residents.push(Number(pid));
   }
-  for (const [netns, pid] of namespaces) {
-    addresses.push(...parseLocalAddresses(attempt(() => readFileSync(`${proc}/${pid}/net/fib_trie`, 'latin1')) ?? ''));
+  const residences: Residence[] = [];
+  for (const [netns, residents] of namespaces) {
+    const net = `${proc}/${residents[0]}/net`;
+    const addresses = [
+      ...parseLocalAddresses(readText(`${net}/fib_trie`)),
+      ...parseLocalAddresses6(readText(`${net}/if_inet6`)),
+    ];
+    residences.push({ netns, addresses, pids: residents });
     for (const file of ['tcp', 'tcp6', 'udp', 'udp6']) {
-      const text = attempt(() => readFileSync(`${proc}/${pid}/net/${file}`, 'latin1')) ?? '';
-      for (const { inode, ...socket } of parseSockets(text, file)) {
+      for (const { inode, ...socket } of parseSockets(readText(`${net}/${file}`), file)) {
         if (sockets.size >= MOST_SOCKETS) break;
         sockets.set(inode, { netns, protocol: PROTOCOLS[file.slice(0, 3)] as number, ...socket, pids: [] });
       }
@@ -115,23 +143,32 @@ export async function findListeners(proc = '/proc'): Promise<Listening> {
     }
     if (index % PROCESSES_PER_TURN === 0) await turn();
   }
-  return { listeners: [...sockets.values()].filter((socket) => socket.pids.length > 0), addresses };
+  return { listeners: [...sockets.values()].filter((socket) => socket.pids.length > 0), residences };
 }
 
-/** Tells the ends who listens where. A socket that several endpoints hold is nobody's; init holds those it activates. */
+/**
+ * Tells the ends who listens where, and who lives alone in a namespace. A socket that several endpoints hold is nobody's;
+ * init holds those it activates.
+ */
 export async function learnListeners(ends: Ends, localEnd: LocalEnd, proc?: string): Promise<void> {
-  const { listeners, addresses } = await findListeners(proc);
-  for (const address of addresses) ends.noteLocalAddress(address);
+  const { listeners, residences } = await findListeners(proc);
   const known = new Map<number, number>();
   const numberOf = (pid: number): number => {
     const number = known.get(pid) ?? localEnd.ofProcess(pid);
     known.set(pid, number);
     return number;
   };
+  /** The endpoint of all these processes, 0 if they have not one and the same. */
+  const common = (pids: readonly number[]): number => {
+    const numbers = new Set(pids.map(numberOf));
+    return numbers.size === 1 ? ([...numbers][0] as number) : 0;
+  };
+  for (const { addresses, pids } of residences) {
+    const number = pids.length < RESIDENTS ? common(pids) : 0;
+    for (const address of addresses) ends.noteLocalAddress(address, number);
+  }
   for (const { protocol, address, port, netns, pids } of listeners) {
-    const owners = pids.length > 1 ? pids.filter((pid) => pid !== 1) : pids;
-    const numbers = new Set(owners.map(numberOf));
-    const [number = 0] = numbers;
-    if (numbers.size === 1 && number !== 0) ends.noteListener(protocol, address, port, netns, number);
+    const number = common(pids.length > 1 ? pids.filter((pid) => pid !== 1) : pids);
+    if (number !== 0) ends.noteListener(protocol, address, port, netns, number);
   }
 }
