@@ -15,6 +15,10 @@ const STORAGE_SETTINGS: Readonly<Record<string, number>> = {
   fsync_after_insert: 1,
   fsync_part_directory: 1,
   min_rows_to_fsync_after_merge: 1,
+  // A partition nobody writes to any more becomes one part, and what it was merged from goes soon.
+  min_age_to_force_merge_seconds: 900,
+  min_age_to_force_merge_on_partition_only: 1,
+  old_parts_lifetime: 30,
 };
 
 /** A name as ClickHouse reads it whatever characters it has. */
@@ -35,7 +39,8 @@ export function columnSql(column: StoredColumn): string {
 /** The TTL expression of the table, or undefined if its rows are kept. */
 export function ttlSql(table: StoredTable): string | undefined {
   if (table.ttlDays === 0) return undefined;
-  return `toDateTime(${table.ttlColumn ?? 'time'}) + toIntervalDay(${table.ttlDays})`;
+  const days = `toDateTime(${table.ttlColumn ?? 'time'}) + toIntervalDay(${table.ttlDays})`;
+  return table.ttlWhere === undefined ? days : `${days} WHERE ${table.ttlWhere}`;
 }
 
 /** Settings of the table, in the order in which they are written. */
@@ -57,9 +62,7 @@ export function createTableSql(database: string, table: StoredTable, name: strin
     `)\nENGINE = ${table.engine}`,
     `PARTITION BY ${table.partitionBy}`,
     `ORDER BY ${table.orderBy}`,
-    ...(ttl === undefined
-      ? []
-      : [`TTL ${ttl}${table.ttlWhere === undefined ? '' : ` DELETE WHERE ${table.ttlWhere}`}`]),
+    ...(ttl === undefined ? [] : [`TTL ${ttl}`]),
     `SETTINGS ${settingsOf(table)
       .map(([key, value]) => `${key} = ${value}`)
       .join(', ')}`,

@@ -1,6 +1,7 @@
 /** Everything the database holds, in the order in which it is created. */
 import { createHash } from 'node:crypto';
 import { createTableSql, quoteName, quoteText } from './ddl.ts';
+import { EXPIRATIONS } from './expirations.ts';
 import { NAMED_VIEWS } from './named_views.ts';
 import { EDGES_1M, FEEDS, TRACE_TIMES } from './rollups.ts';
 import { type StoredTable, TABLES } from './tables.ts';
@@ -15,7 +16,7 @@ export interface Schema {
 
 /** What this version of Flowspan wants. */
 export const SCHEMA: Schema = {
-  tables: [...TABLES, EDGES_1M, TRACE_TIMES],
+  tables: [...TABLES, EDGES_1M, TRACE_TIMES, EXPIRATIONS],
   views: [...FEEDS, ...NAMED_VIEWS, ...TRACE_VIEWS],
 };
 

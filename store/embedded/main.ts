@@ -11,6 +11,7 @@ import { Engine } from './engine.ts';
 import { createFront } from './http_server.ts';
 import type { ReaderLimits } from './reader_settings.ts';
 import { ResultPipes } from './result_pipe.ts';
+import { startUpkeep } from './upkeep.ts';
 
 const WRITERS = 4;
 /** Longest that running queries get at the end. */
@@ -76,6 +77,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     server.once('error', reject);
     server.listen(address.port, address.host, resolve);
   });
+  const upkeep = startUpkeep(engine, config, logger);
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
   return {
@@ -84,6 +86,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
+      await upkeep.stop();
       await engine.close(GRACE_MS);
       server.closeAllConnections();
       await closed;
