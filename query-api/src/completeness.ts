@@ -141,11 +141,20 @@ export async function readCoverage(
 
 const DAY_NS = 86_400_000_000_000n;
 
+/** What retentionDays found, by store and table: definitions change with an upgrade, not from question to question. */
+const retentions = new WeakMap<Store, Map<string, { readonly days: number; readonly until: number }>>();
+const RETENTION_MS = 60_000;
+
 /** Days for which the store keeps rows of the table; 0 if for ever. */
 async function retentionDays(store: Store, table: StoredTable, signal: AbortSignal | undefined): Promise<number> {
+  const known = retentions.get(store) ?? new Map();
+  retentions.set(store, known);
+  const last = known.get(table.name);
+  if (last !== undefined && last.until > performance.now()) return last.days;
   const [row] = await store.rows(retentionSql(table), signal);
-  const found = /toIntervalDay\((\d+)\)/.exec(String(row?.engine_full ?? ''))?.[1];
-  return Number(found ?? 0);
+  const days = Number(/toIntervalDay\((\d+)\)/.exec(String(row?.engine_full ?? ''))?.[1] ?? 0);
+  known.set(table.name, { days, until: performance.now() + RETENTION_MS });
+  return days;
 }
 
 /**

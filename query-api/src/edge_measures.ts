@@ -93,7 +93,7 @@ const figure = (name: string, expression: string, doc: string): EdgeMeasure => (
 const quantile = (word: string, level: number) =>
   figure(
     `${word}_duration_ns`,
-    histogramQuantileSql('n_histogram', level),
+    `round(${histogramQuantileSql('n_histogram', level)})`,
     `Quantile ${level} of the duration of requests, at most 2.2 % off. Unit: ns.`,
   );
 

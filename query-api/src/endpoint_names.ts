@@ -15,7 +15,7 @@ export type EndpointNames = Readonly<Record<EndProperty, string | null>>;
 const UNKNOWN: EndpointNames = { kind: null, namespace: null, workload: null, name: null };
 
 /** Writes the names of both ends into a shaped row. */
-export function addNames(row: Record<string, unknown>, names: ReadonlyMap<string, EndpointNames>): void {
+export function addNames(row: Record<string, unknown>, names: Pick<ReadonlyMap<string, EndpointNames>, 'get'>): void {
   for (const end of ENDS) {
     const known = names.get(String(row[`${end}_endpoint_id`])) ?? UNKNOWN;
     for (const property of END_PROPERTIES) row[`${end}_${property}`] = known[property];

@@ -104,7 +104,7 @@ export function pairUp(rows: readonly StoreRow[], views: readonly StoreRow[]): E
 export function completed(exchanges: readonly Exchange[], whole: readonly StoreRow[]): Exchange[] {
   const byIdentity = new Map(whole.map((view) => [identity(view), view]));
   return exchanges.map(({ row, other }) => ({
-    row,
+    row: { ...row, ...byIdentity.get(identity(row)) },
     other: other === undefined ? undefined : byIdentity.get(identity(other)),
   }));
 }

@@ -5,10 +5,10 @@ import { rowShaper } from './fields.ts';
 import { flowId, idOf } from './ids.ts';
 import type { Question } from './question.ts';
 import type { Scope } from './scope.ts';
-import { endpointNamesSql } from './sql/endpoints_by_id.ts';
+import { endpointNamesSql, NAMES_AT_ONCE } from './sql/endpoints_by_id.ts';
 import { saysWhichEnd } from './sql/exchange.ts';
 import { listSql, ORDER_VALUES } from './sql/list.ts';
-import { viewsAroundSql, wholeViewsSql } from './sql/requests.ts';
+import { requestsOncePageSql, VIEWS_AROUND_ROWS, viewsAroundSql, WHOLE_VIEWS, wholeViewsSql } from './sql/requests.ts';
 import type { Store, StoreRow } from './store.ts';
 
 /** One page. */
@@ -48,7 +48,7 @@ export async function namesFor(
     }
   }
   if (ids.size === 0) return new Map();
-  const found = await store.rowsInParts([...ids], (part) => endpointNamesSql(part, scope), signal);
+  const found = await store.rowsInParts([...ids], NAMES_AT_ONCE, (part) => endpointNamesSql(part, scope), signal);
   return new Map(found.map((row) => [String(row.endpoint_id), namesOf(row)]));
 }
 
@@ -86,19 +86,23 @@ export async function paired(
   scope: Scope,
   signal: AbortSignal | undefined,
 ): Promise<Exchange[]> {
-  const views = await store.rowsInParts(rows, (part) => viewsAroundSql(part, scope), signal);
+  const views = await store.rowsInParts(rows, VIEWS_AROUND_ROWS, (part) => viewsAroundSql(part, scope), signal);
   return pairUp(rows, views);
 }
 
-/** The exchanges with all that the other ends saw. */
+/** The exchanges with all that the other ends saw, and with whole rows where they were read in part. */
 export async function withWholeViews(
   store: Store,
   exchanges: readonly Exchange[],
   scope: Scope,
   signal: AbortSignal | undefined,
 ): Promise<Exchange[]> {
-  const others = exchanges.flatMap(({ other }) => (other === undefined ? [] : [other]));
-  return completed(exchanges, await store.rowsInParts(others, (part) => wholeViewsSql(part, scope), signal));
+  const partial = exchanges.flatMap(({ row, other }) => [
+    ...('cluster' in row ? [] : [row]),
+    ...(other ? [other] : []),
+  ]);
+  const whole = await store.rowsInParts(partial, WHOLE_VIEWS, (part) => wholeViewsSql(part, scope), signal);
+  return completed(exchanges, whole);
 }
 
 /** One round: rows in order, with the views that tell which of them count. */
@@ -109,10 +113,15 @@ async function readRound(
   limit: number,
   signal: AbortSignal | undefined,
 ): Promise<Exchange[]> {
-  const rows = await store.rows(listSql(question, after, limit), signal);
-  if (question.definition.table.name === 'requests') return await paired(store, rows, question.scope, signal);
+  const isRequest = question.definition.table.name === 'requests';
+  const sql = isRequest && countsInSql(question) ? requestsOncePageSql : listSql;
+  const rows = await store.rows(sql(question, after, limit), signal);
+  if (isRequest) return await paired(store, rows, question.scope, signal);
   return rows.map((row) => ({ row, other: undefined }));
 }
+
+/** Whether the store itself leaves out views that do not count: dearer, but never a page of nothing. */
+const countsInSql = (question: Question): boolean => question.order.by !== 'time' && !saysWhichEnd(question);
 
 /**
  * Reads one page.
@@ -126,7 +135,8 @@ export async function readPage(
   limit: number,
   signal?: AbortSignal,
 ): Promise<Page> {
-  const everyView = question.definition.table.name !== 'requests' || saysWhichEnd(question);
+  const isRequest = question.definition.table.name === 'requests';
+  const everyView = !isRequest || saysWhichEnd(question) || countsInSql(question);
   const taken: Exchange[] = [];
   let behind = after;
   let more = true;
@@ -145,7 +155,6 @@ export async function readPage(
     }
   }
   const shape = rowShaper(question.definition.table.columns);
-  const isRequest = question.definition.table.name === 'requests';
   const exchanges = isRequest ? await withWholeViews(store, taken, question.scope, signal) : taken;
   const rows = exchanges.map((exchange) => {
     if (isRequest) return shapeExchange(exchange, shape);
@@ -158,6 +167,6 @@ export async function readPage(
   return {
     rows,
     after: more ? behind : undefined,
-    sampled: taken.some(({ row }) => Number(row.sample_weight) > 1),
+    sampled: exchanges.some(({ row }) => Number(row.sample_weight) > 1),
   };
 }

@@ -18,8 +18,7 @@ export interface QueryBounds {
 /** Most bytes that bound values may take: they travel in the URL, which with all else must stay under 16 KiB. */
 const MAX_PARAMETER_BYTES = 13_000;
 
-/** Values of an IN list that one query may have; longer lists are asked in parts. */
-export const MAX_LIST = 100;
+const PARTS_AT_ONCE = 3;
 
 /** Bytes of bound values in a URL. */
 function lengthInUrl(values: Readonly<Record<string, unknown>>): number {
@@ -69,17 +68,23 @@ export class Store {
   }
 
   /**
-   * All rows of queries about the parts of a list, each part asked by itself.
-   * @param query makes the query of one part, which has at most MAX_LIST entries
+   * All rows of queries about the parts of a list, each part asked by itself, some at once.
+   * @param size most entries of a part: what is bound travels in a URL, see MAX_PARAMETER_BYTES
+   * @param query makes the query of one part
    */
   async rowsInParts<T>(
     list: readonly T[],
+    size: number,
     query: (part: readonly T[]) => BoundQuery,
     signal?: AbortSignal,
   ): Promise<StoreRow[]> {
+    const parts = Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
+      list.slice(index * size, (index + 1) * size),
+    );
     const rows: StoreRow[] = [];
-    for (let at = 0; at < list.length; at += MAX_LIST) {
-      rows.push(...(await this.rows(query(list.slice(at, at + MAX_LIST)), signal)));
+    for (let at = 0; at < parts.length; at += PARTS_AT_ONCE) {
+      const some = parts.slice(at, at + PARTS_AT_ONCE).map((part) => this.rows(query(part), signal));
+      for (const found of await Promise.all(some)) for (const row of found) rows.push(row);
     }
     return rows;
   }

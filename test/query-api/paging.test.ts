@@ -146,3 +146,26 @@ test('a cursor belongs to its question', async () => {
   const larger = await scene.get(`/v1/requests?source_port=42000&limit=5&cursor=${body.next}`);
   assert.equal(larger.body.data.length, 5, 'the size of a page may change');
 });
+
+test('ordered by a column that is larger at the client, pages still hold what counts', async () => {
+  const servers = Array.from({ length: 30 }, (_, index) =>
+    request(BigInt(index) * SECOND, {
+      source_port: 42006,
+      request_index: index,
+      duration_ns: MS + BigInt(index),
+      socket_cookie: BigInt(index) * 2n,
+    }),
+  );
+  await scene.insert(REQUESTS, [...servers, ...servers.map((server) => clientView(server, 50n * MS))]);
+  const found = await pages(`/v1/requests?${window(300)}&source_port=42006&limit=8&order=-duration_ns`);
+  assert.deepEqual(
+    found.map((page) => page.length),
+    [8, 8, 8, 6],
+  );
+  const rows = found.flat() as unknown as { duration_ns: string; http_path: string; other_side: { duration_ns: string } }[];
+  assert.deepEqual(
+    rows.map((row) => Number(row.duration_ns)),
+    servers.map((_, index) => 1_000_000 + index).reverse(),
+  );
+  assert.ok(rows.every((row) => row.http_path === '/items/7' && Number(row.other_side.duration_ns) > 100_000_000));
+});

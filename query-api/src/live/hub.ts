@@ -129,7 +129,7 @@ export class LiveHub {
     for (const watcher of this.#watchers) {
       if (!meant(watcher) || !watcher.wants(type, row, (test, id) => this.#names.matches(test, id))) continue;
       if (frame === undefined) {
-        addNames(shown, this.#names.map);
+        addNames(shown, this.#names);
         frame = JSON.stringify({ type, row: shown });
       }
       watcher.send(frame);

@@ -25,10 +25,6 @@ export class LiveNames {
     this.#failed = failed;
   }
 
-  get map(): ReadonlyMap<string, EndpointNames> {
-    return this.#names;
-  }
-
   /** Begins to read; resolves when the first names are there. */
   async start(): Promise<void> {
     this.#timer ??= setInterval(() => void this.#refresh(), REFRESH_MS).unref();
@@ -40,13 +36,18 @@ export class LiveNames {
     this.#timer = undefined;
   }
 
+  /** Names of an endpoint; an id that nobody knows yet leads to another look soon. */
+  get(id: string): EndpointNames | undefined {
+    const names = this.#names.get(id);
+    const waited = performance.now() - this.#read > RETRY_MS;
+    if (names === undefined && id !== 'null' && this.#timer !== undefined && waited) void this.#refresh();
+    return names;
+  }
+
   /** Whether the endpoint with this id is one that the test names. */
   matches(test: Test & { kind: 'endpoint' }, id: string): boolean {
-    const names = this.#names.get(id);
-    if (names === undefined) {
-      if (this.#timer !== undefined && performance.now() - this.#read > RETRY_MS) void this.#refresh();
-      return false;
-    }
+    const names = this.get(id);
+    if (names === undefined) return false;
     const fits = (value: string | null) => value !== null && globMatches(test.pattern, value);
     if (test.namespace !== undefined && !globMatches(test.namespace, names.namespace ?? '')) return false;
     return test.property === 'name' ? fits(names.workload) || fits(names.name) : fits(names[test.property]);

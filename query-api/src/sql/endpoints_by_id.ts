@@ -9,6 +9,9 @@ const NAMES = END_PROPERTIES.map((property) => `argMax(e.${property}, e.updated)
 /** Most endpoints whose names are kept for the live feed: those valid longest come first. */
 const MAX_KEPT = 200_000;
 
+/** Ids that endpointNamesSql can be asked for at once. */
+export const NAMES_AT_ONCE = 400;
+
 /** The latest names of these endpoints. */
 export function endpointNamesSql(ids: readonly string[], scope: Scope): BoundQuery {
   const parameters = new Parameters();

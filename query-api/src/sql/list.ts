@@ -21,8 +21,27 @@ function orderExpressions(question: Question): string[] {
   return [...(first === undefined ? [] : [`t.${first.name}`]), 't.time', rowKey(question.definition.key, 't')];
 }
 
-/** Rows that stand behind the last one of the page before. */
-function behind(question: Question, after: readonly string[], parameters: Parameters): string {
+/** ORDER BY of a question about rows of `t`. */
+export function orderSql(question: Question): string {
+  const direction = question.order.descending ? 'DESC' : 'ASC';
+  return orderExpressions(question)
+    .map((expression) => `${expression} ${direction}`)
+    .join(', ');
+}
+
+/** The values that order a row of `t`, as an array of decimal numbers. */
+export function orderValues(question: Question): string {
+  const first = orderedColumn(question);
+  const values = [
+    ...(first === undefined ? [] : [`t.${first.name}`]),
+    endNs('t'),
+    rowKey(question.definition.key, 't'),
+  ];
+  return `[${values.map((value) => `toString(${value})`).join(', ')}]`;
+}
+
+/** Condition on `t`: rows that stand behind the last one of the page before. */
+export function behind(question: Question, after: readonly string[], parameters: Parameters): string {
   const [time = '0', key = '0'] = after.slice(-2);
   const bound = [
     ...(orderedColumn(question) === undefined ? [] : [parameters.bind(after[0], 'UInt64')]),
@@ -42,26 +61,20 @@ function behind(question: Question, after: readonly string[], parameters: Parame
  */
 export function listSql(question: Question, after: readonly string[] | undefined, limit: number): BoundQuery {
   const parameters = new Parameters();
-  const { definition, scope, filters, order } = question;
+  const { definition, scope, filters } = question;
   const { from, condition } = scoped(scope, definition.table.name, 't', parameters);
   const columns = shownColumns(definition.table.columns);
-  const first = orderedColumn(question);
-  const values = [...(first === undefined ? [] : [`toString(t.${first.name})`]), `toString(${endNs('t')})`];
-  const direction = order.descending ? 'DESC' : 'ASC';
   const conditions = [
     condition,
     inWindow(question, 't', parameters),
     filtersSql(filters, scope, parameters),
     ...(after === undefined ? [] : [behind(question, after, parameters)]),
   ];
-  const key = `toString(${rowKey(definition.key, 't')})`;
   const sql = [
-    `SELECT ${[...columns, ...(definition.alongside ?? [])].join(', ')}, [${[...values, key].join(', ')}] AS ${ORDER_VALUES}`,
+    `SELECT ${[...columns, ...(definition.alongside ?? [])].join(', ')}, ${orderValues(question)} AS ${ORDER_VALUES}`,
     `FROM ${from}`,
     `WHERE ${conditions.join(' AND ')}`,
-    `ORDER BY ${orderExpressions(question)
-      .map((expression) => `${expression} ${direction}`)
-      .join(', ')}`,
+    `ORDER BY ${orderSql(question)}`,
     `LIMIT ${parameters.bind(limit, 'UInt64')}`,
   ].join('\n');
   return { sql, parameters };

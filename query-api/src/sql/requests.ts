@@ -10,13 +10,13 @@ import {
   methodParameter,
   statusParameter,
 } from '../filter/parameters.ts';
-import type { Scope } from '../scope.ts';
-import { scoped } from '../scope.ts';
+import type { Question } from '../question.ts';
+import { type Scope, scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
 import { earliest, latest } from '../time.ts';
 import { connectionHash, endNs, startNs } from './conditions.ts';
-import { CLOCK_TOLERANCE_NS, OTHER_END_WITHIN_NS } from './exchange.ts';
-import { shownColumns } from './list.ts';
+import { CLOCK_TOLERANCE_NS, OTHER_END_WITHIN_NS, requestsOnceSql } from './exchange.ts';
+import { behind, ORDER_VALUES, orderSql, orderValues, shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
 /** What pairs the views of an exchange: which connection it was on, and when; nanoseconds since the epoch. */
@@ -75,19 +75,14 @@ function merged(spans: readonly Span[]): Span[] {
   return found;
 }
 
-/** Views of the rows' connections, around the time of each row. */
-function viewsWhere(rows: readonly StoreRow[], spans: readonly Span[], scope: Scope, parameters: Parameters): string {
-  const { from, condition } = scoped(scope, REQUESTS.name, 't', parameters);
+/** The connections of the rows, by the number that conditions.ts gives them and by the port that is cheap to read. */
+function ofConnections(rows: readonly StoreRow[], parameters: Parameters): string {
   const ports = [...new Set(rows.map((row) => row.source_port))];
   const connections = [...new Set(rows.map((row) => BigInt(String(row._connection))))];
-  const times = merged(spans).map(
-    ([begin, end]) => `t.time >= ${parameters.instant(begin)} AND t.time <= ${parameters.instant(end)}`,
-  );
   return [
-    `FROM ${from} WHERE ${condition} AND (${times.join(' OR ')})`,
-    `AND t.source_port IN ${parameters.bind(ports, 'Array(UInt16)')}`,
-    `AND ${connectionHash('t')} IN ${parameters.bind(connections, 'Array(UInt64)')}`,
-  ].join(' ');
+    `t.source_port IN ${parameters.bind(ports, 'Array(UInt16)')}`,
+    `${connectionHash('t')} IN ${parameters.bind(connections, 'Array(UInt64)')}`,
+  ].join(' AND ');
 }
 
 /** What of a view tells it from others and says what it goes together with. */
@@ -96,24 +91,73 @@ const VIEW_COLUMNS = [
   'source_port',
 ];
 
+/** Expressions for all that pairing needs to know of a view in `alias`. */
+export function viewColumns(alias: string): string[] {
+  return [...VIEW_COLUMNS.map((name) => `${alias}.${name} AS ${name}`), ...pairingColumns(alias)];
+}
+
+/** Rows that viewsAroundSql can be asked about at once. */
+export const VIEWS_AROUND_ROWS = 100;
+
 /** All views, of both ends, among which those of these rows are paired: only what pairing needs. */
 export function viewsAroundSql(rows: readonly StoreRow[], scope: Scope): BoundQuery {
   const parameters = new Parameters();
-  const columns = [...VIEW_COLUMNS.map((name) => `t.${name} AS ${name}`), ...pairingColumns('t')];
-  const spans = rows.flatMap((row) => [
-    otherEndSpan(row),
-    [BigInt(String(row._end)), BigInt(String(row._end))] as const,
-  ]);
-  const sql = `SELECT ${columns.join(', ')}\n${viewsWhere(rows, spans, scope, parameters)}`;
+  const { from, condition } = scoped(scope, REQUESTS.name, 't', parameters);
+  const spans = rows.flatMap((row): Span[] => {
+    const end = BigInt(String(row._end));
+    return [otherEndSpan(row), [end, end]];
+  });
+  const times = merged(spans).map(
+    ([begin, end]) => `t.time >= ${parameters.instant(begin)} AND t.time <= ${parameters.instant(end)}`,
+  );
+  const sql = [
+    `SELECT ${viewColumns('t').join(', ')} FROM ${from}`,
+    `WHERE ${condition} AND (${times.join(' OR ')}) AND ${ofConnections(rows, parameters)}`,
+  ].join('\n');
   return { sql, parameters };
 }
+
+const BUCKET_NS = 300_000_000_000n;
+
+/** Views that wholeViewsSql can be asked for at once. */
+export const WHOLE_VIEWS = 100;
 
 /** The whole rows of these views. */
 export function wholeViewsSql(views: readonly StoreRow[], scope: Scope): BoundQuery {
   const parameters = new Parameters();
-  const columns = [...shownColumns(REQUESTS.columns), ...pairingColumns('t')];
-  const ends = views.map((view) => BigInt(String(view._end)));
-  const spans = ends.map((end) => [end, end] as const);
-  const sql = `SELECT ${columns.join(', ')}\n${viewsWhere(views, spans, scope, parameters)}`;
+  const { from, condition } = scoped(scope, REQUESTS.name, 't', parameters);
+  const ends = [...new Set(views.map((view) => BigInt(String(view._end))))];
+  // the first part of the table's key: what one list of times cannot tell the index
+  const buckets = [...new Set(ends.map((end) => end / BUCKET_NS))].map((bucket) =>
+    new Date(Number((bucket * BUCKET_NS) / 1_000_000n)).toISOString().slice(0, 19).replace('T', ' '),
+  );
+  const sql = [
+    `SELECT ${[...shownColumns(REQUESTS.columns), ...pairingColumns('t')].join(', ')} FROM ${from}`,
+    `WHERE ${condition} AND toStartOfFiveMinutes(t.time) IN ${parameters.bind(buckets, "Array(DateTime('UTC'))")}`,
+    `AND ${endNs('t')} IN ${parameters.bind(ends, 'Array(Int64)')} AND ${ofConnections(views, parameters)}`,
+  ].join('\n');
+  return { sql, parameters };
+}
+
+/**
+ * One page of requests, each once, of which only what pairing needs: for orders in which one end's views come long
+ * before the other's, so that a page of views could hold nothing that counts.
+ */
+export function requestsOncePageSql(
+  question: Question,
+  after: readonly string[] | undefined,
+  limit: number,
+): BoundQuery {
+  const parameters = new Parameters();
+  const read = [
+    ...[...VIEW_COLUMNS, ...REQUESTS_DEFINITION.key, question.order.by, 'time', 'duration_ns', 'netns'],
+    ...['source_address', 'destination_address', 'destination_port'],
+  ];
+  const source = requestsOnceSql(question, [...new Set(read)], parameters);
+  const sql = [
+    `SELECT ${viewColumns('t').join(', ')}, ${orderValues(question)} AS ${ORDER_VALUES} FROM ${source} AS t`,
+    `WHERE ${after === undefined ? '1' : behind(question, after, parameters)}`,
+    `ORDER BY ${orderSql(question)} LIMIT ${parameters.bind(limit, 'UInt64')}`,
+  ].join('\n');
   return { sql, parameters };
 }
