@@ -26,9 +26,17 @@ const keyOf = ({ type, row }: ObservedRow) =>
 /** Writes lines; waits where the reader is slow, and ends when it has gone. */
 class Output {
   shown = 0;
+  /** Time of the first row; undefined before it. */
+  first: string | undefined;
+  #head: readonly string[];
   readonly #gone: () => void;
 
-  constructor(gone: () => void) {
+  /**
+   * @param head lines before the first row
+   * @param gone called when the reader has gone
+   */
+  constructor(head: readonly string[], gone: () => void) {
+    this.#head = head;
     this.#gone = gone;
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
@@ -36,10 +44,13 @@ class Output {
     });
   }
 
-  /** Writes a line; a promise where the reader has to catch up first. */
-  line(text: string): Promise<unknown> | undefined {
+  /** Writes a row's line; a promise where the reader has to catch up first. */
+  row(observed: ObservedRow, text: string): Promise<unknown> | undefined {
     this.shown += 1;
-    if (process.stdout.write(`${text}\n`)) return undefined;
+    this.first ??= String(observed.row.time);
+    const lines = [...this.#head, text, ''].join('\n');
+    this.#head = [];
+    if (process.stdout.write(lines)) return undefined;
     return Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]);
   }
 }
@@ -69,16 +80,15 @@ async function observe(command: ObserveCommand): Promise<number> {
   const end = () => ended.abort();
   process.once('SIGINT', end);
   process.once('SIGTERM', end);
-  const output = new Output(end);
   const formatter = new Formatter(
     command.output,
     wantsColour(command.colour, process.stdout.isTTY === true, process.env),
   );
+  const output = new Output(formatter.head(), end);
   const client = new ObserveClient(command, process.env);
-  for (const line of formatter.head()) process.stdout.write(`${line}\n`);
   if (!command.follow) {
     await showRecorded(command, client, formatter, output, ended.signal, () => undefined);
-    tellCompleteness(command, client);
+    tellCompleteness(command, client, output.first);
     return output.shown > 0 ? EXIT.shown : EXIT.nothing;
   }
   await follow(command, client, formatter, output, ended.signal);
@@ -98,7 +108,7 @@ async function showRecorded(
   for await (const row of rows) {
     if (signal.aborted || output.shown === command.first) return;
     seen(row);
-    await output.line(formatter.row(row));
+    await output.row(row, formatter.row(row));
   }
 }
 
@@ -118,7 +128,7 @@ async function follow(
       if (waiting.length < REMEMBERED) waiting.push(frame);
       return undefined;
     }
-    if ('row' in frame) return known.delete(keyOf(frame)) ? undefined : output.line(formatter.row(frame));
+    if ('row' in frame) return known.delete(keyOf(frame)) ? undefined : output.row(frame, formatter.row(frame));
     const note = formatter.note(frame);
     if (note !== undefined) (command.output === 'json' ? process.stdout : process.stderr).write(`${note}\n`);
     return undefined;
@@ -134,14 +144,16 @@ async function follow(
 }
 
 /** Says on standard error (JSON: as last record) what is missing. */
-function tellCompleteness(command: ObserveCommand, client: ObserveClient): void {
+function tellCompleteness(command: ObserveCommand, client: ObserveClient, first: string | undefined): void {
   const said = new Set<string>();
   for (const [type, completeness] of client.completeness) {
     if (command.output === 'json') {
       process.stdout.write(`${JSON.stringify({ type: 'completeness', of: type, completeness })}\n`);
       continue;
     }
-    const note = incompleteness(completeness);
+    // the newest rows are asked for, whatever was before them
+    const from = command.last === undefined ? undefined : first;
+    const note = incompleteness(completeness, from);
     if (note !== undefined && !said.has(note)) process.stderr.write(`${note}\n`);
     if (note !== undefined) said.add(note);
   }

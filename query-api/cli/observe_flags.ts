@@ -1,6 +1,8 @@
 /** Flags of `flowspan observe`, with hubble's names, as questions to the query API. */
 import { parseArgs } from 'node:util';
+import { rfc3339 } from '../../store/time.ts';
 import { LIVE_TYPES, type LiveType } from '../src/live/question.ts';
+import { parseInstant, wallClock } from '../src/time.ts';
 
 /** A command line that cannot be understood; `code` is FLOW_CLI_USAGE. */
 export class UsageError extends Error {
@@ -65,6 +67,7 @@ export interface ObserveCommand {
   readonly server: string;
   /** Parameters of the query API by kind of row; kinds that are not there are not asked for. */
   readonly parameters: ReadonlyMap<LiveType, URLSearchParams>;
+  /** Time asked for, as the query API takes it; the same for every kind of row. */
   readonly since: string | undefined;
   readonly until: string | undefined;
   /** Rows to show of what has been recorded: the newest, or the oldest; undefined for all. */
@@ -77,6 +80,12 @@ export interface ObserveCommand {
 
 /** Rows that are shown when nothing says how many. */
 const DEFAULT_LAST = 20;
+/** `15m` as a point in time, so that it means the same in every question; what cannot be read the query API refuses. */
+function fixed(text: string | undefined, now: bigint): string | undefined {
+  const instant = text === undefined ? undefined : parseInstant(text, now);
+  return instant === undefined ? text : rfc3339(instant);
+}
+
 const DEFAULT_SERVER = 'http://127.0.0.1:7470';
 
 /** What `flowspan observe --help` prints. */
@@ -225,12 +234,13 @@ export function readObserveCommand(
   if (follow && (first !== undefined || values.until !== undefined)) {
     throw new UsageError('--follow goes on for ever: it takes no --first and no --until');
   }
+  const now = wallClock();
   const nothingSaid = last === undefined && first === undefined && values.since === undefined;
   return {
     server: (values.server ?? env.FLOWSPAN_SERVER ?? DEFAULT_SERVER).replace(/\/$/, ''),
     parameters: new Map(able.map((type) => [type, new URLSearchParams(filters)])),
-    since: values.since,
-    until: values.until,
+    since: fixed(values.since, now),
+    until: fixed(values.until ?? (follow ? undefined : '0s'), now),
     last: nothingSaid ? (follow ? 0 : DEFAULT_LAST) : last,
     first,
     follow,

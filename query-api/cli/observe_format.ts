@@ -177,20 +177,29 @@ function fitted(text: string, width: number | undefined): string {
   return text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width);
 }
 
-/** What is missing from an answer, in words; undefined if nothing is but what is still on its way. */
-export function incompleteness({ lost, unobserved, sampled, expired_before }: Completeness): string | undefined {
+/**
+ * What is missing from an answer, in words; undefined if nothing is but what is still on its way.
+ * @param from what was missing before this is not told; RFC 3339 with nine digits
+ */
+export function incompleteness(
+  { lost, unobserved, sampled, expired_before }: Completeness,
+  from = '',
+): string | undefined {
   const parts = [
-    ...lost.map(
-      ({ kind, node, reason, count }) =>
-        `${count ?? 'an unknown number of'} ${kind} records lost on ${node} (${reason})`,
-    ),
+    ...lost
+      .filter(({ to }) => to > from)
+      .map(
+        ({ kind, node, reason, count }) =>
+          `${count ?? 'an unknown number of'} ${kind} records lost on ${node} (${reason})`,
+      ),
     ...unobserved
+      .filter(({ to }) => to > from)
       .slice(0, 5)
       .map(({ node, from, to }) =>
         `${node ?? 'no node'} unobserved from ${from} to ${to}`.replace('no node unobserved', 'nothing observed'),
       ),
     ...(sampled ? ['rows are samples'] : []),
-    ...(expired_before === null ? [] : [`rows before ${expired_before} have expired`]),
+    ...(expired_before === null || expired_before <= from ? [] : [`rows before ${expired_before} have expired`]),
   ];
   return parts.length === 0 ? undefined : printable(`incomplete: ${parts.join('; ')}`);
 }

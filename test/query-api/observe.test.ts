@@ -75,7 +75,7 @@ test('--last, --first and their order', async () => {
 });
 
 test('hubble’s flags filter', async () => {
-  for (const [args, count] of [
+  const cases = [
     [['--http-status', '5+'], 1],
     [['--http-status', '404', '--http-status', '503'], 2],
     [['--not', '--http-status', '200'], 3],
@@ -91,10 +91,12 @@ test('hubble’s flags filter', async () => {
     [['-t', 'event'], 3],
     [['-t', 'event', '--kind', 'drop'], 1],
     [['--min-duration', '50ms', '-t', 'request'], 1],
-  ] as const) {
+  ] as const;
+  const check = async ([args, count]: (typeof cases)[number]) => {
     const { lines, stderr } = await run(['observe', ...SINCE, ...args]);
     assert.equal(lines.length, count, `${args.join(' ')}\n${lines.join('\n')}\n${stderr}`);
-  }
+  };
+  for (let at = 0; at < cases.length; at += 4) await Promise.all(cases.slice(at, at + 4).map(check));
 });
 
 test('exit codes: nothing matched, wrong usage, nobody there', async () => {
@@ -138,9 +140,16 @@ test('-o table has a head and columns', async () => {
   assert.ok(lines.every((line) => line[18] === ' '));
 });
 
-test('what is missing is said on standard error', async () => {
+test('what is missing is said on standard error, once, for the time that is shown', async () => {
   const { stderr } = await run(['observe', ...SINCE]);
-  assert.match(stderr, /incomplete: node-a unobserved from /);
+  assert.match(stderr, /^incomplete: node-a unobserved from [^\n]*\n$/);
+  await scene.insert(COLLECTOR_REPORTS, [
+    report(-30n * SECOND),
+    ...[0, 25, 50, 75, 100].map((at) => report(BigInt(at) * SECOND)),
+  ]);
+  const last = await run(['observe', '--since', '2h', '--until', String(BEGIN / SECOND + 90n), '--last', '3']);
+  assert.equal(last.lines.length, 3);
+  assert.equal(last.stderr, '', 'what was missing before the rows that are shown is not told');
 });
 
 test('colour: on a terminal only, unless it is asked for or NO_COLOR is set', async () => {

@@ -162,7 +162,11 @@ test('ordered by a column that is larger at the client, pages still hold what co
     found.map((page) => page.length),
     [8, 8, 8, 6],
   );
-  const rows = found.flat() as unknown as { duration_ns: string; http_path: string; other_side: { duration_ns: string } }[];
+  const rows = found.flat() as unknown as {
+    duration_ns: string;
+    http_path: string;
+    other_side: { duration_ns: string };
+  }[];
   assert.deepEqual(
     rows.map((row) => Number(row.duration_ns)),
     servers.map((_, index) => 1_000_000 + index).reverse(),
