@@ -21,7 +21,7 @@ help: ## List the targets
 
 run: setup ## Set up, build and start Flowspan on this machine (ARGS='--help' for its flags)
 	@$(MAKE) --no-print-directory bpf native
-	@exec query-api/cli/flowspan.ts up $(ARGS)
+	@exec query-api/cli/flowspan up $(ARGS)
 
 test: setup-test ## Set up, build and run every test (TESTS='test/store/*.test.ts' for some)
 	@$(MAKE) --no-print-directory bpf native

@@ -1,11 +1,15 @@
 /** `flowspan up`: store, collector and query-api of one machine, started in order, supervised, and stopped together. */
 import { spawn } from 'node:child_process';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { Child, type ChildOptions } from './child.ts';
 import { formatLine } from './log_line.ts';
+import { PARENT_VARIABLE } from './parent.ts';
 
 const DEFAULT_CLICKHOUSE_URL = 'http://127.0.0.1:8123';
+const DEFAULT_COLLECTOR_URL = 'http://127.0.0.1:7471';
+const DEFAULT_QUERY_API_URL = 'http://127.0.0.1:7470';
 const READY_TIMEOUT_MS = 60_000;
 /** Threads of the store for its engine's calls; libuv reads this when the process starts. */
 const STORE_THREADS = '16';
@@ -64,7 +68,7 @@ export function plan(argv: readonly string[], env: NodeJS.ProcessEnv, config: Co
   const queryApiUrl = urlOf('query_api.listen', config.query_api.listen);
   const clickhouseUrl = named ? config.clickhouse.url : urlOf('store.listen', config.store.listen);
   const children: Record<string, string> = { FLOWSPAN_CLICKHOUSE_URL: clickhouseUrl };
-  if (config.query_api.collectors.join() === 'http://127.0.0.1:7471') {
+  if (config.query_api.collectors.join() === DEFAULT_COLLECTOR_URL) {
     children.FLOWSPAN_QUERY_API_COLLECTORS = collectorUrl;
   }
   return { clickhouseUrl, embedded: !named, collectorUrl, queryApiUrl, env: children };
@@ -112,17 +116,20 @@ export async function main(args: string[]): Promise<number> {
       if (stopped !== undefined) return 0;
       say(`${each.name} is ready (${((performance.now() - began) / 1000).toFixed(1)} s)`);
     }
+    const shell = relative('.', fileURLToPath(new URL('./flowspan', import.meta.url)));
+    const flags = queryApiUrl === DEFAULT_QUERY_API_URL ? '' : ` --server ${queryApiUrl}`;
+    const statusFlags = collectorUrl === DEFAULT_COLLECTOR_URL ? flags : `${flags} --collector ${collectorUrl}`;
     say(`ready
   query API        ${queryApiUrl}  (/v1/flows, /v1/requests, /v1/edges, /openapi.json)
   live feed        ${queryApiUrl.replace('http', 'ws')}/v1/live
   ClickHouse       ${clickhouseUrl}  (${embedded ? `embedded, data in ${config.data_dir}` : 'yours'}, database ${config.clickhouse.database})
   collector        ${collectorUrl}/status
-  command line     flowspan observe --follow, flowspan status
+  command line     ${shell} observe --follow${flags}; ${shell} status${statusFlags}
 Ctrl-C stops everything.`);
     process.on('SIGHUP', () => (follow ? stop.signal() : collector.signal('SIGHUP')));
     if (follow) {
       following = true;
-      follower = followLive(queryApiUrl, say);
+      follower = followLive(queryApiUrl, config.query_api.token, say);
     }
     await stop.signalled;
     return 0;
@@ -141,12 +148,12 @@ Ctrl-C stops everything.`);
 }
 
 /** Follows live flows and requests on this terminal until aborted. */
-function followLive(server: string, say: (text: string) => void): AbortController {
+function followLive(server: string, token: string, say: (text: string) => void): AbortController {
   const controller = new AbortController();
   const command = fileURLToPath(new URL('./flowspan.ts', import.meta.url));
   const observe = spawn(process.execPath, [command, 'observe', '--follow', '--server', server], {
     stdio: ['pipe', 'inherit', 'inherit'],
-    env: { ...process.env, FLOWSPAN_PARENT: 'stdin' },
+    env: { ...process.env, [PARENT_VARIABLE]: 'stdin', FLOWSPAN_QUERY_API_TOKEN: token },
     detached: true,
     signal: controller.signal,
   });
