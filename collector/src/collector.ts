@@ -147,7 +147,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         counters.discard(reason, count);
         const kind = KINDS[table];
         if (kind === undefined) return;
-        counters.kinds[kind].lost += count;
+        counters.kinds[kind].lost_after_read += count;
         losses.add(kind, reason.replace('row_', ''), count);
       },
     });

@@ -49,7 +49,7 @@ export interface KindCounts {
   /** Rows that ClickHouse acknowledged. */
   stored: number;
   /** Rows lost after they were read. */
-  lost: number;
+  lost_after_read: number;
   /** Rows of a time up to which a report had promised that all is stored. */
   late: number;
 }
@@ -69,7 +69,15 @@ export class Counters {
   readonly #kernelDiscards: Record<string, number>;
 
   constructor() {
-    const none = (): KindCounts => ({ wanted: 0, lost_ring_full: 0, read: 0, rows: 0, stored: 0, lost: 0, late: 0 });
+    const none = (): KindCounts => ({
+      wanted: 0,
+      lost_ring_full: 0,
+      read: 0,
+      rows: 0,
+      stored: 0,
+      lost_after_read: 0,
+      late: 0,
+    });
     this.kinds = { flow: none(), tcp_event: none(), request: none(), cgroup: none() };
     this.#discards = Object.fromEntries(DISCARDS.map((name) => [name, 0])) as Record<Discard, number>;
     this.discards = this.#discards;
@@ -86,11 +94,17 @@ export class Counters {
     this.#kernelDiscards[reason] = total;
   }
 
+  /** What happened to one kind of record; `lost` wherever it was. */
+  of(kind: RecordKind): Readonly<KindCounts & { lost: number }> {
+    const counts = this.kinds[kind];
+    return { ...counts, lost: counts.lost_ring_full + counts.lost_after_read };
+  }
+
   /** All counts by name: `<kind>.<count>`, `discard.<reason>`, `kernel_discard.<reason>`. */
   flat(): Record<string, number> {
     const out: Record<string, number> = {};
     for (const kind of RECORD_KINDS) {
-      for (const [name, value] of Object.entries(this.kinds[kind])) out[`${kind}.${name}`] = value;
+      for (const [name, value] of Object.entries(this.of(kind))) out[`${kind}.${name}`] = value;
     }
     for (const [name, value] of Object.entries(this.#discards)) out[`discard.${name}`] = value;
     for (const [name, value] of Object.entries(this.#kernelDiscards)) out[`kernel_discard.${name}`] = value;

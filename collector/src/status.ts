@@ -32,10 +32,6 @@ export function statusOf(parts: StatusParts): unknown {
   const { scope, startedNs, nowNs, kernel, counters, losses, reporter, delivery, endpoints, live, config } = parts;
   losses.readKernel(kernel);
   const nowMs = Number(nowNs / 1_000_000n);
-  const kinds = RECORD_KINDS.map((kind) => {
-    const counts = counters.kinds[kind];
-    return [kind, { ...counts, lost: counts.lost + counts.lost_ring_full }];
-  });
   return {
     version: VERSION,
     ...scope,
@@ -47,7 +43,7 @@ export function statusOf(parts: StatusParts): unknown {
       reason,
       missing: attached ? '' : missing,
     })),
-    counters: Object.fromEntries(kinds),
+    counters: Object.fromEntries(RECORD_KINDS.map((kind) => [kind, counters.of(kind)])),
     discards: counters.discards,
     kernel_discards: counters.kernelDiscards,
     lag_ms: Math.max(0, nowMs - (delivery.waitingSinceMs() ?? nowMs)),

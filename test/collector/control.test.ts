@@ -42,12 +42,15 @@ test('cgroup paths of every runtime name their container', () => {
     [`/default/${ID}`, 'containerd'],
   ];
   for (const [path, runtime] of cases) {
-    assert.deepEqual(ownerOfCgroup(path), { kind: 'container', runtime, containerId: ID }, path);
+    const { path: own, ...owner } = ownerOfCgroup(path) as { path: string };
+    assert.deepEqual(owner, { kind: 'container', runtime, containerId: ID }, path);
+    assert.ok(own.includes(ID));
   }
   assert.deepEqual(ownerOfCgroup('/machine.slice/machine-my\\x2dbox.scope'), {
     kind: 'container',
     runtime: 'machine',
     containerId: 'my-box',
+    path: '/machine.slice/machine-my\\x2dbox.scope',
   });
 });
 
@@ -71,7 +74,12 @@ test('cgroup paths of systemd name unit and session, others nothing', () => {
     ['/my/own/group', { kind: 'process' }],
     [`/short/${ID.slice(1)}`, { kind: 'process' }],
   ];
-  for (const [path, owner] of cases) assert.deepEqual(ownerOfCgroup(path), owner, path);
+  for (const [path, owner] of cases) {
+    const { path: _own, ...found } = { path: '', ...ownerOfCgroup(path) };
+    assert.deepEqual(found, owner, path);
+  }
+  const nested = ownerOfCgroup('/system.slice/nginx.service/a/b');
+  assert.ok(nested.kind === 'unit' && nested.path === '/system.slice/nginx.service');
 });
 
 test('container names come from where each runtime keeps them', async (t) => {

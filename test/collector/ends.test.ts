@@ -93,6 +93,20 @@ test('loopback addresses of two namespaces are not mixed up', () => {
   );
 });
 
+test('namespaces that use the same addresses at the same time tell nothing of each other', () => {
+  const { ends } = open({ processes: { ...PAIR.processes, 300: process('redis') } });
+  const server = (netns: number, pid: number, more: Values = {}) => flow({ ...SERVER, netns, pid, ...more });
+  assert.deepEqual(ends('flows', flow(CLIENT), server(1, 200), server(2, 300)), ['wrk>?', 'wrk>nginx', 'wrk>redis']);
+  assert.deepEqual(ends('flows', flow(CLIENT), server(1, 200)), ['wrk>?', 'wrk>nginx']);
+});
+
+test('a connection that is over may begin again in another namespace', () => {
+  const { ends } = open({ processes: { ...PAIR.processes, 300: process('redis') } });
+  const server = (netns: number, pid: number, more: Values = {}) => flow({ ...SERVER, netns, pid, ...more });
+  ends('flows', flow(CLIENT), server(1, 200, { flow_state: 'closed' }));
+  assert.deepEqual(ends('flows', server(2, 300), flow(CLIENT)), ['wrk>redis', 'wrk>redis']);
+});
+
 test('who reads and writes counts before who made the socket', () => {
   const { ends } = open({ cgroups: { 20: '/system.slice/api.service', 30: '/system.slice/api.socket' } });
   assert.deepEqual(ends('flows', flow({ ...SERVER, socket_cgroup_id: 30, owner_cgroup_id: 20 })), ['?>api']);
@@ -201,10 +215,14 @@ test('cgroups that begin and end', () => {
     });
   feed('flows', change('created', '/system.slice/job.service'));
   assert.deepEqual(ends('flows', flow({ ...CLIENT, owner_cgroup_id: 77 })), ['job>?']);
+  assert.equal(endpoints.takeChanged().length, 0);
   feed('flows', change('removed', '/system.slice/job.service'));
   const [ended] = endpoints.takeChanged();
   assert.equal(ended?.identity.name, 'job.service');
   assert.equal(ended?.validToNs, 1_700_000_006_000_000_000n);
+  const [late] = feed('flows', flow({ ...CLIENT, owner_cgroup_id: 77, flow_state: 'closed' }));
+  assert.equal(late?.source_endpoint_id, ended?.identity.id.toString());
+  assert.equal(endpoints.takeChanged().length, 0, 'what comes late begins no new interval');
   feed('flows', change('created', `/${'x'.repeat(255)}`));
   assert.equal(counters.discards.cgroup_path_cut, 1);
 });

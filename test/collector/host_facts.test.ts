@@ -38,8 +38,8 @@ test('a tree of cgroups is walked, and walked again for an id that is not in it'
   mkdirSync(join(root, 'late'));
   assert.equal(cgroups.pathOf(id('late'), 10), undefined);
   assert.equal(cgroups.pathOf(id('late'), 2000), '/late');
-  cgroups.add(1, '/told');
-  assert.equal(cgroups.pathOf(1, 2000), '/told');
+  cgroups.add(1, '/told', 5n);
+  assert.deepEqual([cgroups.pathOf(1, 2000), cgroups.begunNs(1)], ['/told', 5n]);
 });
 
 test('a process is read while it lives', (t) => {
@@ -127,7 +127,7 @@ test('an endpoint ends and begins again as another interval; names may come late
   const number = endpoints.number(nginx, 0, 100n);
   assert.equal(endpoints.takeChanged()[0]!.validFromNs, 5n);
   assert.equal((BigInt(endpoints.idHigh[number]!) << 32n) | BigInt(endpoints.idLow[number]!), nginx.id);
-  endpoints.end(number, 200n);
+  endpoints.endCgroup('/', 200n);
   assert.equal(endpoints.takeChanged()[0]!.validToNs, 200n);
   assert.deepEqual(endpoints.validity(), new Map());
   assert.equal(endpoints.number(nginx, 0, 300n), number);

@@ -2,10 +2,11 @@
 
 /** What a path was found to name. */
 export type CgroupOwner =
-  | { readonly kind: 'container'; readonly runtime: Runtime; readonly containerId: string }
+  /** `path` is where the owner's cgroup stands; those below belong to it. */
+  | { readonly kind: 'container'; readonly runtime: Runtime; readonly containerId: string; readonly path: string }
   /** A systemd unit; `manager` is the path of the user manager it belongs to, empty for the system's. */
-  | { readonly kind: 'unit'; readonly unit: string; readonly manager: string }
-  | { readonly kind: 'session'; readonly session: string; readonly uid: number }
+  | { readonly kind: 'unit'; readonly unit: string; readonly manager: string; readonly path: string }
+  | { readonly kind: 'session'; readonly session: string; readonly uid: number; readonly path: string }
   /** Nothing by itself: each process counts. */
   | { readonly kind: 'process' };
 
@@ -32,16 +33,22 @@ function unescaped(unit: string): string {
   return unit.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
+function upTo(parts: readonly string[], index: number): string {
+  return `/${parts.slice(0, index + 1).join('/')}`;
+}
+
 function containerOf(parts: readonly string[]): CgroupOwner | undefined {
   for (const [index, part] of parts.entries()) {
     for (const [runtime, pattern] of CONTAINERS) {
       const containerId = pattern.exec(part)?.[1];
       if (containerId === undefined) continue;
       const byParent = PARENTS[parts[index - 1] ?? ''] ?? 'unknown';
-      return { kind: 'container', runtime: runtime === 'unknown' ? byParent : runtime, containerId };
+      const path = upTo(parts, index);
+      return { kind: 'container', runtime: runtime === 'unknown' ? byParent : runtime, containerId, path };
     }
     const machine = /^machine-(.+)\.scope$/.exec(part)?.[1] ?? /^systemd-nspawn@(.+)\.service$/.exec(part)?.[1];
-    if (machine !== undefined) return { kind: 'container', runtime: 'machine', containerId: unescaped(machine) };
+    if (machine !== undefined)
+      return { kind: 'container', runtime: 'machine', containerId: unescaped(machine), path: upTo(parts, index) };
   }
   return undefined;
 }
@@ -56,11 +63,8 @@ export function ownerOfCgroup(path: string): CgroupOwner {
   if (unit === undefined) return { kind: 'process' };
   const session = /^session-(.+)\.scope$/.exec(unit)?.[1];
   const uid = Number(/^user-(\d+)\.slice$/.exec(parts[at - 1] ?? '')?.[1]);
-  if (session !== undefined && !Number.isNaN(uid)) return { kind: 'session', session, uid };
+  const own = upTo(parts, at);
+  if (session !== undefined && !Number.isNaN(uid)) return { kind: 'session', session, uid, path: own };
   const manager = parts.findLastIndex((part, index) => index < at && /^user@\d+\.service$/.test(part));
-  return {
-    kind: 'unit',
-    unit: unescaped(unit),
-    manager: manager === -1 ? '' : `/${parts.slice(0, manager + 1).join('/')}`,
-  };
+  return { kind: 'unit', unit: unescaped(unit), manager: manager === -1 ? '' : upTo(parts, manager), path: own };
 }

@@ -66,14 +66,14 @@ export class LocalIdentity implements IdentitySource {
 
   ofCgroup(path: string): Identity | 'process' {
     const owner = ownerOfCgroup(path);
-    return owner.kind === 'process' ? 'process' : this.#ofOwner(owner, path);
+    return owner.kind === 'process' ? 'process' : this.#ofOwner(owner);
   }
 
   ofProcess(cgroupPath: string, process: ProcessFacts): Identity {
     // Where cgroup v1 is in use, the v2 path of a container is the root, and another hierarchy knows better.
     for (const path of process.cgroupPaths) {
       const owner = ownerOfCgroup(path);
-      if (owner.kind !== 'process') return this.#ofOwner(owner, path);
+      if (owner.kind !== 'process') return this.#ofOwner(owner);
     }
     const { executable } = process;
     const id = endpointId('process', this.#options.machineId, cgroupPath, executable);
@@ -86,7 +86,7 @@ export class LocalIdentity implements IdentitySource {
     return { ...NOBODY, id: endpointId('outside', name), kind: 'outside', workload: name, name, here: false };
   }
 
-  #ofOwner(owner: Exclude<CgroupOwner, { kind: 'process' }>, cgroupPath: string): Identity {
+  #ofOwner(owner: Exclude<CgroupOwner, { kind: 'process' }>): Identity {
     const { machineId, root = '' } = this.#options;
     const make = (kind: EndpointKind, parts: readonly string[], workload: string, name: string): Identity => ({
       ...NOBODY,
@@ -94,7 +94,7 @@ export class LocalIdentity implements IdentitySource {
       kind,
       workload,
       name,
-      cgroupPath,
+      cgroupPath: owner.path,
     });
     if (owner.kind === 'unit') {
       const parts = owner.manager === '' ? [machineId, owner.unit] : [machineId, owner.manager, owner.unit];

@@ -14,6 +14,7 @@ const MOST_PATHS = 100_000;
 export class Cgroups {
   readonly #mount: string;
   readonly #paths = new Map<number, string>();
+  readonly #begun = new Map<number, bigint>();
   #walkedMs = Number.NEGATIVE_INFINITY;
 
   /** @param mount where cgroup v2 is mounted */
@@ -28,7 +29,10 @@ export class Cgroups {
   /** Reads the whole tree. */
   walk(nowMs: number): void {
     this.#walkedMs = nowMs;
-    if (this.#paths.size > MOST_PATHS) this.#paths.clear();
+    if (this.#paths.size > MOST_PATHS) {
+      this.#paths.clear();
+      this.#begun.clear();
+    }
     let left = MOST_DIRECTORIES;
     let level = [''];
     for (let depth = 0; depth < DEEPEST && level.length > 0; depth += 1) {
@@ -50,9 +54,20 @@ export class Cgroups {
     return this.#paths.get(id);
   }
 
+  /** The path of a cgroup that was seen before. */
+  known(id: number): string | undefined {
+    return this.#paths.get(id);
+  }
+
   /** A cgroup began. */
-  add(id: number, path: string): void {
+  add(id: number, path: string, timeNs: bigint): void {
     this.#paths.set(id, path);
+    this.#begun.set(id, timeNs);
+  }
+
+  /** When a cgroup began, nanoseconds since the epoch; undefined if that was not seen. */
+  begunNs(id: number): bigint | undefined {
+    return this.#begun.get(id);
   }
 
   /** @returns the directories in it; none if it is gone by now */

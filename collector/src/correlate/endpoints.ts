@@ -52,12 +52,13 @@ export class Endpoints {
   /**
    * The number of an endpoint, taken up now if it is new.
    * @param nowNs since when it holds if it is new, nanoseconds since the epoch
+   * @param lives whether one that had ended begins again by this; false for what comes late
    * @returns 0 if there is no room for another
    */
-  number(identity: Identity, cgroupId: number, nowNs: bigint): number {
+  number(identity: Identity, cgroupId: number, nowNs: bigint, lives = true): number {
     const known = this.#numbers.get(identity.id);
     if (known !== undefined) {
-      this.#update(known, identity, cgroupId, nowNs);
+      if (lives) this.#update(known, identity, cgroupId, nowNs);
       return known;
     }
     if (this.#entries.length >= this.#most) return 0;
@@ -78,12 +79,13 @@ export class Endpoints {
     this.#changed.add(number);
   }
 
-  /** An endpoint ended. */
-  end(number: number, timeNs: bigint): void {
-    const entry = this.#entries[number - 1];
-    if (entry === undefined || entry.validToNs !== undefined) return;
-    entry.validToNs = timeNs;
-    this.#changed.add(number);
+  /** A cgroup ended, and with it the endpoints that lived there. */
+  endCgroup(path: string, timeNs: bigint): void {
+    for (const [index, entry] of this.#entries.entries()) {
+      if (entry.identity.cgroupPath !== path || entry.validToNs !== undefined) continue;
+      entry.validToNs = timeNs;
+      this.#changed.add(index + 1);
+    }
   }
 
   /** What changed since it was last asked for. */

@@ -8,6 +8,7 @@ import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
 import type { Identity, IdentitySource } from '../control/identity.ts';
 import { addressText } from './address_text.ts';
+import { Connections, NOT_KNOWN, NOT_SEEN } from './connections.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Fingerprint } from './fingerprint.ts';
 import { FingerprintTable } from './fingerprint_table.ts';
@@ -26,9 +27,9 @@ export interface EndsOptions {
 
 const CLIENT = ENUMS.observation_point.client;
 const SERVER = ENUMS.observation_point.server;
+const CLOSED = ENUMS.flow_state.closed;
 
-/** Connections, services and addresses that are remembered. */
-const CONNECTIONS = 1 << 17;
+/** Services and addresses that are remembered. */
 const SERVICES = 1 << 14;
 const ADDRESSES = 1 << 14;
 /** Number of a service that several endpoints answer for. */
@@ -38,9 +39,6 @@ const SERVICE_S = 600;
 /** How long an answer about an address holds, seconds. */
 const ADDRESS_S = 60;
 
-/** What is kept of a connection's end: nothing was observed there, or its owner could not be told. */
-const NOT_SEEN = 0;
-const NOT_KNOWN = 0xffffffff;
 const known = (end: number) => (end === NOT_KNOWN ? 0 : end);
 
 /** What is kept of an address. */
@@ -51,8 +49,7 @@ const LOCAL_ADDRESS = 0xffffffff;
 export class Ends {
   readonly #options: EndsOptions;
   readonly #fingerprint: Fingerprint;
-  /** Per connection: the endpoint numbers of client and server. */
-  readonly #connections = new FingerprintTable(CONNECTIONS, 2);
+  readonly #connections = new Connections();
   readonly #services = new FingerprintTable(SERVICES, 1);
   /** Per address: its endpoint's number, or that it belongs to a socket of this machine. */
   readonly #addresses = new FingerprintTable(ADDRESSES, 1);
@@ -94,16 +91,15 @@ export class Ends {
 
   /** First pass: what a record tells about its observed end. */
   learn(record: number, isFlow: boolean): void {
-    const { bytes } = this.#options.arena;
+    const { bytes, view } = this.#options.arena;
     const point = bytes[record + F.observation_point];
     if (point !== CLIENT && point !== SERVER) return;
     const local = this.#local(record, point, isFlow);
     if (isFlow) this.#noteAddress(record + (point === CLIENT ? F.source_address : F.destination_address));
     this.#fingerprint.ofConnection(record);
-    const place = this.#connections.claim(this.#fingerprint.low, this.#fingerprint.high, this.#nowS);
-    const ends = this.#connections.values[point - 1] as Uint32Array;
-    if (local !== 0) ends[place] = local;
-    else if (ends[place] === NOT_SEEN) ends[place] = NOT_KNOWN;
+    const closed = isFlow && bytes[record + F.flow_state] === CLOSED;
+    const netns = view.getUint32(record + F.netns, true);
+    this.#connections.note(this.#fingerprint.low, this.#fingerprint.high, point, local, netns, closed, this.#nowS);
     if (point === SERVER && local !== 0) this.#noteService(record, local);
   }
 
@@ -112,10 +108,9 @@ export class Ends {
     const { bytes } = this.#options.arena;
     const point = bytes[record + F.observation_point];
     this.#fingerprint.ofConnection(record);
-    const place = this.#connections.find(this.#fingerprint.low, this.#fingerprint.high);
-    const [clients, servers] = this.#connections.values as [Uint32Array, Uint32Array];
-    const client = place === -1 ? NOT_SEEN : (clients[place] as number);
-    const server = place === -1 ? NOT_SEEN : (servers[place] as number);
+    const { low, high } = this.#fingerprint;
+    const client = this.#connections.end(low, high, CLIENT);
+    const server = this.#connections.end(low, high, SERVER);
     if (point === CLIENT) {
       this.source = this.#local(record, point, isFlow) || known(client);
       this.destination = this.#other(server, record, record + F.destination_address, F.destination_port);

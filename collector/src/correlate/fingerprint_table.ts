@@ -37,9 +37,11 @@ export class FingerprintTable {
   /**
    * The place of a fingerprint, made if need be.
    * @param now any number that grows with time and is not 0
+   * @param holds how long a place holds that is not claimed again; what it kept is then forgotten
    */
-  claim(low: number, high: number, now: number): number {
+  claim(low: number, high: number, now: number, holds = Number.POSITIVE_INFINITY): number {
     let place = this.find(low, high);
+    if (place !== -1 && now - (this.#written[place] as number) > holds) this.reset(place);
     if (place === -1) {
       place = (low & this.#mask) * PLACES;
       for (let other = place + 1; other < (low & this.#mask) * PLACES + PLACES; other += 1) {
@@ -47,10 +49,15 @@ export class FingerprintTable {
       }
       this.#low[place] = low;
       this.#high[place] = high;
-      for (const value of this.values) value[place] = 0;
+      this.reset(place);
     }
     this.#written[place] = now;
     return place;
+  }
+
+  /** Forgets what a place keeps. */
+  reset(place: number): void {
+    for (const value of this.values) value[place] = 0;
   }
 
   /** When a place was last claimed. */

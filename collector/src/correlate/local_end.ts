@@ -1,7 +1,7 @@
 /** The observed end of a connection: by its cgroup, and where that does not tell, by its process. */
 import { CGROUP_RECORD as C, ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
-import type { Identity, IdentitySource } from '../control/identity.ts';
+import type { Identity, IdentitySource, ProcessFacts } from '../control/identity.ts';
 import type { Counters } from '../counters.ts';
 import type { Cgroups } from './cgroups.ts';
 import type { Endpoints } from './endpoints.ts';
@@ -21,6 +21,8 @@ export interface LocalEndOptions {
 interface KnownCgroup {
   readonly path: string;
   readonly number: number;
+  /** It is gone; its last records may still come. */
+  ended: boolean;
 }
 
 interface KnownProcess {
@@ -89,7 +91,7 @@ export class LocalEnd {
       const same = this.#nowMs < known.namedUntilMs || this.#hasCommand(record, known.command);
       if (known.number !== 0 && same) return known.number;
     }
-    return this.#lookUpProcess(pid, cgroupId, cgroup.path, command === 0 ? '' : this.#command(record));
+    return this.#lookUpProcess(pid, cgroupId, cgroup, command === 0 ? '' : this.#command(record));
   }
 
   /** Endpoint number of a process that was found by other means than a record; 0 if it is gone. */
@@ -99,18 +101,19 @@ export class LocalEnd {
     if (process === undefined || path === undefined) return 0;
     const identity = this.#ofCgroup(path);
     return identity === undefined || identity === 'process'
-      ? this.#numberOfProcess(path, process)
-      : this.#number(identity, 0);
+      ? this.#numberOfProcess(path, process, true)
+      : this.#number(identity, 0, true);
   }
 
   /** Takes a cgroup record in. @param timeNs wall-clock time of the change */
   change(record: number, timeNs: bigint): void {
     const { arena, cgroups, counters, endpoints } = this.#options;
     const id = this.#id(record + C.cgroup_id);
-    const known = this.#cgroups.get(id);
     if (arena.bytes[record + C.cgroup_change] === ENUMS.cgroup_change.removed) {
-      if (known !== undefined && known.number !== 0) endpoints.end(known.number, timeNs);
-      this.#cgroups.delete(id);
+      const path = cgroups.known(id);
+      if (path !== undefined) endpoints.endCgroup(path, timeNs);
+      const known = this.#cgroups.get(id);
+      if (known !== undefined) known.ended = true;
       return;
     }
     const length = arena.view.getUint16(record + C.path_length, true);
@@ -119,7 +122,7 @@ export class LocalEnd {
       counters.discard('cgroup_path_cut');
       return;
     }
-    cgroups.add(id, arena.bytes.toString('utf8', record + C.path, record + C.path + length));
+    cgroups.add(id, arena.bytes.toString('utf8', record + C.path, record + C.path + length), timeNs);
     this.#cgroups.delete(id);
   }
 
@@ -144,9 +147,10 @@ export class LocalEnd {
     return true;
   }
 
-  #number(identity: Identity, cgroupId: number): number {
+  #number(identity: Identity, cgroupId: number, lives: boolean): number {
     const { endpoints, counters } = this.#options;
-    const number = endpoints.number(identity, cgroupId, this.#nowNs);
+    const begunNs = this.#options.cgroups.begunNs(cgroupId) ?? this.#nowNs;
+    const number = endpoints.number(identity, cgroupId, begunNs, lives);
     if (number === 0) counters.discard('endpoint_table_full');
     return number;
   }
@@ -163,14 +167,15 @@ export class LocalEnd {
     const path = this.#options.cgroups.pathOf(id, this.#nowMs);
     if (path === undefined) return undefined;
     const identity = this.#ofCgroup(path);
-    const number = identity === undefined || identity === 'process' ? 0 : this.#number(identity, id);
+    const number = identity === undefined || identity === 'process' ? 0 : this.#number(identity, id, true);
     if (this.#cgroups.size >= MOST_CGROUPS) this.#cgroups.clear();
-    const known = { path, number };
+    const known = { path, number, ended: false };
     this.#cgroups.set(id, known);
     return known;
   }
 
-  #lookUpProcess(pid: number, cgroupId: number, cgroupPath: string, command: string): number {
+  #lookUpProcess(pid: number, cgroupId: number, cgroup: KnownCgroup, command: string): number {
+    const { path } = cgroup;
     const { readProcess, counters } = this.#options;
     if (this.#lookups >= LOOKUPS_PER_LOOK) {
       counters.discard('process_lookup_limit');
@@ -180,11 +185,11 @@ export class LocalEnd {
     const process = readProcess(pid);
     let number = 0;
     if (process !== undefined) {
-      number = this.#numberOfProcess(cgroupPath, process);
-      this.#executables.learn(cgroupPath, command || process.command, process.executable);
+      number = this.#numberOfProcess(path, process, !cgroup.ended);
+      this.#executables.learn(path, command || process.command, process.executable);
     } else if (command !== '') {
-      const executable = this.#executables.of(cgroupPath, command);
-      number = this.#numberOfProcess(cgroupPath, { executable, cgroupPaths: [] });
+      const executable = this.#executables.of(path, command);
+      number = this.#numberOfProcess(path, { executable, cgroupPaths: [] }, !cgroup.ended);
     } else {
       counters.discard('process_gone');
     }
@@ -199,10 +204,10 @@ export class LocalEnd {
     return number;
   }
 
-  #numberOfProcess(cgroupPath: string, process: Pick<Process, 'executable' | 'cgroupPaths'>): number {
+  #numberOfProcess(cgroupPath: string, process: ProcessFacts, lives: boolean): number {
     for (const source of this.#options.sources) {
       const identity = source.ofProcess(cgroupPath, process);
-      if (identity !== undefined) return this.#number(identity, 0);
+      if (identity !== undefined) return this.#number(identity, 0, lives);
     }
     return 0;
   }

@@ -16,6 +16,8 @@ import { leftovers, makeSpool, SpoolBudget } from './spool.ts';
 
 /** Bytes of a chunk: rows of one look, or a part of them. */
 const CHUNK_BYTES = 256 * 1024;
+/** A full disk fails many times a second; it is told now and then. */
+const BETWEEN_COMPLAINTS_MS = 5000;
 /** Tables whose rows come from records; the others tell of them, in a few rows. */
 const HOT_TABLES: ReadonlySet<Table> = new Set([FLOWS, TCP_EVENTS, REQUESTS]);
 /** Bytes of the longest row of any table: a request's, with all its texts. */
@@ -76,6 +78,12 @@ export class Delivery {
     const pending = new Set<Promise<void>>();
     const lastReport = { stored: Promise.resolve() };
     const lanes = new Map<string, Lane>();
+    let toldMs = Number.NEGATIVE_INFINITY;
+    const tellOfSpool = (table: Table, error: unknown) => {
+      if (performance.now() - toldMs < BETWEEN_COMPLAINTS_MS) return;
+      toldMs = performance.now();
+      log.error({ err: error, table: table.name, code: 'FLOW_DELIVER_SPOOL' }, 'cannot write the spool: rows are lost');
+    };
     for (const table of TABLES) {
       const directory = await makeSpool(dataDir, table);
       const sender = openSender(options, budget);
@@ -103,8 +111,7 @@ export class Delivery {
         limits: options.limits,
         sealed: push,
         lost: (rows, reason) => options.lost(table.name, rows, reason),
-        failed: (error) =>
-          log.error({ err: error, table: table.name, code: 'FLOW_DELIVER_SPOOL' }, 'cannot write spool'),
+        failed: (error) => tellOfSpool(table, error),
       });
       lanes.set(table.name, { table, writer, sender });
     }

@@ -72,7 +72,7 @@ export function openPath(options: PathOptions = {}) {
   const endpoints = new Endpoints(options.mostEndpoints ?? 1000);
   const cgroups = new Cgroups('/nonexistent');
   cgroups.walk(Number.MAX_SAFE_INTEGER);
-  for (const [id, path] of Object.entries({ 1: '/', ...options.cgroups })) cgroups.add(Number(id), path);
+  for (const [id, path] of Object.entries({ 1: '/', ...options.cgroups })) cgroups.add(Number(id), path, 0n);
   const identity = new LocalIdentity({
     machineId: 'm',
     node: 'n1',
