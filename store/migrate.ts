@@ -59,7 +59,7 @@ export async function migrate(client: ClickHouseClient, database: string, schema
   run.statements.length = 0;
   const rebuilt = new Set<string>();
   await dropChangedFeeds(run, schema);
-  for (const table of schema.tables) {
+  for (const table of [MIGRATIONS_TABLE, ...schema.tables]) {
     if ((await bringTable(run, table)) === 'rebuilt') rebuilt.add(table.name);
   }
   await createViews(run, schema, rebuilt);
@@ -194,5 +194,11 @@ async function stateOf(run: Run, name: string): Promise<TableState | undefined> 
     `SELECT name, type, compression_codec AS codec, comment FROM system.columns WHERE ${where} ORDER BY position`,
   );
   const [, layout, ttl, settings] = /^(.*?)(?: TTL (.*?))?(?: SETTINGS (.*))?$/s.exec(table.engine_full) ?? [];
-  return { layout: layout ?? '', ttl: ttl ?? '', settings: settings ?? '', comment: table.comment, columns };
+  return {
+    layout: layout ?? '',
+    ttl: ttl ?? '',
+    settings: (settings ?? '').split(', ').sort().join(', '),
+    comment: table.comment,
+    columns,
+  };
 }

@@ -134,13 +134,14 @@ export class Engine {
     return text === '' ? [] : text.split('\n').map((line) => JSON.parse(line) as Row);
   }
 
-  /**
-   * Cancels what runs and closes.
-   * @param graceMs how long running statements get before they are cancelled
-   */
-  async close(graceMs: number): Promise<void> {
-    const until = Date.now() + graceMs;
+  /** Waits until nothing runs, at most so long. */
+  async idle(timeoutMs: number): Promise<void> {
+    const until = Date.now() + timeoutMs;
     while (this.#running.size > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  /** Cancels what runs and closes. Results that still stand in pipes must have lost their readers before. */
+  async close(): Promise<void> {
     await Promise.all([...this.#running].map((tag) => this.#kill(tag)));
     await drainPending();
     this.#anchor.close();

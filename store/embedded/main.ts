@@ -28,7 +28,7 @@ export async function main(argv: string[]): Promise<number> {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
   });
   const running = await startStore(config, logger);
-  logger.info({ listen: running.listen, engine: running.engine.version }, 'ready');
+  logger.info({ listen: running.listen, engine: running.engine.version, memory_bytes: engineMemoryBytes() }, 'ready');
   const readyFd = Number(process.env.FLOWSPAN_READY_FD ?? '');
   if (readyFd > 0) writeSync(readyFd, 'ready\n');
   await stop;
@@ -61,7 +61,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
   const engine = await Engine.open(dataDir, {
     readers: store.max_concurrent_queries,
     writers: WRITERS,
-    memoryBytes: Math.floor(Math.max(totalmem() * 0.3, 512 * 1024 ** 2)),
+    memoryBytes: engineMemoryBytes(),
   });
   const pipes = new ResultPipes(join(dataDir, 'pipes'), 2 * (store.max_concurrent_queries + WRITERS));
   await engine.run({ sql: `CREATE DATABASE IF NOT EXISTS ${config.clickhouse.database}`, role: 'upkeep' });
@@ -87,8 +87,9 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       await upkeep.stop();
-      await engine.close(GRACE_MS);
+      await engine.idle(GRACE_MS);
       server.closeAllConnections();
+      await engine.close();
       await closed;
       pipes.close();
     },
@@ -113,4 +114,9 @@ function limitsOf({ store }: Config): ReaderLimits {
     max_result_rows: store.max_result_rows,
     max_memory_usage: store.max_memory_bytes,
   };
+}
+
+/** Memory that all queries and caches together may take: three tenths of the machine's. */
+function engineMemoryBytes(): number {
+  return Math.floor(Math.max(totalmem() * 0.3, 512 * 1024 ** 2));
 }

@@ -18,7 +18,7 @@ before(async () => {
   for (const table of SCHEMA.tables) await run(createTableSql('d', table));
 });
 after(async () => {
-  await engine.close(0);
+  await engine.close();
   rmSync(directory, { recursive: true, force: true });
 });
 
