@@ -24,16 +24,14 @@ static __noinline void start_anew(struct http_packet *packet, struct http_connec
 {
 	struct http_stream *requests = &connection->streams[HTTP_REQUEST];
 	struct http_stream *responses = &connection->streams[HTTP_RESPONSE];
-	struct http_release release = {.connection = connection, .state = packet->state};
+	u64 now = time_of(packet);
 
 	if (!try_lock(&requests->busy))
 		return;
 	if (try_lock(&responses->busy)) {
-		read_facts(packet->tp, packet->state, &release.facts, time_of(packet));
-		release.facts.everything = 1;
 		leave_request(connection);
-		abandon_requests(connection, release.facts.now, REQUEST_END_LOST_SIGHT);
-		release_requests(&release);
+		abandon_requests(connection, now, REQUEST_END_LOST_SIGHT);
+		release_all(connection, packet->state, packet->tp, now);
 		drop_pieces(connection);
 		reset_message(requests);
 		reset_message(responses);
@@ -70,7 +68,7 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		forget_http(packet->tp, state, connection, PAYLOAD_JOINED);
 		return;
 	}
-	if (connection->released != connection->answered)
+	if (has_answers(connection))
 		release_confirmed(packet, connection);
 	if (connection->hole && !(packet->ingress && bytes))
 		catch_up(packet, connection);
@@ -85,7 +83,7 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		forget_http(packet->tp, state, connection, connection->joined ? PAYLOAD_JOINED : PAYLOAD_OPAQUE);
 		return;
 	}
-	attention = connection->released != connection->answered || connection->hole;
+	attention = has_answers(connection) || connection->hole;
 	if (state->http_attention != attention)
 		state->http_attention = attention;
 }
@@ -171,7 +169,6 @@ static __always_inline u8 end_of_closed(const struct socket_state *state)
 /* The connection is over, and state->close_cause says why: what is open ends here, and everything is written out. */
 static __always_inline void http_connection_closed(struct tcp_sock *tp, struct socket_state *state, u64 now)
 {
-	struct http_release release = {.state = state};
 	struct http_connection *connection;
 	struct http_stream *response;
 	struct http_request *request;
@@ -181,16 +178,13 @@ static __always_inline void http_connection_closed(struct tcp_sock *tp, struct s
 	connection = http_connection_of(tp);
 	if (!connection)
 		return;
-	release.connection = connection;
-	read_facts(tp, state, &release.facts, now);
-	release.facts.everything = 1;
 	response = &connection->streams[HTTP_RESPONSE];
 	request = request_being_answered(connection);
 	if (request && response->state == HTTP_STATE_UNTIL_CLOSE && state->close_cause == CLOSE_CAUSE_FIN)
 		answer_request(connection, request, response, now, response->next_sequence, REQUEST_END_COMPLETE);
 	leave_request(connection);
 	abandon_requests(connection, now, end_of_closed(state));
-	release_requests(&release);
+	release_all(connection, state, tp, now);
 	forget_http(tp, state, connection, PAYLOAD_OPAQUE);
 }
 

@@ -77,10 +77,41 @@ static __always_inline void on_chunk_size(struct http_connection *connection, st
 		stream->state = stream->body_left ? HTTP_STATE_CHUNK_DATA : HTTP_STATE_TRAILERS;
 }
 
-/* A line from `position` to `end` is whole; what follows its line end begins at `next`. */
-__noinline int http_line_over(struct http_connection *connection, struct http_work *work, u32 end, u32 next)
+/* A line from `position` on is whole, and what follows its line end begins at `next`. Returns where it began. */
+static __always_inline u32 use_up_line(struct http_work *work, struct http_stream *stream, u32 next)
 {
-	struct http_span line;
+	u32 begin = work->position;
+
+	stream->message_bytes += next - begin + stream->line_dropped;
+	stream->line_dropped = 0;
+	work->position = next;
+	work->scan = next;
+	stream->judged_end = sequence_now(work);
+	return begin;
+}
+
+/* The first line of a message ends at `end`. */
+__noinline int http_first_line(struct http_connection *connection, struct http_work *work, u32 end, u32 next)
+{
+	struct http_span line = {.end = end};
+	struct http_stream *stream;
+
+	if (!connection || !work)
+		return 0;
+	stream = stream_of(connection, work);
+	line.begin = use_up_line(work, stream, next);
+	if (work->direction == HTTP_RESPONSE)
+		on_status_line(connection, work, stream, line);
+	else
+		on_request_line(connection, work, stream, line);
+	stream->spaces = 0;
+	return 0;
+}
+
+/* Any other line ends at `end`. */
+__noinline int http_line(struct http_connection *connection, struct http_work *work, u32 end, u32 next)
+{
+	struct http_span line = {.end = end};
 	struct http_stream *stream;
 	u8 state;
 
@@ -88,20 +119,10 @@ __noinline int http_line_over(struct http_connection *connection, struct http_wo
 		return 0;
 	stream = stream_of(connection, work);
 	state = stream->state;
-	line.begin = work->position;
-	line.end = end;
-	stream->message_bytes += next - work->position + stream->line_dropped;
-	stream->line_dropped = 0;
-	work->position = next;
-	work->scan = next;
-	stream->judged_end = sequence_now(work);
+	line.begin = use_up_line(work, stream, next);
+	stream->spaces = 0;
 	if (state == HTTP_STATE_HEADERS) {
 		on_header_line(connection, work, stream, line);
-	} else if (state == HTTP_STATE_START) {
-		if (work->direction == HTTP_RESPONSE)
-			on_status_line(connection, work, stream, line);
-		else
-			on_request_line(connection, work, stream, line);
 	} else if (state == HTTP_STATE_CHUNK_SIZE) {
 		on_chunk_size(connection, work, stream, line);
 	} else if (line.begin != line.end) {
@@ -112,7 +133,6 @@ __noinline int http_line_over(struct http_connection *connection, struct http_wo
 	} else {
 		http_message_over(connection, work);
 	}
-	stream->spaces = 0;
 	return 0;
 }
 

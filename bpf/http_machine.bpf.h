@@ -29,8 +29,7 @@ static __always_inline bool load(struct http_cursor *cursor, u32 bytes)
 	long error;
 
 	ONE_REGISTER(to);
-	ONE_REGISTER(bytes);
-	if (to > HTTP_WINDOW - 1 || bytes == 0 || bytes > HTTP_LOAD)
+	if (to > HTTP_WINDOW - 1 || !is_from_one_to(&bytes, HTTP_LOAD))
 		return false;
 	if (cursor->piece) {
 		ONE_REGISTER(from);

@@ -53,19 +53,15 @@ static __always_inline u32 confirmed_responses(const struct http_packet *packet)
 	return packet->tp->snd_una;
 }
 
-static __noinline void release_confirmed(struct http_packet *packet, struct http_connection *connection)
+static __always_inline void release_confirmed(struct http_packet *packet, struct http_connection *connection)
 {
-	struct http_release release = {.connection = connection, .state = packet->state};
+	u32 confirmed = confirmed_responses(packet), acknowledged = packet->header->acknowledged;
+	bool by_acknowledgement = packet->ingress && packet->direction == HTTP_REQUEST &&
+				  (packet->header->flags & TCP_FLAG_ACK) && before(confirmed, acknowledged) &&
+				  is_taken(packet);
 
-	read_facts(packet->tp, packet->state, &release.facts, time_of(packet));
-	release.facts.confirmed = confirmed_responses(packet);
-	if (packet->ingress && packet->direction == HTTP_REQUEST && (packet->header->flags & TCP_FLAG_ACK) &&
-	    before(release.facts.confirmed, packet->header->acknowledged) &&
-	    is_taken(packet)) {
-		release.facts.confirmed = packet->header->acknowledged;
-		release.facts.by_acknowledgement = 1;
-	}
-	release_requests(&release);
+	release_safe(connection, packet->state, packet->tp, by_acknowledgement ? acknowledged : confirmed,
+		     by_acknowledgement, time_of(packet));
 }
 
 /* Body bytes in order, and more to come: nothing to look at. */

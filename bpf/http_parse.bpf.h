@@ -94,8 +94,10 @@ static __always_inline u32 find_one(struct http_connection *connection, struct h
 	if (byte == '\n') {
 		if (stream->state == HTTP_STATE_HEADERS && is_other_header(work, work->position, at))
 			pass_header(work, stream, next);
+		else if (stream->state == HTTP_STATE_START)
+			http_first_line(connection, work, at, next);
 		else
-			http_line_over(connection, work, at, next);
+			http_line(connection, work, at, next);
 		return stream->state <= HTTP_STATE_TRAILERS && stream->state != HTTP_STATE_START ? HTTP_STEP_MORE :
 											      HTTP_STEP_AGAIN;
 	}

@@ -37,8 +37,7 @@ __noinline int http_may_begin(struct __sk_buff *skb, u32 offset, u32 bytes)
 
 	if (bytes > sizeof(first))
 		bytes = sizeof(first);
-	ONE_REGISTER(bytes);
-	if (bytes == 0 || bytes > sizeof(first) || bpf_skb_load_bytes(skb, offset, first, bytes))
+	if (!is_from_one_to(&bytes, sizeof(first)) || bpf_skb_load_bytes(skb, offset, first, bytes))
 		return false;
 	if (first[0] == '\r' || first[0] == '\n')
 		return true;

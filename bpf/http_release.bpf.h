@@ -10,26 +10,6 @@
 #include "http_request.bpf.h"
 #include "tcp_counters.bpf.h"
 
-/* What a release goes by: read once, for all that it writes out. */
-struct http_facts {
-	struct http_evidence end;
-	u64 now;
-	u64 rtt_sent_us;	/* tcp_sock.rack.mstamp: when the segment of the latest sample was sent */
-	u32 rtt_us;
-	u32 srtt_us;
-	u32 confirmed;		/* responses that end here or before are safe */
-	u8 tcp_state;
-	u8 everything;		/* the connection is over */
-	u8 by_acknowledgement;	/* this very packet confirms: TCP has not taken its sample yet */
-	u8 reserved;
-};
-
-struct http_release {
-	struct http_connection *connection;
-	struct socket_state *state;
-	struct http_facts facts;
-};
-
 static __always_inline void read_evidence(const struct tcp_sock *tp, const struct socket_state *state,
 					  struct http_evidence *evidence, u64 now)
 {
@@ -156,13 +136,14 @@ static __always_inline void write_request(struct http_request *request)
 }
 
 /* Writes out the oldest request. 1 if there is none, or it has to wait. */
-__noinline int http_release_oldest(struct http_connection *connection, struct socket_state *state,
-				   const struct http_facts *facts)
+__noinline int http_release_oldest(struct http_connection *connection, struct socket_state *state)
 {
+	const struct http_facts *facts;
 	struct http_request *request;
 
-	if (!connection || !state || !facts || connection->released == connection->answered)
+	if (!connection || !state || connection->released == connection->answered)
 		return 1;
+	facts = &connection->facts;
 	request = request_at(connection, connection->released);
 	if (request) {
 		if (!facts->everything &&
@@ -178,30 +159,61 @@ __noinline int http_release_oldest(struct http_connection *connection, struct so
 	return 0;
 }
 
+struct http_release {
+	struct http_connection *connection;
+	struct socket_state *state;
+};
+
 static long release_oldest(u32 index, struct http_release *release)
 {
-	int wait = http_release_oldest(release->connection, release->state, &release->facts);
+	int wait = http_release_oldest(release->connection, release->state);
 
 	ONE_REGISTER(wait); /* the verifier does not know what the compiler does: it is 0 or 1 */
 	return wait != 0;
 }
 
+static __always_inline bool has_answers(const struct http_connection *connection)
+{
+	return connection->released != connection->answered;
+}
+
+/* Caller owns `releasing` and has filled the facts. */
+static __always_inline void release_by_facts(struct http_connection *connection, struct socket_state *state)
+{
+	struct http_release release = {.connection = connection, .state = state};
+
+	connection->facts.end.out_of_order_bytes = connection->out_of_order_bytes;
+	if (!http_release_oldest(connection, state) && has_answers(connection))
+		bpf_loop(HTTP_PIPELINE_MAX, release_oldest, &release, 0);
+}
+
 /*
  * Writes out what is answered and safe. Whoever finds it busy leaves: what the owner does not see any more is taken
- * with the next packet, or at the end. Only the end waits.
+ * with the next packet, or at the end.
  */
-static __always_inline void release_requests(struct http_release *release)
+static __always_inline void release_safe(struct http_connection *connection, struct socket_state *state,
+					 const struct tcp_sock *tp, u32 confirmed, bool by_acknowledgement, u64 now)
 {
-	struct http_connection *connection = release->connection;
+	if (!has_answers(connection) || !try_lock(&connection->releasing))
+		return;
+	read_facts(tp, state, &connection->facts, now);
+	connection->facts.confirmed = confirmed;
+	connection->facts.by_acknowledgement = by_acknowledgement;
+	connection->facts.everything = 0;
+	release_by_facts(connection, state);
+	unlock(&connection->releasing);
+}
 
-	if (connection->released == connection->answered)
+/* Writes out all that is answered: nothing more can happen to it. */
+static __always_inline void release_all(struct http_connection *connection, struct socket_state *state,
+					const struct tcp_sock *tp, u64 now)
+{
+	if (!has_answers(connection) || !wait_lock(&connection->releasing))
 		return;
-	if (!(release->facts.everything ? wait_lock(&connection->releasing) : try_lock(&connection->releasing)))
-		return;
-	release->facts.end.out_of_order_bytes = connection->out_of_order_bytes;
-	if (!http_release_oldest(connection, release->state, &release->facts) &&
-	    connection->released != connection->answered)
-		bpf_loop(HTTP_PIPELINE_MAX, release_oldest, release, 0);
+	read_facts(tp, state, &connection->facts, now);
+	connection->facts.by_acknowledgement = 0;
+	connection->facts.everything = 1;
+	release_by_facts(connection, state);
 	unlock(&connection->releasing);
 }
 

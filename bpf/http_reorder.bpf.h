@@ -13,23 +13,33 @@ struct http_keeping {
 	u8 full;
 };
 
+/* Room for a piece, with nothing in it. */
+static __always_inline struct http_piece *allocate_piece(struct http_connection *connection)
+{
+	struct http_key key = {.connection_id = connection->id, .number = connection->pieces};
+	struct http_piece *empty;
+	u32 zero = 0;
+
+	if (connection->pieces >= HTTP_PIECES_MAX)
+		return NULL;
+	empty = bpf_map_lookup_elem(&http_empty_piece, &zero);
+	if (!empty || bpf_map_update_elem(&http_pieces, &key, empty, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&http_pieces, &key);
+}
+
 static long keep_one_piece(u32 index, struct http_keeping *keeping)
 {
 	struct http_connection *connection = keeping->cursor->connection;
-	struct http_piece *piece = &keeping->cursor->work->piece;
-	struct http_key key = {.connection_id = connection->id, .number = connection->pieces};
 	u32 bytes = keeping->bytes < HTTP_PIECE ? keeping->bytes : HTTP_PIECE;
+	struct http_piece *piece = allocate_piece(connection);
 
 	keeping->full = 1;
-	ONE_REGISTER(bytes);
-	if (bytes == 0 || bytes > HTTP_PIECE || connection->pieces >= HTTP_PIECES_MAX)
-		return 1;
-	if (bpf_skb_load_bytes(keeping->cursor->skb, keeping->offset, piece->data, bytes))
+	if (!piece || !is_from_one_to(&bytes, HTTP_PIECE) ||
+	    bpf_skb_load_bytes(keeping->cursor->skb, keeping->offset, piece->data, bytes))
 		return 1;
 	piece->sequence = keeping->sequence;
 	piece->bytes = bytes;
-	if (bpf_map_update_elem(&http_pieces, &key, piece, BPF_ANY))
-		return 1;
 	connection->pieces++;
 	keeping->full = 0;
 	keeping->offset += bytes;
@@ -39,7 +49,7 @@ static long keep_one_piece(u32 index, struct http_keeping *keeping)
 }
 
 /* Keeps the segment in `work` for later. False if there is no room. */
-static __always_inline bool keep_pieces(struct http_cursor *cursor)
+static __noinline bool keep_pieces(struct http_cursor *cursor)
 {
 	const struct http_segment *segment = &cursor->work->segment;
 	struct http_keeping keeping = {
@@ -72,7 +82,7 @@ static long match_piece(u32 index, struct http_search *search)
 }
 
 /* The piece that holds the byte with this sequence number, or NULL. */
-static __always_inline struct http_piece *find_piece(struct http_connection *connection, u32 sequence)
+static __noinline struct http_piece *find_piece(struct http_connection *connection, u32 sequence)
 {
 	struct http_search search = {.connection_id = connection->id, .sequence = sequence};
 	struct http_key key = {.connection_id = connection->id};

@@ -98,22 +98,16 @@ static __always_inline void answer_request(struct http_connection *connection, s
 	__sync_fetch_and_add(&connection->answered, 1);
 }
 
-struct http_answering {
-	struct http_connection *connection;
-	u64 now;
-	u8 request_end;
-};
-
-static long answer_one_unseen(u32 index, struct http_answering *answering)
+static long abandon_one(u32 index, struct http_connection **at)
 {
-	struct http_connection *connection = answering->connection;
+	struct http_connection *connection = *at;
 	struct http_request *request = request_being_answered(connection);
 
 	if (connection->answered == connection->begun)
 		return 1;
 	if (request) {
-		request->record.request_end = answering->request_end;
-		request->response_last_ns = answering->now;
+		request->record.request_end = connection->abandoned_end;
+		request->response_last_ns = connection->abandoned_ns;
 		request->response_end = connection->streams[HTTP_RESPONSE].next_sequence;
 	}
 	__sync_fetch_and_add(&connection->answered, 1);
@@ -145,7 +139,6 @@ static __always_inline void leave_request(struct http_connection *connection)
 /* No answer to any request so far will be seen. */
 static __always_inline void abandon_requests(struct http_connection *connection, u64 now, u8 request_end)
 {
-	struct http_answering answering = {.connection = connection, .now = now, .request_end = request_end};
 	struct http_stream *response = &connection->streams[HTTP_RESPONSE];
 	struct http_request *current = request_being_answered(connection);
 
@@ -154,7 +147,9 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 		current->record.response_bytes = bytes_read(response);
 		current->record.response_body_bytes = response->body_bytes;
 	}
-	bpf_loop(HTTP_PIPELINE_MAX + 1, answer_one_unseen, &answering, 0);
+	connection->abandoned_ns = now;
+	connection->abandoned_end = request_end;
+	bpf_loop(HTTP_PIPELINE_MAX + 1, abandon_one, &connection, 0);
 }
 
 /* The whole request was read. */

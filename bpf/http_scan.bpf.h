@@ -4,6 +4,7 @@
 #define FLOWSPAN_HTTP_SCAN_BPF_H
 
 #include "http_state.bpf.h"
+#include "verifier.bpf.h"
 
 #define EACH_BYTE(value) (0x0101010101010101ull * (value))
 #define HIGH_BITS EACH_BYTE(0x80)
@@ -15,9 +16,6 @@
 	 BYTE_OF_WORD(f, 5) | BYTE_OF_WORD(g, 6) | BYTE_OF_WORD(h, 7))
 /* Mask of a word's first bytes, 1 to 8. */
 #define FIRST_BYTES(count) (~0ull >> (64 - 8 * (count)))
-
-/* Keeps the compiler from splitting a value and the check of its range into two registers. */
-#define ONE_REGISTER(value) asm volatile("" : "+r"(value))
 
 /* Eight bytes of the window; 0 outside of it. */
 static __always_inline u64 word_at(const struct http_work *work, u32 offset)

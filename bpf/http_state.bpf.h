@@ -104,6 +104,20 @@ struct http_evidence {
 	u32 tail_loss_probes;
 };
 
+/* What a release goes by: read once, for all that it writes out. */
+struct http_facts {
+	struct http_evidence end;
+	u64 now;
+	u64 rtt_sent_us;	/* tcp_sock.rack.mstamp: when the segment of the latest sample was sent */
+	u32 rtt_us;
+	u32 srtt_us;
+	u32 confirmed;		/* responses that end here or before are safe */
+	u8 tcp_state;
+	u8 everything;		/* the connection is over */
+	u8 by_acknowledgement;	/* this very packet confirms: TCP has not taken its sample yet */
+	u8 reserved;
+};
+
 enum http_method {
 	HTTP_METHOD_OTHER = 0,
 	HTTP_METHOD_HEAD = 1,
@@ -151,6 +165,7 @@ struct http_connection {
 	u64 id;
 	u64 out_of_order_bytes;
 	u64 rtt_floor_us;	/* tcp_sock.tcp_mstamp when the request began: older samples are not its own */
+	u64 abandoned_ns;	/* when the requests that are open were given up */
 	u32 max_rtt_us;
 	u32 begun;
 	u32 answered;
@@ -168,7 +183,9 @@ struct http_connection {
 	u8 unverified;		/* ports not yet compared with the socket's */
 	u8 joined;		/* started in the middle of a connection, and not yet answered */
 	u8 lost_for_good;	/* more was asked than is followed: no later start can be certain */
-	u8 reserved[6];
+	u8 abandoned_end;	/* and why: enum request_end */
+	u8 reserved[5];
+	struct http_facts facts;	/* of whoever owns `releasing` */
 	struct http_request slot;
 };
 
@@ -210,6 +227,14 @@ struct {
 	__type(value, struct http_piece);
 } http_pieces SEC(".maps");
 
+/* Never written: what a piece starts as. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct http_piece);
+} http_empty_piece SEC(".maps");
+
 /* Never written: what a request in http_pipelined starts as. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -246,7 +271,6 @@ struct http_work {
 	u32 used;		/* bytes in the window */
 	struct http_evidence evidence;
 	u8 window[HTTP_WINDOW + HTTP_LOAD]; /* what stands beyond HTTP_WINDOW is never believed */
-	struct http_piece piece;
 };
 
 #define HTTP_WORK_SLOTS 4

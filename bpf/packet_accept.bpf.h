@@ -7,6 +7,7 @@
 #define FLOWSPAN_PACKET_ACCEPT_BPF_H
 
 #include "packet_header.bpf.h"
+#include "verifier.bpf.h"
 
 /* Bytes added up per step; the packet's last step is padded with zeros. */
 #define CHECKSUM_BLOCK 64
@@ -29,8 +30,7 @@ static long add_block(u32 index, struct checksum_walk *walk)
 	u64 words[CHECKSUM_BLOCK / 8] = {};
 	u32 bytes = walk->left < CHECKSUM_BLOCK ? walk->left : CHECKSUM_BLOCK;
 
-	asm volatile("" : "+r"(bytes));
-	if (bytes == 0 || bytes > CHECKSUM_BLOCK || bpf_skb_load_bytes(walk->skb, walk->offset, words, bytes))
+	if (!is_from_one_to(&bytes, CHECKSUM_BLOCK) || bpf_skb_load_bytes(walk->skb, walk->offset, words, bytes))
 		return 1;
 #pragma unroll
 	for (int i = 0; i < CHECKSUM_BLOCK / 8; i++)

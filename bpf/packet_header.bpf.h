@@ -4,6 +4,7 @@
 #define FLOWSPAN_PACKET_HEADER_BPF_H
 
 #include "socket.bpf.h"
+#include "verifier.bpf.h"
 
 #define IPV4_HEADER_BYTES 20
 #define IPV6_HEADER_BYTES 40
@@ -92,7 +93,7 @@ static __always_inline bool read_tcp_fields(struct __sk_buff *skb, struct packet
 	u32 offset = header->transport_offset;
 	struct tcp_start copy;
 
-	asm volatile("" : "+r"(offset));
+	ONE_REGISTER(offset);
 	if (offset <= 0xff && data + offset + sizeof(copy) <= data_end)
 		return take_tcp_fields(skb, header, (const struct tcp_start *)(data + offset), true);
 	/* Not in one piece, or too short to have the option. */

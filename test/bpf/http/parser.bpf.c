@@ -55,12 +55,13 @@ static __always_inline void begin(struct http_connection *connection, const stru
 static __always_inline void release(struct http_connection *connection, struct socket_state *state,
 				    const struct told_segment *told)
 {
-	struct http_release release = {.connection = connection, .state = state};
-
-	release.facts.now = told->now;
-	release.facts.confirmed = told->confirmed;
-	release.facts.everything = told->action == TOLD_CLOSE;
-	release_requests(&release);
+	if (!has_answers(connection) || !try_lock(&connection->releasing))
+		return;
+	connection->facts.now = told->now;
+	connection->facts.confirmed = told->confirmed;
+	connection->facts.everything = told->action == TOLD_CLOSE;
+	release_by_facts(connection, state);
+	unlock(&connection->releasing);
 }
 
 /* Returns what the connection turned out to be, enum application_protocol, if it is not HTTP/1. */
