@@ -9,20 +9,12 @@ import { type AccessLogEntry, type Nginx, STATIC_SIZES, startNginx } from '../su
 import { run } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
+import { logLine, requestRows, requestsSettled, rowLine } from './request-rows.ts';
 
 const KEEP_ALIVE = { label: 'keep', threads: 10, requestsPerThread: 4_000 };
 const NEW_CONNECTIONS = { label: 'fresh', threads: 10, requestsPerThread: 500, close: true };
 /** Per curl and IP version, over one connection. */
 const CURL_REQUESTS = 2_500;
-
-interface RequestRow {
-  method: string;
-  path: string;
-  query: string;
-  status: string;
-  body: string;
-  bytes: string;
-}
 
 describe('request rows against the access log of nginx', { skip: whyNot() ?? false }, () => {
   let world: World;
@@ -42,10 +34,7 @@ describe('request rows against the access log of nginx', { skip: whyNot() ?? fal
         await run(world.client, ['curl', '-s', '-o', '/dev/null', ...options]);
       }
     }
-    const { client, server } = world;
-    await world.flowspan.settled(
-      `SELECT count() AS count FROM requests WHERE netns IN (${client.namespace.inode}, ${server.namespace.inode})`,
-    );
+    await requestsSettled(world);
     log = nginx.accessLog();
   });
 
@@ -54,43 +43,23 @@ describe('request rows against the access log of nginx', { skip: whyNot() ?? fal
     await world?.end();
   });
 
-  async function rows(point: 'client' | 'server'): Promise<RequestRow[]> {
-    return world.flowspan.query<RequestRow>(`
-      SELECT operation AS method, http_path AS path, http_query AS query, status,
-        toString(response_body_bytes) AS body, toString(response_bytes) AS bytes
-      FROM requests
-      WHERE netns = ${world[point].namespace.inode} AND observation_point = '${point}' AND destination_port = 80`);
-  }
-
   for (const point of ['server', 'client'] as const) {
     it(`has one row per line, seen from the ${point}`, async () => {
-      const found = await rows(point);
+      const found = await requestRows(world, point);
       assert.ok(log.length >= 50_000, `${log.length} requests`);
-      const line = (method: string, uri: string, status: string | number, bytes: string | number): string =>
-        `${method} ${uri} ${status} ${bytes}`;
-      assert.deepEqual(
-        differences(
-          log.map((entry) => line(entry.method, entry.uri, entry.status, entry.bytes_sent)),
-          found.map(({ method, path, query, status, bytes }) =>
-            line(method, query === '' ? path : `${path}?${query}`, status, bytes),
-          ),
-        ),
-        [],
-      );
+      assert.deepEqual(differences(log.map(logLine), found.map(rowLine)), []);
       const framed = (uri: string): boolean => uri.startsWith('/chunked/');
       assert.deepEqual(
         differences(
-          log.filter(({ uri }) => !framed(uri)).map((entry) => line('', entry.uri, '', bodyBytes(entry))),
-          found
-            .filter(({ path }) => !framed(path))
-            .map(({ path, query, body }) => line('', query === '' ? path : `${path}?${query}`, '', body)),
+          log.filter(({ uri }) => !framed(uri)).map((entry) => `${entry.uri} ${bodyBytes(entry)}`),
+          found.filter(({ uri }) => !framed(uri)).map(({ uri, body }) => `${uri} ${body}`),
         ),
         [],
         'body bytes',
       );
-      const chunked = found.filter(({ path, method }) => framed(path) && method === 'GET');
+      const chunked = found.filter(({ uri, method }) => framed(uri) && method === 'GET');
       assert.ok(chunked.length > 0);
-      for (const { path, body } of chunked) assert.equal(path, `/chunked/${body}.txt`, 'chunk framing is not body');
+      for (const { uri, body } of chunked) assert.equal(uri, `/chunked/${body}.txt`, 'chunk framing is not body');
     });
   }
 
