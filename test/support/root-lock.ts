@@ -1,8 +1,10 @@
 /** The right to attach programs to the root cgroup: one holder at a time on this machine. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Program, start } from './program.ts';
 import { eventually } from './wait.ts';
 
-const LOCK = '/tmp/flowspan-root-cgroup.lock';
+const LOCK = join(tmpdir(), 'flowspan-root-cgroup.lock');
 const LONGEST_WAIT_MS = 240_000;
 
 /** Waits for the lock and holds it until the returned program is stopped. */

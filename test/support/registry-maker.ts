@@ -1,0 +1,11 @@
+/** Makes one thing of each kind, tells which, and waits to be ended: for registry.test.ts. */
+import { createCgroup } from './cgroup.ts';
+import { temporaryFolder } from './flowspan.ts';
+import { createNamespace } from './namespace.ts';
+import { start } from './program.ts';
+
+const namespace = createNamespace();
+const cgroup = createCgroup();
+const folder = temporaryFolder();
+const { pid } = start({ namespace, cgroup }, ['sleep', '600']);
+process.stdout.write(`${JSON.stringify({ namespace: namespace.name, cgroup: cgroup.path, folder, pid })}\n`);

@@ -1,0 +1,47 @@
+/** What tests make outside their process is gone after them, however they ended. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { start } from './program.ts';
+import { isRunning } from './up.ts';
+import { eventually } from './wait.ts';
+
+const MAKER = fileURLToPath(new URL('./registry-maker.ts', import.meta.url));
+
+interface Made {
+  readonly namespace: string;
+  readonly cgroup: string;
+  readonly folder: string;
+  readonly pid: number;
+}
+
+/** Starts a process that makes one thing of each kind and then waits. */
+async function makeThings(): Promise<{ made: Made; stop: (signal: NodeJS.Signals) => Promise<void> }> {
+  const maker = start({}, [process.execPath, MAKER]);
+  const line = await eventually('what was made', () => /^\{.*\}$/m.exec(maker.output())?.[0]);
+  const made = JSON.parse(line) as Made;
+  assert.deepEqual(left(made), [true, true, true, true]);
+  return { made, stop: (signal) => maker.stop(signal) };
+}
+
+function left({ namespace, cgroup, folder, pid }: Made): boolean[] {
+  return [existsSync(`/run/netns/${namespace}`), existsSync(cgroup), existsSync(folder), isRunning(pid)];
+}
+
+describe('what tests make', { skip: process.getuid?.() === 0 ? false : 'needs root' }, () => {
+  it('is removed when the test process is asked to end', async () => {
+    const { made, stop } = await makeThings();
+    await stop('SIGTERM');
+    assert.deepEqual(left(made), [false, false, false, false]);
+  });
+
+  it('is removed by the next test process when the one before was killed', async () => {
+    const { made, stop } = await makeThings();
+    await stop('SIGKILL');
+    assert.equal(existsSync(`/run/netns/${made.namespace}`), true);
+    const next = await makeThings();
+    assert.deepEqual(left(made), [false, false, false, false]);
+    await next.stop('SIGTERM');
+  });
+});
