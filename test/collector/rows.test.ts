@@ -138,3 +138,26 @@ test('every record kind is counted when read and when it became a row', () => {
   assert.deepEqual([flow.read, flow.rows], [2, 1]);
   assert.deepEqual([tcp_event.read, tcp_event.rows, request.read, request.rows], [1, 1, 1, 1]);
 });
+
+test('whatever bytes a request brings, a whole row comes of it, and no byte that a URL may not hold', () => {
+  const path = openPath();
+  let state = 12345;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (state >>> 8) % below;
+  };
+  const bytes = (length: number) => Buffer.from(Array.from({ length }, () => random(256))).toString('latin1');
+  for (let index = 0; index < 3000; index += 1) {
+    const texts = {
+      method: random(2) === 0 ? 'GET' : bytes(random(20)),
+      target: (random(2) === 0 ? '/' : '') + bytes(random(600)),
+      host: bytes(random(200)),
+      traceparent: bytes(random(70)),
+    };
+    const values = { http_status_code: random(700), request_end: random(7), text_truncated: random(2) };
+    const [row] = path.feed('requests', requestRecord(texts, { ...connection(), ...values }));
+    for (const column of ['operation', 'resource', 'http_host', 'http_path', 'http_query']) {
+      assert.match(String(row![column]), /^[\x21-\x7e]*$/, column);
+    }
+  }
+});
