@@ -19,6 +19,7 @@ const STORAGE_SETTINGS: Readonly<Record<string, number>> = {
   min_age_to_force_merge_seconds: 900,
   min_age_to_force_merge_on_partition_only: 1,
   old_parts_lifetime: 30,
+  merge_with_ttl_timeout: 3600,
 };
 
 /** A name as ClickHouse reads it whatever characters it has. */

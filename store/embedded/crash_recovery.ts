@@ -3,6 +3,7 @@
  * The engine notes a token first and then commits the part; had it died between the two, the retry of that insert would
  * be taken for a duplicate and its rows be lost.
  */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -16,6 +17,12 @@ interface Blocks {
   readonly partition: string;
   readonly first: number;
   readonly last: number;
+}
+
+/** Whether an engine has the data directory open: it holds a lock on the file `status` there. */
+export function isInUse(dataDir: string): boolean {
+  const status = join(dataDir, 'status');
+  return existsSync(status) && spawnSync('flock', ['--nonblock', status, 'true']).status === 1;
 }
 
 /**

@@ -72,7 +72,7 @@ export class Engine {
 
   /**
    * Opens the engine on a data directory; makes it if it is not there.
-   * @throws EngineError 76 if another process has it open
+   * @throws EngineError 76 if it cannot be opened
    */
   static async open(dataDir: string, limits: EngineLimits): Promise<Engine> {
     mkdirSync(dataDir, { recursive: true, mode: 0o700 });
@@ -82,11 +82,7 @@ export class Engine {
     try {
       anchor = new Session(dataDir, { connectionArgs: [`--config-file=${configPath}`] });
     } catch (cause) {
-      throw new EngineError(
-        76,
-        `Cannot open ${dataDir}: is another flowspan store running on it? Stop it or choose another data_dir`,
-        { cause },
-      );
+      throw new EngineError(76, 'the engine refuses it: another process may have it open', { cause });
     }
     const version = (await anchor.queryAsync('SELECT version()', { format: 'TabSeparated' })).text().trim();
     return new Engine(dataDir, anchor, version, limits);

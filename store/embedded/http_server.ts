@@ -30,6 +30,9 @@ export interface Front {
 /** Results up to here are sent whole, with their counts; larger ones stream. */
 const WHOLE_ANSWER_BYTES = 1024 ** 2;
 
+/** Connections at once; more are closed. */
+const MAX_CONNECTIONS = 1024;
+
 /** A front that is ready to listen. */
 export async function createFront(front: Front): Promise<Server> {
   const names = await front.engine.rows<{ name: string }>('SELECT name FROM system.table_functions');
@@ -50,6 +53,7 @@ export async function createFront(front: Front): Promise<Server> {
       void serve(context, request, response);
     },
   );
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('clientError', (_, socket) => socket.destroy());
   return server;
 }

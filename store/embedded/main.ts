@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { writerAccount } from '../../collector/src/accounts.ts';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { quoteName } from '../ddl.ts';
+import { FlowspanError } from '../errors.ts';
 import type { Account } from './accounts.ts';
-import { forgetUnmadeInserts } from './crash_recovery.ts';
+import { forgetUnmadeInserts, isInUse } from './crash_recovery.ts';
 import { Engine } from './engine.ts';
 import { createFront } from './http_server.ts';
 import type { ReaderLimits } from './reader_settings.ts';
@@ -47,7 +49,7 @@ export interface RunningStore {
 
 /**
  * Opens the data directory and listens.
- * @throws EngineError 76 if another process has the data directory open
+ * @throws FlowspanError FLOW_STORE_OPEN if the data directory cannot be opened
  */
 export async function startStore(config: Config, logger: pino.Logger): Promise<RunningStore> {
   const { store } = config;
@@ -55,16 +57,9 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
   const threads = store.max_concurrent_queries + WRITERS + 12;
   process.env.UV_THREADPOOL_SIZE ??= String(Math.min(1024, threads));
   const dataDir = join(config.data_dir, 'store');
-  const forgotten = forgetUnmadeInserts(dataDir);
-  if (forgotten > 0)
-    logger.warn({ forgotten }, 'forgotten: tokens of inserts that a crash cut off; their retries count');
-  const engine = await Engine.open(dataDir, {
-    readers: store.max_concurrent_queries,
-    writers: WRITERS,
-    memoryBytes: engineMemoryBytes(),
-  });
+  const engine = await openEngine(dataDir, config, logger);
+  const address = parseListen(store.listen)!;
   const pipes = new ResultPipes(join(dataDir, 'pipes'), 2 * (store.max_concurrent_queries + WRITERS));
-  await engine.run({ sql: `CREATE DATABASE IF NOT EXISTS ${config.clickhouse.database}`, role: 'upkeep' });
   const server = await createFront({
     engine,
     pipes,
@@ -72,11 +67,15 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     readerLimits: limitsOf(config),
     report: (error, queryId) => logger.warn({ code: error.code, query_id: queryId }, error.message),
   });
-  const address = parseListen(store.listen)!;
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(address.port, address.host, resolve);
-  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(address.port, address.host, resolve);
+    });
+  } catch (cause) {
+    await engine.close();
+    throw cause;
+  }
   const upkeep = startUpkeep(engine, config, logger);
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
@@ -94,6 +93,26 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
       pipes.close();
     },
   };
+}
+
+async function openEngine(dataDir: string, config: Config, logger: pino.Logger): Promise<Engine> {
+  try {
+    if (isInUse(dataDir)) throw new Error('another flowspan store runs on it');
+    const forgotten = forgetUnmadeInserts(dataDir);
+    if (forgotten > 0) logger.warn({ forgotten }, 'forgotten: tokens of inserts that a crash cut off; retries count');
+    const engine = await Engine.open(dataDir, {
+      readers: config.store.max_concurrent_queries,
+      writers: WRITERS,
+      memoryBytes: engineMemoryBytes(),
+    });
+    await engine.run({ sql: `CREATE DATABASE IF NOT EXISTS ${quoteName(config.clickhouse.database)}`, role: 'upkeep' });
+    return engine;
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new FlowspanError('FLOW_STORE_OPEN', `cannot open ${dataDir}: ${why}; stop what uses it or set data_dir`, {
+      cause,
+    });
+  }
 }
 
 function accountsOf(config: Config): Account[] {
