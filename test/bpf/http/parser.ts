@@ -3,9 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { arch } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { ENUMS, REQUEST_RECORD } from '../../../bpf/wire/events.gen.ts';
+import { ENUMS } from '../../../bpf/wire/events.gen.ts';
 import { type BpfObject, openObject, openRing, possibleCpus, type Ring } from '../../../collector/native/addon.ts';
 import type { Exchange } from './exchange.ts';
+import { readRequest, recordsOf } from './record.ts';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const OBJECT = `${ROOT}build/test/http-parser.bpf.o`;
@@ -47,29 +48,6 @@ function compile(): void {
     '-o',
     OBJECT,
   ]);
-}
-
-function readRecord(record: Buffer): Exchange {
-  const R = REQUEST_RECORD;
-  let at = R.text;
-  const text = (length: number): string => {
-    at += length;
-    return record.toString('latin1', at - length, at);
-  };
-  return {
-    method: text(record.readUInt8(R.method_length)),
-    target: text(record.readUInt16LE(R.target_length)),
-    host: text(record.readUInt16LE(R.host_length)),
-    traceparent: text(record.readUInt16LE(R.traceparent_length)),
-    version: record.readUInt8(R.http_version),
-    status: record.readUInt16LE(R.http_status_code),
-    truncated: record.readUInt8(R.text_truncated) === 1,
-    requestBytes: Number(record.readBigUInt64LE(R.request_bytes)),
-    requestBodyBytes: Number(record.readBigUInt64LE(R.request_body_bytes)),
-    responseBytes: Number(record.readBigUInt64LE(R.response_bytes)),
-    responseBodyBytes: Number(record.readBigUInt64LE(R.response_body_bytes)),
-    end: Object.entries(ENUMS.request_end).find(([, value]) => value === record.readUInt8(R.request_end))?.[0] ?? '?',
-  };
 }
 
 /** One connection at a time. */
@@ -117,13 +95,7 @@ export class Parser {
 
   /** Rows written since the last call. */
   rows(): Exchange[] {
-    const rows: Exchange[] = [];
-    for (let bytes = this.#ring.drain(this.#buffer), at = 0; at < bytes; ) {
-      const length = this.#buffer.readUInt32LE(at);
-      rows.push(readRecord(this.#buffer.subarray(at, at + length)));
-      at += (length + 7) & ~7;
-    }
-    return rows;
+    return recordsOf(this.#buffer.subarray(0, this.#ring.drain(this.#buffer))).map(readRequest);
   }
 
   /** Sum over CPUs. */
