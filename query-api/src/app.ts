@@ -33,6 +33,9 @@ export interface AppParts {
 /** Paths that answer without a token: they tell nothing but that the process is there. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 
+/** Longest that a request may take to arrive, in milliseconds. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
 /** Longest frame a watcher may send; they have nothing to say. */
 const MAX_WATCHER_FRAME = 1024;
 
@@ -41,7 +44,7 @@ export async function buildApp({ store, hub, limits, access, logger, version }: 
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    // long filters are fine; what Node takes as a request head is the bound
+    requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 512 },
   }).withTypeProvider<TypeBoxTypeProvider>();
   // Parameters are read by question.ts, which says what is allowed; answers are built to their schema by fields.ts.
@@ -66,6 +69,9 @@ export async function buildApp({ store, hub, limits, access, logger, version }: 
     throw new QueryError(404, 'FLOW_QUERY_NOT_FOUND', `there is no ${request.method} ${request.url.split('?')[0]}`, {
       allowed: 'the paths of /openapi.json',
     });
+  });
+  app.addHook('onSend', async (_request, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
   });
   app.addHook('onRequest', async (request) => {
     if (!OPEN_PATHS.has(request.url.split('?')[0] ?? '')) checkAccess(access, request.headers);

@@ -123,13 +123,12 @@ export async function readCoverage(
   question: Asked,
   signal?: AbortSignal,
 ): Promise<Coverage> {
-  const [reports, losses, days, opaque_connections] = await Promise.all([
+  const [reports, losses, expired, opaque_connections] = await Promise.all([
     store.rows(reportsSql(question, REPORT_GAP_NS), signal),
     store.rows(lostSql(question), signal),
-    retentionDays(store, table, signal),
+    expiredBefore(store, table, signal),
     opaqueConnections(store, question, signal),
   ]);
-  const expired = days === 0 ? 0n : wallClock() - BigInt(days) * DAY_NS;
   return {
     ...observed(reports, question),
     lost: lostOf(losses),
@@ -141,20 +140,36 @@ export async function readCoverage(
 
 const DAY_NS = 86_400_000_000_000n;
 
-/** What retentionDays found, by store and table: definitions change with an upgrade, not from question to question. */
-const retentions = new WeakMap<Store, Map<string, { readonly days: number; readonly until: number }>>();
-const RETENTION_MS = 60_000;
+/** How long rows of a table are kept. */
+interface Retention {
+  /** Days; 0 for ever. */
+  readonly days: number;
+  /** Rows before this were deleted earlier, for want of room; nanoseconds since the epoch. */
+  readonly deletedBefore: bigint;
+  /** When this is to be read anew, on the clock of performance.now(). */
+  readonly until: number;
+}
 
-/** Days for which the store keeps rows of the table; 0 if for ever. */
-async function retentionDays(store: Store, table: StoredTable, signal: AbortSignal | undefined): Promise<number> {
-  const known = retentions.get(store) ?? new Map();
+/** What was read of each store's tables: pages and polls follow each other quickly, retention does not change so fast. */
+const retentions = new WeakMap<Store, Map<string, Retention>>();
+const RETENTION_MS = 10_000;
+
+/** Rows of the table before this have expired; nanoseconds since the epoch. */
+async function expiredBefore(store: Store, table: StoredTable, signal: AbortSignal | undefined): Promise<bigint> {
+  const known = retentions.get(store) ?? new Map<string, Retention>();
   retentions.set(store, known);
-  const last = known.get(table.name);
-  if (last !== undefined && last.until > performance.now()) return last.days;
-  const [row] = await store.rows(retentionSql(table), signal);
-  const days = Number(/toIntervalDay\((\d+)\)/.exec(String(row?.engine_full ?? ''))?.[1] ?? 0);
-  known.set(table.name, { days, until: performance.now() + RETENTION_MS });
-  return days;
+  let retention = known.get(table.name);
+  if (retention === undefined || retention.until < performance.now()) {
+    const [row] = await store.rows(retentionSql(table), signal);
+    retention = {
+      days: Number(/toIntervalDay\((\d+)\)/.exec(String(row?.engine_full ?? ''))?.[1] ?? 0),
+      deletedBefore: number(row?.deleted_before ?? 0),
+      until: performance.now() + RETENTION_MS,
+    };
+    known.set(table.name, retention);
+  }
+  const byDays = retention.days === 0 ? 0n : wallClock() - BigInt(retention.days) * DAY_NS;
+  return latest([byDays, retention.deletedBefore]);
 }
 
 /**

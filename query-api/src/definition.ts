@@ -8,6 +8,8 @@ export interface RowDefinition {
   /** Last part of its path: /v1/<route>. */
   readonly route: string;
   readonly table: Table;
+  /** What the answer is, beyond what the table is. */
+  readonly summary: string;
   /** Columns that together with `time` tell one row from every other. */
   readonly key: readonly string[];
   /** Expressions over `t`, with their aliases, that rows carry beside their columns. */

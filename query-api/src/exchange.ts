@@ -42,11 +42,10 @@ export function misfit(client: StoreRow, server: StoreRow): bigint | undefined {
   const inTime = fits(client, server, 0n);
   const sameNumber = client.request_index === server.request_index;
   const sameClock = client.boot_id === server.boot_id;
-  if (!sameNumber && !inTime) return undefined;
+  if (!inTime && (sameClock || !sameNumber)) return undefined;
   if (!sameNumber && !sameClock && BigInt(String(client.response_start_ns ?? 0)) === 0n) return undefined;
-  const [first, second] = sameClock ? [inTime, sameNumber] : [sameNumber, inTime];
   // either penalty outweighs any distance in time that still fits
-  const penalty = (first ? 0n : 2n) + (second ? 0n : 1n);
+  const penalty = (sameNumber ? 0n : sameClock ? 1n : 2n) + (inTime ? 0n : 1n);
   return penalty * 1_000_000_000_000n + distance(startOf(client), startOf(server));
 }
 

@@ -38,7 +38,7 @@ export interface Question extends Window {
 export const GENERAL_PARAMETERS: Readonly<Record<string, string>> = {
   since: `Begin of the time asked for: ${INSTANT_ALLOWED}. Default: 15m before until.`,
   until: `End of the time asked for, not included; spelled like since. Default: now.`,
-  limit: 'Most rows or groups of the answer.',
+  limit: 'Most rows or groups of the answer. A page may hold fewer although more follow: next tells.',
   cursor: '`next` of the page before: goes on behind it, over the same time.',
   order: 'Column to order by, largest first with a leading -. Default: -time; for groups: -count.',
   group_by: 'Columns to group by, separated by commas; the answer then has groups instead of rows.',

@@ -17,7 +17,7 @@ export interface ScopedTable {
 }
 
 /**
- * The only way in which SQL names a table.
+ * The only way in which SQL names a table that holds anybody's rows.
  * @param table name of the table; it must have a column `cluster`
  * @param alias name by which the query calls it
  */
@@ -25,6 +25,14 @@ export function scoped(scope: Scope, table: string, alias: string, parameters: P
   const condition =
     scope.clusters === 'all' ? '1' : `${alias}.cluster IN ${parameters.bind(scope.clusters, 'Array(String)')}`;
   return { from: `${table} AS ${alias}`, condition };
+}
+
+/** Tables that hold nothing of any asker's: definitions, and what the store deleted. */
+const WITHOUT_SCOPE = ['system.tables', 'expirations'] as const;
+
+/** The only way in which SQL names a table to which no scope applies. */
+export function withoutScope(table: (typeof WITHOUT_SCOPE)[number]): string {
+  return table;
 }
 
 /** Whether a row of the live feed is in the scope. */

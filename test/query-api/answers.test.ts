@@ -176,3 +176,14 @@ test('completeness: what has expired', async () => {
   const threeDaysAgo = Date.now() - 3 * 86_400_000;
   assert.ok(Math.abs(Date.parse(completeness.expired_before) - threeDaysAgo) < 60_000, completeness.expired_before);
 });
+
+test('completeness: what the byte budget has deleted', async () => {
+  const deleted = new Date(Math.floor(Date.now() / 1000) * 1000 - 7_200_000).toISOString();
+  await scene.command(
+    `INSERT INTO expirations VALUES ('tcp_events', parseDateTime64BestEffort('${deleted}', 9, 'UTC'), 1, 1)`,
+  );
+  const { completeness } = (await scene.get('/v1/tcp-events?since=3h')).body;
+  assert.equal(completeness.expired_before, deleted.replace('000Z', '000000000Z'));
+  assert.equal((await scene.get('/v1/tcp-events?since=1h')).body.completeness.expired_before, null);
+  assert.equal((await scene.get('/v1/flows?since=3h')).body.completeness.expired_before, null);
+});

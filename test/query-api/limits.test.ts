@@ -103,6 +103,16 @@ test('many at once are answered or told to come again', async () => {
   assert.ok(answers.some((answer) => answer.status === 200));
 });
 
+test('the API ends within three seconds, whatever is being asked', async () => {
+  const api = await startQueryApi(configFor(scene.store.url, {}), silent());
+  const asked = fetch(`http://${api.listen}${DEAR.replace('group_by=', 'group_by=http_path,')}`).catch(() => undefined);
+  await sleep(100);
+  const begin = performance.now();
+  await api.close();
+  assert.ok(performance.now() - begin < 3000);
+  await asked;
+});
+
 test('without a store, readiness and questions say so', async () => {
   const api = await startQueryApi(configFor('http://127.0.0.1:9', {}), silent());
   try {

@@ -142,6 +142,48 @@ test('pipelined requests are paired one for one', async () => {
   ]);
 });
 
+test('of fast requests on one machine the one that got no answer is told from its neighbours', async () => {
+  const gap = 300_000n;
+  const servers = Array.from({ length: 20 }, (_, index) =>
+    request(55n * SECOND + BigInt(index) * gap, {
+      source_port: 41010,
+      request_index: index + 3,
+      duration_ns: 100_000n,
+    }),
+  );
+  const clients = servers.map((server, index) => clientView(server, 50_000n, { request_index: index }));
+  const last = clientView(
+    request(57n * SECOND, { source_port: 41010, http_status_code: 0, duration_ns: 2n * SECOND - 20n * gap }),
+    0n,
+    {
+      request_index: 20,
+      response_start_ns: 0n,
+    },
+  );
+  await scene.insert(REQUESTS, [...servers, ...clients, last]);
+  const { body } = await ask(41010);
+  assert.equal(body.data.length, 21);
+  assert.deepEqual(
+    body.data
+      .filter((row: { outcome: string }) => row.outcome === 'no_response')
+      .map((row: { observation_point: string }) => row.observation_point),
+    ['client'],
+  );
+  assert.ok(
+    body.data
+      .slice(0, 20)
+      .every(
+        (row: { request_index: number; other_side: { request_index: number } }) =>
+          row.request_index === row.other_side.request_index + 3,
+      ),
+  );
+  const grouped = await scene.get(`/v1/requests?${window(3600)}&source_port=41010&group_by=outcome&order=outcome`);
+  assert.deepEqual(
+    grouped.body.data.map((row: { count: string }) => row.count),
+    ['20', '1'],
+  );
+});
+
 test('loopback connections of different namespaces with the same ports are different', async () => {
   const loopback = { source_address: '127.0.0.1', destination_address: '127.0.0.1', source_port: 41005 };
   const server = request(60n * SECOND, { ...loopback, netns: 1 });

@@ -34,7 +34,7 @@ function ownParameters(table: Table): FilterParameter[] {
   });
 }
 
-const ENDPOINT_ALLOWED = 'an endpoint id, a name, workload/…, or namespace/name; * and ? as in text';
+const ENDPOINT_ALLOWED = 'an endpoint id, a workload or name, or namespace/name; with * and ? as in text';
 
 function parseEndpoint(columns: readonly Column[], text: string): Alternative[] | undefined {
   if (/^\d{1,20}$/.test(text)) {

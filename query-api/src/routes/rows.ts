@@ -39,7 +39,7 @@ export function addRowRoute({ app, store, limits, scopeOf }: Context, definition
   );
   const either = Type.Union([shownRowSchema(definition), row]);
   const schema = {
-    summary: definition.table.doc,
+    summary: definition.summary,
     querystring: rowParameters(definition),
     response: responses(answerSchema(either), either),
   };

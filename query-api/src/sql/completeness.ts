@@ -3,7 +3,7 @@ import { COLLECTOR_REPORTS, FLOWS, LOSSES, type StoredTable } from '../../../sto
 import type { Filter } from '../filter/filter.ts';
 import { filtersSql } from '../filter/sql.ts';
 import type { Question } from '../question.ts';
-import { scoped } from '../scope.ts';
+import { scoped, withoutScope } from '../scope.ts';
 import { endNs, inWindow, startNs } from './conditions.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
@@ -49,11 +49,19 @@ export function lostSql({ scope, since, until }: Asked): BoundQuery {
   return { sql, parameters };
 }
 
-/** The table's definition as the store has it; its TTL says how long rows are kept. */
+/**
+ * The table's definition as the store has it (its TTL says how long rows are kept), and up to when rows were deleted
+ * before that, because there was no room for them: nanoseconds since the epoch, NULL if never.
+ */
 export function retentionSql(table: StoredTable): BoundQuery {
   const parameters = new Parameters();
   const name = parameters.bind(table.name, 'String');
-  const sql = `SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = ${name}`;
+  const deleted =
+    `SELECT maxOrNull(toUnixTimestamp64Nano(expired_before)) FROM ${withoutScope('expirations')}` +
+    ` WHERE table_name = ${name}`;
+  const sql =
+    `SELECT engine_full, toString((${deleted})) AS deleted_before FROM ${withoutScope('system.tables')}` +
+    ` WHERE database = currentDatabase() AND name = ${name}`;
   return { sql, parameters };
 }
 

@@ -62,11 +62,12 @@ export function requestsOnceSql(
     `(SELECT ${list} FROM ${from} WHERE ${wanted} AND t.observation_point != 'client'`,
     `UNION ALL SELECT ${columns.map((name) => `c.${name} AS ${name}`).join(', ')} FROM`,
     `(SELECT *, _begin - ${tolerance} AS _from FROM (${clients})) AS c`,
-    // the server's view with the same number, clocks apart by the tolerance at most
+    // the server's view with the same number; clocks of two machines differ by the tolerance at most
     `ASOF LEFT JOIN (${servers}) AS n ON c._connection = n._connection AND c._index = n._index AND c._from <= n._start`,
     // or one that began within the client's time
     `ASOF LEFT JOIN (${servers}) AS s ON c._connection = s._connection AND c._begin <= s._start`,
-    `WHERE (n._start = 0 OR n._start > c._end + ${tolerance})`,
+    `WHERE (n._start = 0 OR n._start > c._end + ${tolerance}`,
+    'OR (n._boot = c._boot AND (n._start < c._begin OR n._start > c._end)))',
     'AND (s._start = 0 OR s._start > c._end OR (s._boot != c._boot AND NOT c._answered)))',
   ].join('\n');
 }

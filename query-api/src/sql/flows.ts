@@ -12,6 +12,7 @@ import {
 export const FLOWS_DEFINITION: RowDefinition = {
   route: 'flows',
   table: FLOWS,
+  summary: `${FLOWS.doc} Both ends of a connection have rows of their own where both are observed.`,
   key: ['node', 'boot_id', 'socket_cookie', 'generation', 'observation_point', 'interval_index', 'source_port'],
   failure: "t.close_cause IN ('reset', 'timeout', 'refused', 'unreachable', 'aborted')",
   measures: [

@@ -31,6 +31,9 @@ export function pairingColumns(alias: string): string[] {
 export const REQUESTS_DEFINITION: RowDefinition = {
   route: 'requests',
   table: REQUESTS,
+  summary:
+    'Requests, each once: as the server saw it where that end was observed, else as the client did, with the other ' +
+    "end's view alongside. Filters look at the view that counts; with observation_point each view is a row of its own.",
   key: ['node', 'boot_id', 'socket_cookie', 'generation', 'observation_point', 'request_index'],
   alongside: pairingColumns('t'),
   failure: "t.outcome IN ('server_error', 'no_response', 'refused')",

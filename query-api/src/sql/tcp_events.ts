@@ -12,6 +12,7 @@ import {
 export const TCP_EVENTS_DEFINITION: RowDefinition = {
   route: 'tcp-events',
   table: TCP_EVENTS,
+  summary: TCP_EVENTS.doc,
   key: [
     ...['node', 'boot_id', 'socket_cookie', 'generation', 'observation_point', 'event_kind'],
     ...['sequence_begin', 'sequence_end', 'source_port', 'tcp_flags'],
