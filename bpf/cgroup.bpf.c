@@ -4,9 +4,13 @@
 
 static __always_inline void write_cgroup(struct cgroup *cgroup, const char *path, u8 change)
 {
-	struct cgroup_record *record = record_reserve(RECORD_KIND_CGROUP, sizeof(*record), bpf_ktime_get_boot_ns());
+	struct cgroup_record *record;
 	long length;
 
+	/* Hierarchy 0 is cgroup v2; those of v1 number their cgroups for themselves. */
+	if (cgroup->root->hierarchy_id)
+		return;
+	record = record_reserve(RECORD_KIND_CGROUP, sizeof(*record), bpf_ktime_get_boot_ns());
 	if (!record)
 		return;
 	record->cgroup_id = cgroup->kn->id;
