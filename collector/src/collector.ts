@@ -52,6 +52,8 @@ const REPORT_MS = 5000;
 const ENDPOINTS_MS = 1000;
 /** Least time between two searches for listeners, which go through all processes. */
 const LISTENERS_MS = 5000;
+/** And as a multiple of what the last one took. */
+const SEARCH_SHARE = 50;
 const ANCHOR_MS = 10_000;
 /** Time for the last batches to reach ClickHouse. */
 const LAST_BATCHES_MS = 1200;
@@ -226,6 +228,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     await kernel.adopt();
     reporter.restarted();
     let missed = ends.missed;
+    let searchMs = 0;
+    const betweenSearches = () => Math.max(LISTENERS_MS, SEARCH_SHARE * searchMs);
     const loops = [
       every(
         () => current.collector.flow_interval_s * 1000,
@@ -234,10 +238,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       ),
       every(REPORT_MS, 'report', () => reporter.report()),
       every(ENDPOINTS_MS, 'endpoints', () => reporter.tellEndpoints()),
-      every(LISTENERS_MS, 'search for listeners', async () => {
+      every(betweenSearches, 'search for listeners', async () => {
         if (ends.missed === missed) return;
         missed = ends.missed;
+        const begun = performance.now();
         await learnListeners(ends, localEnd);
+        searchMs = performance.now() - begun;
       }),
       every(ANCHOR_MS, 'clock', () => {
         const step = clock.reanchor();

@@ -5,8 +5,11 @@ import { join } from 'node:path';
 /** Directories one walk looks at, and how deep it goes. */
 const MOST_DIRECTORIES = 50_000;
 const DEEPEST = 32;
-/** Least time between two walks, milliseconds. */
+/** Least time between two walks: milliseconds, and as a multiple of what the last one took. */
 const BETWEEN_WALKS_MS = 1000;
+const WALK_SHARE = 50;
+/** Ids that no walk has found; they are of trees that are not ours to see. */
+const MOST_STRANGERS = 10_000;
 /** Paths that are remembered; beyond, what is gone is forgotten by a new walk. */
 const MOST_PATHS = 100_000;
 
@@ -15,7 +18,8 @@ export class Cgroups {
   readonly #mount: string;
   readonly #paths = new Map<number, string>();
   readonly #begun = new Map<number, bigint>();
-  #walkedMs = Number.NEGATIVE_INFINITY;
+  readonly #strangers = new Set<number>();
+  #nextWalkMs = Number.NEGATIVE_INFINITY;
 
   /** @param mount where cgroup v2 is mounted */
   constructor(mount: string) {
@@ -28,7 +32,12 @@ export class Cgroups {
 
   /** Reads the whole tree. */
   walk(nowMs: number): void {
-    this.#walkedMs = nowMs;
+    const begun = performance.now();
+    this.#walkTree();
+    this.#nextWalkMs = nowMs + Math.max(BETWEEN_WALKS_MS, WALK_SHARE * (performance.now() - begun));
+  }
+
+  #walkTree(): void {
     if (this.#paths.size > MOST_PATHS) {
       this.#paths.clear();
       this.#begun.clear();
@@ -49,9 +58,12 @@ export class Cgroups {
   /** The path below the mount of a cgroup, `/` for its root; undefined if there is none with this id. */
   pathOf(id: number, nowMs: number): string | undefined {
     const known = this.#paths.get(id);
-    if (known !== undefined || nowMs - this.#walkedMs < BETWEEN_WALKS_MS) return known;
+    if (known !== undefined || nowMs < this.#nextWalkMs || this.#strangers.has(id)) return known;
     this.walk(nowMs);
-    return this.#paths.get(id);
+    const found = this.#paths.get(id);
+    if (this.#strangers.size >= MOST_STRANGERS) this.#strangers.clear();
+    if (found === undefined) this.#strangers.add(id);
+    return found;
   }
 
   /** The path of a cgroup that was seen before. */

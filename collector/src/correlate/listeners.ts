@@ -42,6 +42,7 @@ const MOST_SOCKETS = 65_536;
 const MOST_DESCRIPTORS = 500_000;
 /** Processes looked at before the event loop gets a turn: a few milliseconds. */
 const PROCESSES_PER_TURN = 16;
+const DESCRIPTORS_PER_TURN = 1000;
 /** Processes of a namespace that are asked who they are. */
 const RESIDENTS = 64;
 
@@ -136,7 +137,8 @@ export async function findListeners(proc = '/proc'): Promise<Listening> {
     const descriptors = attempt(() => readdirSync(`${proc}/${pid}/fd`)) ?? [];
     left -= descriptors.length;
     if (left < 0) break;
-    for (const descriptor of descriptors) {
+    for (const [count, descriptor] of descriptors.entries()) {
+      if (count % DESCRIPTORS_PER_TURN === DESCRIPTORS_PER_TURN - 1) await turn();
       const inode = attempt(() => readlinkSync(`${proc}/${pid}/fd/${descriptor}`))?.match(/^socket:\[(\d+)\]$/)?.[1];
       const socket = inode === undefined ? undefined : sockets.get(inode);
       if (socket !== undefined && !socket.pids.includes(Number(pid))) socket.pids.push(Number(pid));
