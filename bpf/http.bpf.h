@@ -68,6 +68,11 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		forget_http(packet->tp, state, connection, PAYLOAD_JOINED);
 		return;
 	}
+	/* Fast Open: the request went out before it was known where the answer begins. */
+	if (packet->ingress && (packet->header->flags & TCP_FLAG_SYN)) {
+		connection->streams[HTTP_RESPONSE].next_sequence = packet->sequence;
+		connection->streams[HTTP_RESPONSE].judged_end = packet->sequence;
+	}
 	if (has_answers(connection))
 		release_confirmed(packet, connection);
 	if (connection->hole && !(packet->ingress && bytes))
@@ -83,7 +88,8 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		forget_http(packet->tp, state, connection, connection->joined ? PAYLOAD_JOINED : PAYLOAD_OPAQUE);
 		return;
 	}
-	attention = has_answers(connection) || connection->hole;
+	attention = has_answers(connection) || connection->hole ||
+		    packet->tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_STATE_SYN_SENT;
 	if (state->http_attention != attention)
 		state->http_attention = attention;
 }
