@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { drainPending, Session } from 'chdb';
 import { quoteName, quoteText } from '../ddl.ts';
 import { EngineError } from './engine_error.ts';
-import { Slots } from './slots.ts';
+import { QUEUE_LENGTH, Slots } from './slots.ts';
 
 /** What the engine may take of the machine. */
 export interface EngineLimits {
@@ -47,8 +47,6 @@ export interface Outcome {
   readonly elapsedNs: number;
 }
 
-/** Most queries that wait for a slot. */
-const QUEUE_LENGTH = 256;
 const KILL_TAG = 'log_comment';
 
 /** The open engine. */

@@ -80,7 +80,7 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
     await statement(context, account, asked, body.text, url, response);
   } catch (cause) {
     const error = EngineError.from(cause);
-    if (error.status >= 500) context.report(error, queryId);
+    if (error.status >= 500 && !response.destroyed) context.report(error, queryId);
     if (response.headersSent || response.destroyed) response.destroy();
     else sendError(response, error, context.engine.version, queryId);
     // What is left of the body would stand before the next request of this connection.
@@ -167,11 +167,10 @@ async function answerRows(
 ): Promise<void> {
   const format = parsed.format ?? asked.defaultFormat;
   if (!/^\w+$/.test(format)) throw new EngineError(73, `Unknown format ${format}`);
-  const pipe = context.pipes.take();
-  if (pipe === undefined) throw new EngineError(202, 'Too many answers are being read at once: try again later');
   const gone = new AbortController();
   const leave = () => gone.abort();
   response.once('close', leave);
+  const pipe = await context.pipes.take(gone.signal);
   const clause = `\nINTO OUTFILE '${pipe.path}' APPEND FORMAT ${format}`;
   const rest = parsed.format === undefined ? '' : restAfterFormat(parsed);
   const sql = `${parsed.sql.slice(0, parsed.formatAt)}${clause}${rest}`;

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, constants, mkdirSync, openSync, rmSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { QUEUE_LENGTH, Slots } from './slots.ts';
 
 /** A pipe on loan. */
 export interface ResultPipe {
@@ -19,6 +20,7 @@ export interface ResultPipe {
 /** Pipes of one store, made once: Node cannot make any. */
 export class ResultPipes {
   readonly #free: string[];
+  readonly #slots: Slots;
   readonly #directory: string;
 
   /**
@@ -27,16 +29,20 @@ export class ResultPipes {
    */
   constructor(directory: string, count: number) {
     this.#directory = directory;
+    this.#slots = new Slots(count, QUEUE_LENGTH);
     rmSync(directory, { recursive: true, force: true });
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.#free = Array.from({ length: count }, (_, index) => join(directory, `result_${index}`));
     execFileSync('mkfifo', ['-m', '600', ...this.#free]);
   }
 
-  /** Takes a free pipe; undefined if none is. It goes back by itself when `readable` is closed and `finish` called. */
-  take(): ResultPipe | undefined {
-    const path = this.#free.pop();
-    if (path === undefined) return undefined;
+  /**
+   * Waits for a free pipe. It goes back by itself when `readable` is closed and `finish` called.
+   * @throws EngineError 202 if too many wait; the signal's reason if it fires first
+   */
+  async take(signal: AbortSignal): Promise<ResultPipe> {
+    const release = await this.#slots.take(signal);
+    const path = this.#free.pop()!;
     const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     // Without a writer of our own the reader would see the end before the engine has opened the pipe.
     let writeEnd: number | undefined = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
@@ -44,7 +50,9 @@ export class ResultPipes {
     // Not before both ends are closed: a statement that still writes would write into the next one's result.
     let readEndClosed = false;
     const giveBack = () => {
-      if (writeEnd === undefined && readEndClosed) this.#free.push(path);
+      if (writeEnd !== undefined || !readEndClosed) return;
+      this.#free.push(path);
+      release();
     };
     const finish = () => {
       if (writeEnd === undefined) return;

@@ -1,6 +1,9 @@
 /** A bounded number of things at once, and a bounded number that wait their turn. */
 import { EngineError } from './engine_error.ts';
 
+/** Most that wait in one queue. */
+export const QUEUE_LENGTH = 256;
+
 interface Waiting {
   readonly start: () => void;
 }
@@ -21,11 +24,6 @@ export class Slots {
     this.#queueLength = queueLength;
   }
 
-  /** How many run now. */
-  get taken(): number {
-    return this.#taken;
-  }
-
   /**
    * Waits for a slot.
    * @returns gives it back; call it once
@@ -33,22 +31,24 @@ export class Slots {
    */
   async take(signal?: AbortSignal): Promise<() => void> {
     signal?.throwIfAborted();
-    if (this.#taken >= this.#size) {
-      if (this.#waiting.length >= this.#queueLength) {
-        throw new EngineError(
-          202,
-          `Too many simultaneous queries: ${this.#taken} run and ${this.#waiting.length} wait: try again later`,
-        );
-      }
+    if (this.#taken < this.#size) {
+      this.#taken++;
+    } else if (this.#waiting.length < this.#queueLength) {
       await this.#turn(signal);
+    } else {
+      throw new EngineError(
+        202,
+        `Too many simultaneous queries: ${this.#taken} run and ${this.#waiting.length} wait: try again later`,
+      );
     }
-    this.#taken++;
     let given = false;
     return () => {
       if (given) return;
       given = true;
-      this.#taken--;
-      this.#waiting.shift()?.start();
+      // Handed over, not given back: nobody who comes in between may take it.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#taken--;
+      else next.start();
     };
   }
 

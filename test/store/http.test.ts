@@ -240,6 +240,31 @@ test('many clients at once', async () => {
   assert.deepEqual([...new Set(await Promise.all(asked))], [4_999_950_000]);
 });
 
+test('answers stay whole and their own while others leave', async () => {
+  let leaving = true;
+  const leavers = Array.from({ length: 4 }, async (_, salt) => {
+    for (let round = 0; leaving; round++) {
+      const gone = new AbortController();
+      setTimeout(() => gone.abort(), (round * 7 + salt * 3) % 23);
+      const query = `SELECT repeat('${salt}', 100) FROM numbers(${20_000 + round * 1000})`;
+      await fetch(`${store.url}/?query=${encodeURIComponent(query)}`, { signal: gone.signal })
+        .then((answer) => answer.text())
+        .catch(() => undefined);
+    }
+  });
+  const asked = Array.from({ length: 80 }, async (_, index) => {
+    const rows = 1 + index * 250;
+    const answer = await fetch(`${store.url}/?query=SELECT+${index}00000000+%2B+number+FROM+numbers(${rows})`);
+    const text = await answer.text();
+    const wanted = Array.from({ length: rows }, (_, row) => `${index * 1e8 + row}\n`).join('');
+    assert.ok(text === wanted, `answer ${index}: ${text.length} bytes instead of ${wanted.length}`);
+  });
+  await Promise.all(asked).finally(() => {
+    leaving = false;
+  });
+  await Promise.all(leavers);
+});
+
 test('an empty answer has a length, a missing page says so', async () => {
   const empty = await fetch(`${store.url}/?query=SELECT+1+WHERE+0+FORMAT+Native`);
   assert.equal(empty.headers.get('content-length'), '0');

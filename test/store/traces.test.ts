@@ -108,6 +108,16 @@ for (const [what, condition] of [
   });
 }
 
+test('a search over a quarter of an hour reads no more than that', async () => {
+  const found = await ask(`
+    SELECT TraceId AS traceID, ServiceName AS serviceName, SpanName AS operationName, Timestamp AS startTime
+    FROM flowspan.otel_traces
+    WHERE Timestamp >= now() - 86400 + 7200 AND Timestamp <= now() - 86400 + 8100 AND ServiceName = 'w3.service'
+    ORDER BY Timestamp DESC LIMIT 100`);
+  assert.equal(found.data.length, 100);
+  assert.ok(found.rows_read <= COUNT / 5, `read ${found.rows_read} of ${COUNT} rows`);
+});
+
 test('spans carry what a trace view shows', async () => {
   const { data } = await ask<{
     SpanName: string;

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Slots } from '../../store/embedded/slots.ts';
+
+test('never more than its size at once, in order, and the queue is bounded', async () => {
+  const slots = new Slots(2, 3);
+  let running = 0;
+  let highest = 0;
+  const order: number[] = [];
+  const work = async (number: number) => {
+    const leave = await slots.take();
+    order.push(number);
+    highest = Math.max(highest, ++running);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    running--;
+    leave();
+    leave();
+  };
+  const all = [1, 2, 3, 4, 5].map(work);
+  await assert.rejects(slots.take(), { code: 202 });
+  await Promise.all(all);
+  await Promise.all([work(6), work(7), work(8)]);
+  assert.equal(highest, 2);
+  assert.deepEqual(order, [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+test('who leaves the queue takes no slot', async () => {
+  const slots = new Slots(1, 3);
+  const leave = await slots.take();
+  const gone = new AbortController();
+  const waiting = slots.take(gone.signal);
+  const next = slots.take();
+  gone.abort(new Error('gone'));
+  await assert.rejects(waiting, /gone/);
+  leave();
+  (await next)();
+  (await slots.take())();
+  await assert.rejects(slots.take(gone.signal), /gone/);
+});
