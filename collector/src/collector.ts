@@ -27,7 +27,7 @@ import { CollectorHttp } from './deliver/http.ts';
 import { LiveFeed } from './deliver/live.ts';
 import { Losses } from './deliver/losses.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
-import { bootId, machineId, nodeAddresses } from './machine.ts';
+import { bootId, cgroupMount, machineId, nodeAddresses } from './machine.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
 import { Pipeline } from './pipeline.ts';
 import { repeat } from './repeat.ts';
@@ -116,7 +116,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       outside: collector.outside,
     });
     const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
-    const cgroups = new Cgroups(host.cgroupRoot);
+    const cgroups = new Cgroups(cgroupMount() ?? host.cgroupRoot);
     cgroups.walk(Date.now());
     const sources = [identity];
     const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });

@@ -17,6 +17,7 @@ test('path segments that look like secrets are not stored, others are', () => {
     [`/t/${JWT}/x`, '/t/REDACTED/x'],
     ['/u/ann.smith@example.com', '/u/REDACTED'],
     ['/u/ann%40example.com/edit', '/u/REDACTED/edit'],
+    ['/u/ann%2540example.com/edit', '/u/REDACTED/edit'],
     [`/reset/${HEX}`, '/reset/REDACTED'],
     [`/commit/${SHA1}.patch`, '/commit/REDACTED'],
     ['/k/AKIAIOSFODNN7EXAMPLEwJalrXUtnFEMIK7MDENG', '/k/REDACTED'],

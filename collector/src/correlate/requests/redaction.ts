@@ -41,8 +41,13 @@ export function printable(latin1: string): string {
   return fragment === -1 ? text : text.slice(0, fragment);
 }
 
-/** Percent-decodes as far as it makes sense. */
+/** Percent-decodes twice at most: what was encoded on its way through a proxy is read as what it was. */
 export function decoded(text: string): string {
+  const once = decodedOnce(text);
+  return once === text ? text : decodedOnce(once);
+}
+
+function decodedOnce(text: string): string {
   if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
