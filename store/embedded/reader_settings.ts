@@ -60,7 +60,9 @@ const TAKEN = new Set([
   'timeout_before_checking_execution_speed',
 ]);
 
-const FORMAT = /^(?:(?:input|output)_format_|format_(?!schema))\w+$/;
+/** Settings of formats, without those that name a file or an address: schemas, templates, registries. */
+const FORMAT =
+  /^(?:(?:input|output)_format_(?!\w*(?:path|url|schema))|format_(?:csv|tsv|custom|json|geojson|binary)_|formatdatetime_)\w+$/;
 
 /**
  * Settings a reader's query runs with.

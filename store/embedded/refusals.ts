@@ -22,7 +22,7 @@ const INSIDE = new Set([
 ]);
 
 /** Scalar functions that reach outside. */
-const OUTSIDE_SCALARS = ['file', 'catboostevaluate'];
+const OUTSIDE_SCALARS = ['file', 'catboostevaluate', 'aiclassify', 'aiembed', 'aiextract', 'aigenerate', 'aitranslate'];
 
 /** What may stand between two words: anything but plain characters, and comments. */
 const BLANK = '(?:[^!-~]|/\\*[^]*?\\*/|--[^\\n]*\\n|#[^\\n]*\\n)';

@@ -248,6 +248,28 @@ test('nothing reaches files, networks or processes', async () => {
   assert.deepEqual(readdirSync(join(store.dataDir, 'store', 'incoming')), []);
 });
 
+test('formats read no files', async () => {
+  const secret = join(store.dataDir, 'template.txt');
+  writeFileSync(secret, 'hidden-text ${a:CSV}\n');
+  for (const name of [
+    'format_template_row',
+    'format_template_resultset',
+    'format_schema',
+    'format_avro_schema_registry_url',
+    'input_format_record_errors_file_path',
+  ]) {
+    for (const format of ['Template', 'Protobuf', 'CapnProto']) {
+      const reply = await ask(`SELECT 1 AS a FORMAT ${format}`, { [name]: secret });
+      assert.equal(reply.code, '164', `${name} ${format}`);
+    }
+  }
+  const inQuery = await ask(`SELECT 1 AS a FORMAT Template SETTINGS format_template_row = '${secret}'`);
+  assert.equal(inQuery.code, '164');
+  assert.doesNotMatch(inQuery.text, /hidden-text/);
+  const custom = await ask('SELECT 1 AS a, 2 AS b FORMAT CustomSeparated', { format_custom_field_delimiter: '|' });
+  assert.equal(custom.text, '1|2\n');
+});
+
 test('words that only look like it pass', async () => {
   for (const [sql, wanted] of [
     ["SELECT 'a file', profile FROM (SELECT 1 AS profile)", 'a file\t1\n'],
