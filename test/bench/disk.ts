@@ -72,6 +72,6 @@ try {
     printResult(resultOf(`disk-${table.name}`, sizes, { unit: 'bytes/row', goal, better: 'lower' }));
   }
 } finally {
-  await engine.close(0);
+  await engine.close();
   rmSync(directory, { recursive: true, force: true });
 }

@@ -250,7 +250,7 @@ test('nothing reaches files, networks or processes', async () => {
 
 test('formats read no files', async () => {
   const secret = join(store.dataDir, 'template.txt');
-  writeFileSync(secret, 'hidden-text ${a:CSV}\n');
+  writeFileSync(secret, 'hidden-text\n');
   for (const name of [
     'format_template_row',
     'format_template_resultset',
