@@ -66,18 +66,22 @@ interface Line {
   readonly parts: readonly string[];
 }
 
+/** Longest URL in a line, in characters. */
+const MAX_URL = 100;
+
 const OUTCOME_COLOURS: Readonly<Record<string, Colour>> = { ok: 'green', client_error: 'yellow', unknown: 'grey' };
 
 function requestLine(row: Row): Line {
   const target = `${row.http_host === null ? '' : shown(row.http_host)}${shown(row.http_path)}`;
   const query = row.http_query === null || row.http_query === undefined ? '' : `?${shown(row.http_query)}`;
+  const url = `${target}${query}`;
   const other = row.other_side as Row | null | undefined;
   const closed = row.close_cause === 'none' ? [] : [`closed=${shown(row.close_cause)} by ${shown(row.closed_by)}`];
   return {
     kind: 'request',
     colour: OUTCOME_COLOURS[String(row.outcome)] ?? 'red',
     parts: [
-      `${shown(row.operation)} ${target}${query} ${row.status === null ? shown(row.outcome) : shown(row.status)}`,
+      `${shown(row.operation)} ${url.length > MAX_URL ? `${url.slice(0, MAX_URL - 1)}…` : url} ${row.status === null ? shown(row.outcome) : shown(row.status)}`,
       durationText(row.duration_ns),
       ...counts(row, TROUBLE),
       ...(other ? counts(other, TROUBLE).map((text) => `${shown(other.observation_point)}-${text}`) : []),

@@ -1,11 +1,10 @@
-/** `flowspan observe` and `flowspan status` as processes: output, colours, exit codes. */
+/** `flowspan observe`: flags, output, colours, exit codes. */
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { wantsColour } from '../../query-api/cli/observe.ts';
+import { readObserveCommand, UsageError } from '../../query-api/cli/observe_flags.ts';
 import { bytesText, durationText, printable } from '../../query-api/cli/observe_format.ts';
 import { COLLECTOR_REPORTS, FLOWS, REQUESTS } from '../../store/tables.ts';
 import { eventually } from '../support/wait.ts';
@@ -74,53 +73,91 @@ test('--last, --first and their order', async () => {
   );
 });
 
+/** Parameters of the query API that a command line stands for, and the kinds of rows it asks for. */
+function asked(args: readonly string[]) {
+  const { parameters } = readObserveCommand(args, {})!;
+  const [first] = [...parameters.values()];
+  return [[...parameters.keys()].join(), decodeURIComponent(String(first))];
+}
+
+for (const [args, types, query] of [
+  [['--http-status', '5+'], 'request', 'status=5+'],
+  [['--http-status', '404', '--http-status', '503'], 'request', 'status=404&status=503'],
+  [['--not', '--http-status', '200', '--port', '80'], 'request', 'status=!200&port=80'],
+  [['--http-method', 'post', '--http-path', '/items/*'], 'request', 'method=post&path=/items/*'],
+  [['--from-pod', 'shop/check'], 'flow,request,tcp_event', 'source=shop/check*'],
+  [['--to-pod', 'shop/'], 'flow,request,tcp_event', 'destination=shop/*'],
+  [['--pod', '12345'], 'flow,request,tcp_event', 'endpoint=12345'],
+  [['--protocol', 'http', '--to-pod', 'nginx'], 'request', 'destination=nginx*'],
+  [['--protocol', 'udp'], 'flow,request,tcp_event', 'protocol=udp'],
+  [
+    ['--from-ip', '10.0.0.0/8', '--to-ip', '::1', '--ip', '1.1.1.1'],
+    'flow,request,tcp_event',
+    'source_address=10.0.0.0/8&destination_address=::1&address=1.1.1.1',
+  ],
+  [['--verdict', 'DROPPED', '-t', 'flow,event'], 'flow,tcp_event', 'verdict=DROPPED'],
+  [
+    ['--namespace', 'a', '--from-workload', 'b', '--to-port', '1'],
+    'flow,request,tcp_event',
+    'namespace=a&source_workload=b&destination_port=1',
+  ],
+  [['--kind', 'drop'], 'tcp_event', 'kind=drop'],
+  [['--trace-id', 'ab'], 'request', 'trace_id=ab'],
+  [['--min-duration', '50ms', '-t', 'request'], 'request', 'min_duration=50ms'],
+] as const) {
+  test(`observe ${args.join(' ')}`, () => {
+    assert.deepEqual(asked(args), [types, query]);
+  });
+}
+
 test('hubble’s flags filter', async () => {
   const cases = [
-    [['--http-status', '5+'], 1],
-    [['--http-status', '404', '--http-status', '503'], 2],
     [['--not', '--http-status', '200'], 3],
-    [['--http-method', 'post'], 1],
-    [['--http-path', '/items/*'], 2],
-    [['--from-pod', 'shop/check', '-t', 'request'], 3],
     [['--from-pod', 'shop/'], 11],
     [['--to-pod', 'nginx', '--protocol', 'http'], 4],
-    [['--from-ip', '192.168.3.0/24'], 2],
-    [['--protocol', 'udp'], 1],
-    [['--verdict', 'DROPPED'], 1],
-    [['--port', '53'], 1],
-    [['-t', 'event'], 3],
     [['-t', 'event', '--kind', 'drop'], 1],
-    [['--min-duration', '50ms', '-t', 'request'], 1],
   ] as const;
   const check = async ([args, count]: (typeof cases)[number]) => {
     const { lines, stderr } = await run(['observe', ...SINCE, ...args]);
     assert.equal(lines.length, count, `${args.join(' ')}\n${lines.join('\n')}\n${stderr}`);
   };
-  for (let at = 0; at < cases.length; at += 4) await Promise.all(cases.slice(at, at + 4).map(check));
+  await Promise.all(cases.map(check));
 });
 
-test('exit codes: nothing matched, wrong usage, nobody there', async () => {
-  assert.equal((await run(['observe', ...SINCE, '--from-pod', 'nobody'])).code, 3);
-  for (const args of [
-    ['--nonsense'],
-    ['--last', 'x'],
-    ['-o', 'xml'],
-    ['--last', '1', '--first', '1'],
-    ['--not'],
-    ['-t', 'flow', '--http-status', '200'],
-    ['--follow', '--until', '1m'],
-  ]) {
-    const { code, stderr } = await run(['observe', ...args]);
-    assert.equal(code, 2, args.join(' '));
-    assert.match(stderr, /^FLOW_CLI_USAGE: /);
-  }
-  const bad = await run(['observe', '--port', 'http']);
-  assert.equal(bad.code, 1);
-  assert.match(bad.stderr, /^FLOW_QUERY_BAD_VALUE: port/);
-  const nobody = await run(['observe', '--server', 'http://127.0.0.1:9']);
+for (const args of [
+  ['--nonsense'],
+  ['--last', 'x'],
+  ['-o', 'xml'],
+  ['--color', 'pink'],
+  ['--last', '1', '--first', '1'],
+  ['--not'],
+  ['-t', 'dns'],
+  ['-t', 'flow', '--http-status', '200'],
+  ['--kind', 'drop', '--http-status', '200'],
+  ['--follow', '--until', '1m'],
+  ['stray'],
+]) {
+  test(`observe ${args.join(' ')} is wrong usage`, () => {
+    assert.throws(() => readObserveCommand(args, {}), UsageError);
+  });
+}
+
+test('exit codes: nothing matched, wrong usage, refused, nobody there', async () => {
+  const [none, usage, refused, nobody, help] = await Promise.all([
+    run(['observe', ...SINCE, '--from-pod', 'nobody']),
+    run(['observe', '--nonsense']),
+    run(['observe', '--port', 'http']),
+    run(['observe', '--server', 'http://127.0.0.1:9']),
+    run(['observe', '--help']),
+  ]);
+  assert.equal(none.code, 3);
+  assert.equal(usage.code, 2);
+  assert.match(usage.stderr, /^FLOW_CLI_USAGE: /);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /^FLOW_QUERY_BAD_VALUE: port/);
   assert.equal(nobody.code, 1);
   assert.match(nobody.stderr, /^FLOW_CLI_UNREACHABLE: http:\/\/127\.0\.0\.1:9 does not answer/);
-  assert.equal((await run(['observe', '--help'])).code, 0);
+  assert.equal(help.code, 0);
 });
 
 test('-o json: one object a line, completeness last', async () => {
@@ -216,50 +253,4 @@ test('lengths and sizes', () => {
     '61.5s',
   ]);
   assert.deepEqual([null, 0, 1500, 2_000_000].map(bytesText), ['?', '0B', '1.5kB', '2MB']);
-});
-
-/** A FAKE collector's GET /status. */
-async function fakeStatus(status: Record<string, unknown>) {
-  const server = createServer((_request, response) => response.end(JSON.stringify(status)));
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => server.close() };
-}
-
-const STATUS = {
-  version: '0.1.0',
-  node: 'node-a',
-  started: '2026-11-21T11:00:00.000000000Z',
-  programs: [
-    { name: 'cgroup_ingress', attached: true, required: true, reason: '', missing: '' },
-    { name: 'tcp_send_reset', attached: false, required: false, reason: 'no BTF', missing: 'resets sent' },
-  ],
-  counters: { flow: { stored: 10, lost: 0 }, request: { stored: 100, lost: 3 } },
-  kernel_discards: { stream_gap: 2, none: 0 },
-  lag_ms: 1500,
-  endpoints: 7,
-};
-
-test('status: what is attached, rates, losses, lag; exit codes', async () => {
-  const impaired = await fakeStatus(STATUS);
-  const { code, stdout } = await run(['status', '--collector', impaired.url]);
-  assert.equal(code, 3);
-  assert.match(stdout, /attached 1 of 2 programs, 7 endpoints known, rows trail by 1\.5 s/);
-  assert.match(stdout, /NOT ATTACHED tcp_send_reset +optional: no BTF; missing: resets sent/);
-  assert.match(stdout, /request +0\.0\/s stored +100 stored +3 lost/);
-  assert.match(stdout, /given up in the kernel: stream_gap=2/);
-  assert.match(stdout, /query API .*: answers/);
-  impaired.close();
-  const sound = await fakeStatus({
-    ...STATUS,
-    programs: STATUS.programs.slice(0, 1),
-    counters: { flow: { stored: 10, lost: 0 } },
-  });
-  assert.equal((await run(['status', '--collector', sound.url])).code, 0);
-  const json = await run(['status', '--collector', sound.url, '-o', 'json']);
-  assert.equal(JSON.parse(json.stdout).collectors[0].status.node, 'node-a');
-  sound.close();
-  assert.equal((await run(['status', '--collector', 'http://127.0.0.1:9'])).code, 1);
-  assert.equal((await run(['status', '--server', 'http://127.0.0.1:9'])).code, 1);
-  assert.equal((await run(['status', '--nonsense'])).code, 2);
 });
