@@ -58,6 +58,17 @@ static __always_inline bool may_start_anew(const struct http_packet *packet, con
 	       http_may_begin(packet->skb, packet->header->payload_offset, packet->header->payload_bytes);
 }
 
+/* Nothing that follows can be a request that is certain. */
+static __always_inline bool is_through(const struct http_connection *connection)
+{
+	const struct http_stream *requests = &connection->streams[HTTP_REQUEST];
+
+	if (has_answers(connection) || connection->answered != connection->begun)
+		return false;
+	return requests->state == HTTP_STATE_STOPPED ||
+	       (requests->state == HTTP_STATE_LOST && connection->lost_for_good);
+}
+
 static __always_inline void http_connection_packet(struct http_packet *packet, struct http_connection *connection)
 {
 	struct socket_state *state = packet->state;
@@ -86,6 +97,10 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 	note_protocol(state, connection);
 	if (connection->rejected) {
 		forget_http(packet->tp, state, connection, connection->joined ? PAYLOAD_JOINED : PAYLOAD_OPAQUE);
+		return;
+	}
+	if (is_through(connection)) {
+		forget_http(packet->tp, state, connection, PAYLOAD_OPAQUE);
 		return;
 	}
 	attention = has_answers(connection) || connection->hole ||
@@ -161,6 +176,22 @@ static __always_inline void http_application_read(struct sock *sk, struct socket
 	reading.copied = tp->copied_seq;
 	reading.now = bpf_ktime_get_boot_ns();
 	bpf_loop(HTTP_PIPELINE_MAX + 1, note_one_read, &reading, 0);
+}
+
+/*
+ * Called for every connection once per interval: what waits for a confirmation that came unseen, or came while somebody
+ * else was writing, waits no longer than that.
+ */
+static __always_inline void http_snapshot(struct tcp_sock *tp, struct socket_state *state, u64 now)
+{
+	struct http_connection *connection;
+
+	if (!state->http_attention || state->payload_seen != PAYLOAD_HTTP)
+		return;
+	connection = http_connection_of(tp);
+	if (connection)
+		release_safe(connection, state, tp, confirmed_responses(tp, state->connection.observation_point), false,
+			     now);
 }
 
 static __always_inline u8 end_of_closed(const struct socket_state *state)

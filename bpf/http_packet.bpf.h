@@ -46,16 +46,15 @@ static __always_inline u32 accepted_bytes(const struct tcp_sock *tp)
 }
 
 /* Up to where responses are safe: acknowledged by the client, or taken by this client's TCP. */
-static __always_inline u32 confirmed_responses(const struct http_packet *packet)
+static __always_inline u32 confirmed_responses(const struct tcp_sock *tp, u8 observation_point)
 {
-	if (packet->local_end == OBSERVATION_POINT_CLIENT)
-		return accepted_bytes(packet->tp);
-	return packet->tp->snd_una;
+	return observation_point == OBSERVATION_POINT_CLIENT ? accepted_bytes(tp) : tp->snd_una;
 }
 
 static __always_inline void release_confirmed(struct http_packet *packet, struct http_connection *connection)
 {
-	u32 confirmed = confirmed_responses(packet), acknowledged = packet->header->acknowledged;
+	u32 confirmed = confirmed_responses(packet->tp, packet->local_end);
+	u32 acknowledged = packet->header->acknowledged;
 	bool by_acknowledgement = packet->ingress && packet->direction == HTTP_REQUEST &&
 				  (packet->header->flags & TCP_FLAG_ACK) && before(confirmed, acknowledged) &&
 				  is_taken(packet);
@@ -128,7 +127,7 @@ static __always_inline void http_payload(struct http_packet *packet, struct http
 {
 	struct http_stream *stream = &connection->streams[packet->direction & 1];
 
-	if (packet->ingress && !is_taken(packet))
+	if (reads_nothing(stream) || (packet->ingress && !is_taken(packet)))
 		return;
 	/*
 	 * Packets of one direction may be on two CPUs at once (a sender that moved); they never interrupt each other on
