@@ -2,6 +2,7 @@
  * Brings a database to what schema.ts says, from nothing or from any earlier state: what is there is compared with a
  * fresh, empty table made beside it, so that old and new installations end alike.
  */
+import { randomBytes } from 'node:crypto';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { columnSql, createTableSql, quoteName, quoteText } from './ddl.ts';
 import { MigrationError } from './errors.ts';
@@ -23,8 +24,10 @@ const MIGRATIONS_TABLE: StoredTable = {
   ttlDays: 0,
 };
 
-/** Name suffix of the fresh table that an existing one is compared with. */
-const NEXT = '__next';
+/** Name suffix of the fresh table that an existing one is compared with; each process has its own. */
+const NEXT = `__next_${randomBytes(4).toString('hex')}`;
+/** Name suffix of a table that has been replaced and whose rows are being copied. */
+const REPLACED = '__replaced';
 
 interface ColumnState {
   readonly name: string;
@@ -57,12 +60,11 @@ export async function migrate(client: ClickHouseClient, database: string, schema
   );
   if (last?.schema_hash === wanted) return;
   run.statements.length = 0;
-  const rebuilt = new Set<string>();
   await dropChangedFeeds(run, schema);
   for (const table of [MIGRATIONS_TABLE, ...schema.tables]) {
-    if ((await bringTable(run, table)) === 'rebuilt') rebuilt.add(table.name);
+    await bringTable(run, table, schema);
   }
-  await createViews(run, schema, rebuilt);
+  await createViews(run, schema);
   await client.insert({
     table: `${quoteName(database)}.${quoteName(MIGRATIONS_TABLE.name)}`,
     values: [{ applied: `${Date.now()}000000`, schema_hash: wanted, statements: run.statements }],
@@ -116,11 +118,8 @@ async function dropChangedFeeds(run: Run, schema: Schema): Promise<void> {
   }
 }
 
-async function createViews(run: Run, schema: Schema, rebuilt: ReadonlySet<string>): Promise<void> {
+async function createViews(run: Run, schema: Schema): Promise<void> {
   for (const view of schema.views) {
-    if (view.feed !== undefined && (rebuilt.has(view.feed.from) || rebuilt.has(view.feed.into))) {
-      await run.command(`DROP VIEW IF EXISTS ${run.named(view.name)}`);
-    }
     await run.command(createViewSql(run.database, view));
   }
   const names = schema.views.map((view) => quoteText(view.name)).join(', ') || "''";
@@ -130,44 +129,71 @@ async function createViews(run: Run, schema: Schema, rebuilt: ReadonlySet<string
   for (const { name } of left) await run.command(`DROP VIEW IF EXISTS ${run.named(name)}`);
 }
 
-async function bringTable(run: Run, table: StoredTable): Promise<'kept' | 'rebuilt'> {
+async function bringTable(run: Run, table: StoredTable, schema: Schema): Promise<void> {
   const before = await stateOf(run, table.name);
   if (before === undefined) {
     await run.command(createTableSql(run.database, table));
-    return 'kept';
+    return;
   }
-  await run.command(`DROP TABLE IF EXISTS ${run.named(table.name + NEXT)} SYNC`);
-  await run.command(createTableSql(run.database, table, table.name + NEXT));
-  const wanted = (await stateOf(run, table.name + NEXT))!;
-  const rebuilds = before.layout !== wanted.layout;
-  if (rebuilds) await rebuild(run, table, before, wanted);
-  else await alter(run, table, before, wanted);
-  await run.command(`DROP TABLE IF EXISTS ${run.named(table.name + NEXT)} SYNC`);
-  return rebuilds ? 'rebuilt' : 'kept';
+  const next = table.name + NEXT;
+  await run.command(createTableSql(run.database, table, next));
+  try {
+    const wanted = (await stateOf(run, next))!;
+    if (before.layout === wanted.layout) await alter(run, table, before, wanted);
+    else await replace(run, table, schema);
+  } finally {
+    await run.command(`DROP TABLE IF EXISTS ${run.named(next)} SYNC`);
+  }
+  await copyReplaced(run, table);
 }
 
-/** A table whose engine or order has changed is copied: ClickHouse cannot alter these. */
-async function rebuild(run: Run, table: StoredTable, before: TableState, wanted: TableState): Promise<void> {
-  const kept = wanted.columns.filter(({ name }) => before.columns.some((column) => column.name === name));
+/**
+ * A table whose engine or order has changed is replaced by the fresh one and its rows are copied: ClickHouse cannot alter
+ * these. Rows that are inserted meanwhile are in the fresh one already. Its feeds are down while it is copied, so that
+ * no row is counted twice.
+ */
+async function replace(run: Run, table: StoredTable, schema: Schema): Promise<void> {
+  for (const { name, feed } of schema.views) {
+    if (feed?.from === table.name || feed?.into === table.name)
+      await run.command(`DROP VIEW IF EXISTS ${run.named(name)}`);
+  }
+  const [name, next, replaced] = [table.name, table.name + NEXT, table.name + REPLACED].map((each) => run.named(each));
+  await run.command(`RENAME TABLE ${name} TO ${replaced}, ${next} TO ${name}`);
+}
+
+/** Copies what stands in a replaced table, partition by partition; goes on where an earlier process was cut off. */
+async function copyReplaced(run: Run, table: StoredTable): Promise<void> {
+  const replaced = table.name + REPLACED;
+  const before = await stateOf(run, replaced);
+  if (before === undefined) return;
+  const kept = table.columns.filter(({ name }) => before.columns.some((column) => column.name === name));
   const names = kept.map(({ name }) => quoteName(name)).join(', ');
-  await run.command(
-    `INSERT INTO ${run.named(table.name + NEXT)} (${names}) SELECT ${names} FROM ${run.named(table.name)}`,
+  const partitions = await run.rows<{ id: string }>(
+    `SELECT DISTINCT partition_id AS id FROM system.parts
+     WHERE active AND database = ${quoteText(run.database)} AND table = ${quoteText(replaced)} ORDER BY id`,
   );
-  await run.command(`EXCHANGE TABLES ${run.named(table.name + NEXT)} AND ${run.named(table.name)}`);
+  for (const { id } of partitions) {
+    // One thread makes the same blocks again, and the token then keeps a second copy of them out.
+    await run.command(
+      `INSERT INTO ${run.named(table.name)} (${names}) SELECT ${names} FROM ${run.named(replaced)} WHERE _partition_id = ${quoteText(id)} SETTINGS max_threads = 1, max_insert_threads = 1, insert_deduplicate = 1, insert_deduplication_token = ${quoteText(`copy-${id}`)}`,
+    );
+    await run.command(`ALTER TABLE ${run.named(replaced)} DROP PARTITION ID ${quoteText(id)}`);
+  }
+  await run.command(`DROP TABLE IF EXISTS ${run.named(replaced)} SYNC`);
 }
 
 async function alter(run: Run, table: StoredTable, before: TableState, wanted: TableState): Promise<void> {
   const alterTable = `ALTER TABLE ${run.named(table.name)}`;
   const present = before.columns.map(({ name }) => name);
   for (const { name } of before.columns.filter(({ name }) => !wanted.columns.some((column) => column.name === name))) {
-    await run.command(`${alterTable} DROP COLUMN ${quoteName(name)}`);
+    await run.command(`${alterTable} DROP COLUMN IF EXISTS ${quoteName(name)}`);
     present.splice(present.indexOf(name), 1);
   }
   for (const [position, column] of table.columns.entries()) {
     const place = position === 0 ? 'FIRST' : `AFTER ${quoteName(table.columns[position - 1]!.name)}`;
     const old = before.columns.find(({ name }) => name === column.name);
     if (old === undefined) {
-      await run.command(`${alterTable} ADD COLUMN ${columnSql(column)} ${place}`);
+      await run.command(`${alterTable} ADD COLUMN IF NOT EXISTS ${columnSql(column)} ${place}`);
       present.splice(position, 0, column.name);
       continue;
     }

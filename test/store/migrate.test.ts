@@ -96,6 +96,36 @@ test('changed columns, TTL and order end as a fresh database does, rows kept', a
   assert.deepEqual(await kept.json(), [{ time: NOW_SQL, source_port: 4711 }]);
 });
 
+test('a migration that was cut off while it copied goes on, and no row is there twice', async () => {
+  const writer = store.writer();
+  const flows = TABLES.find((table) => table.name === 'flows')!;
+  const database = 'cut_off';
+  await migrate(writer, database, { tables: [{ ...flows, orderBy: '(time, source_port)' }], views: [] });
+  for (const hours of [1, 2, 3]) {
+    const values = `SELECT now64(9) - toIntervalHour(${hours}), number FROM numbers(1000)`;
+    await writer.command({ query: `INSERT INTO ${database}.flows (time, source_port) ${values}` });
+  }
+  let copies = 0;
+  const cutting = Object.create(writer, {
+    command: {
+      value: (parameters: { query: string }) => {
+        if (parameters.query.includes('DROP PARTITION') && ++copies === 2) throw new Error('cut off');
+        return writer.command(parameters);
+      },
+    },
+  });
+  await assert.rejects(migrate(cutting, database), { code: 'FLOW_STORE_MIGRATION' });
+  await writer.command({ query: `INSERT INTO ${database}.flows (time, source_port) VALUES (now64(9), 7)` });
+  await migrate(writer, database);
+  const counted = await writer.query({
+    query: `SELECT count() AS n, uniqExact(time, source_port) AS u FROM ${database}.flows`,
+    format: 'JSONEachRow',
+  });
+  assert.deepEqual(await counted.json(), [{ n: 3001, u: 3001 }]);
+  await migrate(writer, 'wholly_fresh');
+  assert.deepEqual(await schemaOf(database), await schemaOf('wholly_fresh'));
+});
+
 for (const [name, state] of recordedStates()) {
   test(`the recorded state ${name} ends as a fresh database does, rows kept`, async () => {
     const writer = store.writer();
