@@ -3,6 +3,7 @@
 #include "flow_record.bpf.h"
 #include "tcp_adopt.bpf.h"
 #include "tcp_connect_failed.bpf.h"
+#include "tcp_retransmit.bpf.h"
 #include "http.bpf.h"
 
 static __always_inline void begin_connection(struct socket_state *state, const struct sock *sk, u64 cookie, u64 now)
@@ -25,13 +26,14 @@ static __always_inline void established(struct socket_state *state, struct sock 
 	if (state->connect_started_ns) {
 		stamp_ends(&state->connection, sk, OBSERVATION_POINT_CLIENT, 1);
 		state->connect_ns = now - state->connect_started_ns;
+		write_missed_retransmits(state, tp, RETRANSMIT_CAUSE_SYN, now);
 	} else {
 		stamp_ends(&state->connection, sk, OBSERVATION_POINT_SERVER, 1);
 		/* The first sample is SYN-ACK sent until its ACK, if neither was sent twice. */
 		state->connect_ns = (u64)(tp->srtt_us >> 3) * 1000;
+		/* It begins with its SYN-ACKs sent again, which were told one by one. */
+		state->counted_retransmits = tp->total_retrans;
 	}
-	/* An accepted connection begins with its SYN-ACKs sent again, which were told one by one. */
-	state->counted_retransmits = tp->total_retrans;
 	state->stamped = 1;
 	if (!try_own_rows(state))
 		return;
@@ -85,6 +87,8 @@ static __always_inline void closed(struct socket_state *state, struct sock *sk, 
 		state->stamped = 1;
 	}
 	note_close_cause(state, oldstate, sk->sk_err);
+	write_missed_retransmits(state, tp, oldstate == TCP_STATE_SYN_SENT ? RETRANSMIT_CAUSE_SYN : RETRANSMIT_CAUSE_NONE,
+				 now);
 	if (oldstate == TCP_STATE_SYN_SENT)
 		write_connect_failed(state, tp, now);
 	http_connection_closed(tp, state, now);
@@ -198,6 +202,7 @@ int snapshot_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!tp)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
+	http_snapshot(tp, state, now);
 	if (!state->stamped)
 		stamp_adopted(state, sk);
 	if (!state->stamped || !state->opened || state->closing || !try_own_rows(state))

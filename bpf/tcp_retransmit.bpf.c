@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Every segment that is sent again, and why. */
-#include "tcp_event_record.bpf.h"
+#include "tcp_retransmit.bpf.h"
 
 static __always_inline u8 retransmit_cause(const struct tcp_sock *tp, u8 tcp_state)
 {
@@ -16,15 +16,6 @@ static __always_inline u8 retransmit_cause(const struct tcp_sock *tp, u8 tcp_sta
 	if (congestion != CONGESTION_STATE_RECOVERY && tp->inet_conn.icsk_pending == ICSK_TIME_LOSS_PROBE)
 		return RETRANSMIT_CAUSE_TAIL_LOSS_PROBE;
 	return RETRANSMIT_CAUSE_FAST;
-}
-
-/* Segments of this attempt as TcpRetransSegs counts them: by how much total_retrans grew. */
-static __always_inline u32 counted_segments(struct socket_state *state, const struct tcp_sock *tp)
-{
-	u32 segments = tp->total_retrans - state->counted_retransmits;
-
-	state->counted_retransmits = tp->total_retrans;
-	return segments;
 }
 
 static __always_inline void count_evidence(struct socket_state *state, const struct tcp_sock *tp, u8 cause,

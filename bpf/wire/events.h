@@ -242,7 +242,7 @@ struct tcp_event_record {
 	wire_u32 cwnd_segments DOC("Congestion window at that moment.");
 	wire_u16 error_number DOC("errno of a failed connect or of a retransmission that could not be sent; else 0.");
 	wire_u8 event_kind DOC("What happened.");
-	wire_u8 retransmit_cause DOC("Why it was sent again; none for other events.");
+	wire_u8 retransmit_cause DOC("Why it was sent again; none for other events, and where the moment itself was missed.");
 	wire_u8 sent_by DOC("Which side sent the segment concerned.");
 	wire_u8 congestion_state DOC("Congestion control state at that moment.");
 	wire_u8 tcp_flags DOC("TCP flags of the segment concerned, as on the wire; 0 if not known.");

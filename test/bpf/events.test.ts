@@ -52,11 +52,10 @@ describe('TCP events', () => {
   it('tells a tail loss probe from a timeout', async () => {
     const end = drop(scene.server.namespace, '--dport', `${PORT}`, '-m', 'length', '--length', '1000:65535');
     const losing = scene.startPeer('say', scene.address.ipv4, PORT, 'hold', 1200);
-    await sleep(2200);
-    end();
-    await losing.stop();
     const probes = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'tail_loss_probe' });
     const timeouts = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'timeout' });
+    end();
+    await losing.stop();
     assert.equal(probes[0]?.socket_cookie, timeouts[0]?.socket_cookie);
     const [row] = await scene.watcher.wait({ flow_state: 'closed', socket_cookie: probes[0]?.socket_cookie ?? 0n });
     const ofCause = (retransmit_cause: string): bigint =>

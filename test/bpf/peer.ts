@@ -2,7 +2,7 @@
  * One end of a TCP connection that does as it is told. Started by tests inside a namespace:
  *   peer.ts serve PORT BACKLOG          accepts; the first word a client sends says what follows:
  *       echo    answers with the word        close   answers, then closes first
- *       hold    answers; the client stays 2 s
+ *       hold    answers; the client stays 8 s
  *       reset   resets the connection        stall   stops reading for 1.5 s, then reads on
  *   peer.ts say HOST PORT WORD [BYTES]  connects, says the word (padded to BYTES), reads until the end, stays 300 ms
  *   peer.ts deaf PORT BACKLOG MS        listens and does not accept for MS milliseconds
@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const [mode, ...words] = process.argv.slice(2);
 
-const STAY_MS: Record<string, number> = { stall: 8000, hold: 2000 };
+const STAY_MS: Record<string, number> = { stall: 8000, hold: 8000 };
 
 async function serveOne(socket: Socket): Promise<void> {
   socket.on('error', () => {});
