@@ -4,6 +4,7 @@
  *   scripted.ts ask HOST PORT SCRIPT     plays it once and ends
  */
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -11,8 +12,11 @@ import { type Place, type Program, run, start } from '../../support/program.ts';
 
 const FILE = fileURLToPath(import.meta.url);
 
-/** What to do next: send text; wait, in milliseconds; read until the text has come; be told by a file; end; reset. */
-export type Step = ['send', string] | ['bytes', string] | ['wait', number] | ['until', string] | ['end'] | ['reset'];
+/**
+ * What to do next: send text, at once or byte by byte; wait, in milliseconds; read until the text has come; wait until
+ * the file is there; end; reset.
+ */
+export type Step = ['send' | 'bytes' | 'until' | 'file', string] | ['wait', number] | ['end'] | ['reset'];
 
 export function serve(place: Place, port: number, script: readonly Step[]): Program {
   return start(place, [process.execPath, FILE, 'serve', String(port), JSON.stringify(script)]);
@@ -41,6 +45,7 @@ async function play(socket: Socket, script: readonly Step[]): Promise<void> {
   for (const [what, value] of script) {
     if (what === 'send') await send(socket, value);
     else if (what === 'wait') await sleep(value);
+    else if (what === 'file') while (!existsSync(value)) await sleep(10);
     else if (what === 'end') socket.end();
     else if (what === 'reset') socket.resetAndDestroy();
     else if (what === 'bytes')
