@@ -155,7 +155,7 @@ const retentions = new WeakMap<Store, Map<string, Retention>>();
 const RETENTION_MS = 10_000;
 
 /** Rows of the table before this have expired; nanoseconds since the epoch. */
-async function expiredBefore(store: Store, table: StoredTable, signal: AbortSignal | undefined): Promise<bigint> {
+export async function expiredBefore(store: Store, table: StoredTable, signal?: AbortSignal): Promise<bigint> {
   const known = retentions.get(store) ?? new Map<string, Retention>();
   retentions.set(store, known);
   let retention = known.get(table.name);

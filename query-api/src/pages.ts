@@ -3,12 +3,13 @@ import { addNames, END_PROPERTIES, ENDS, type EndpointNames } from './endpoint_n
 import { completed, counts, type Exchange, pairUp } from './exchange.ts';
 import { rowShaper } from './fields.ts';
 import { flowId, idOf } from './ids.ts';
+import { inParts } from './parts.ts';
 import type { Question } from './question.ts';
 import type { Scope } from './scope.ts';
 import { endpointNamesSql, NAMES_AT_ONCE } from './sql/endpoints_by_id.ts';
 import { saysWhichEnd } from './sql/exchange.ts';
 import { listSql, ORDER_VALUES } from './sql/list.ts';
-import { requestsOncePageSql, VIEWS_AROUND_ROWS, viewsAroundSql, WHOLE_VIEWS, wholeViewsSql } from './sql/requests.ts';
+import { requestsOncePageSql, VIEWS_AROUND, viewsAroundSql, WHOLE_VIEWS, wholeViewsSql } from './sql/requests.ts';
 import type { Store, StoreRow } from './store.ts';
 
 /** One page. */
@@ -48,7 +49,11 @@ export async function namesFor(
     }
   }
   if (ids.size === 0) return new Map();
-  const found = await store.rowsInParts([...ids], NAMES_AT_ONCE, (part) => endpointNamesSql(part, scope), signal);
+  const found = await store.rowsOfParts(
+    inParts([...ids], { entries: NAMES_AT_ONCE }),
+    (part) => endpointNamesSql(part, scope),
+    signal,
+  );
   return new Map(found.map((row) => [String(row.endpoint_id), namesOf(row)]));
 }
 
@@ -79,6 +84,9 @@ export function shapeExchange(
   return shown;
 }
 
+const inOrderOfEnd = (rows: readonly StoreRow[]) =>
+  rows.toSorted((a, b) => (BigInt(String(a._end)) < BigInt(String(b._end)) ? -1 : 1));
+
 /** The rows with the views of the other ends; of those only what pairing needs. */
 export async function paired(
   store: Store,
@@ -86,7 +94,8 @@ export async function paired(
   scope: Scope,
   signal: AbortSignal | undefined,
 ): Promise<Exchange[]> {
-  const views = await store.rowsInParts(rows, VIEWS_AROUND_ROWS, (part) => viewsAroundSql(part, scope), signal);
+  const parts = inParts(inOrderOfEnd(rows), VIEWS_AROUND);
+  const views = await store.rowsOfParts(parts, (part) => viewsAroundSql(part, scope), signal);
   return pairUp(rows, views);
 }
 
@@ -101,7 +110,8 @@ export async function withWholeViews(
     ...('cluster' in row ? [] : [row]),
     ...(other ? [other] : []),
   ]);
-  const whole = await store.rowsInParts(partial, WHOLE_VIEWS, (part) => wholeViewsSql(part, scope), signal);
+  const parts = inParts(inOrderOfEnd(partial), WHOLE_VIEWS);
+  const whole = await store.rowsOfParts(parts, (part) => wholeViewsSql(part, scope), signal);
   return completed(exchanges, whole);
 }
 

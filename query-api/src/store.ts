@@ -69,18 +69,13 @@ export class Store {
 
   /**
    * All rows of queries about the parts of a list, each part asked by itself, some at once.
-   * @param size most entries of a part: what is bound travels in a URL, see MAX_PARAMETER_BYTES
    * @param query makes the query of one part
    */
-  async rowsInParts<T>(
-    list: readonly T[],
-    size: number,
+  async rowsOfParts<T>(
+    parts: readonly (readonly T[])[],
     query: (part: readonly T[]) => BoundQuery,
     signal?: AbortSignal,
   ): Promise<StoreRow[]> {
-    const parts = Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
-      list.slice(index * size, (index + 1) * size),
-    );
     const rows: StoreRow[] = [];
     for (let at = 0; at < parts.length; at += PARTS_AT_ONCE) {
       const some = parts.slice(at, at + PARTS_AT_ONCE).map((part) => this.rows(query(part), signal));

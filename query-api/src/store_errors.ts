@@ -9,6 +9,8 @@ interface Meaning {
   readonly words: string;
   /** Configuration key of the limit that was met. */
   readonly limit?: keyof Limits;
+  /** Name of a limit that is the store's own. */
+  readonly storeLimit?: string;
   readonly next?: string;
 }
 
@@ -38,8 +40,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   60: NOT_MIGRATED,
   81: NOT_MIGRATED,
   158: { ...TOO_DEAR, words: 'the question looks at more rows than allowed', limit: 'max_rows_to_read' },
-  307: { ...TOO_DEAR, words: 'the question looks at more bytes than allowed' },
-  396: { ...TOO_DEAR, words: 'the answer has more rows or bytes than allowed', limit: 'max_limit' },
+  307: { ...TOO_DEAR, words: 'the question looks at more bytes than allowed', storeLimit: 'max_bytes_to_read' },
+  396: { ...TOO_DEAR, words: 'the answer has more rows than the store gives', storeLimit: 'store.max_result_rows' },
   159: { ...TOO_SLOW, words: 'the question took longer than allowed and was cut off' },
   160: { ...TOO_SLOW, words: 'the question would take longer than allowed' },
   241: {
@@ -83,6 +85,9 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
 export function toQueryError(error: unknown, limits: Limits, signal?: AbortSignal): QueryError {
   if (error instanceof QueryError) return error;
   if (signal?.aborted) return new QueryError(499, 'FLOW_QUERY_CANCELLED', 'the client went away', { cause: error });
+  if (error instanceof Error && error.message === CLIENT_TIMEOUT) {
+    return problem(MEANINGS[159]!, limits, error);
+  }
   if (!(error instanceof ClickHouseError)) {
     return new QueryError(503, 'FLOW_QUERY_STORE_UNREACHABLE', 'the store does not answer', {
       next_step: 'Check that the store runs and that clickhouse.url is right; flowspan status tells.',
@@ -101,10 +106,21 @@ export function toQueryError(error: unknown, limits: Limits, signal?: AbortSigna
       },
     );
   }
-  const { limit, next } = meaning;
-  return new QueryError(meaning.status, meaning.code, meaning.words, {
-    ...(limit === undefined ? {} : { limit: `query_api.${limit} = ${limits[limit]}` }),
+  return problem(meaning, limits, error);
+}
+
+/** What @clickhouse/client says when no answer came in time. */
+const CLIENT_TIMEOUT = 'Timeout error.';
+
+function problem(
+  { status, code, words, limit, storeLimit, next }: Meaning,
+  limits: Limits,
+  cause: unknown,
+): QueryError {
+  const met = limit === undefined ? storeLimit : `query_api.${limit} = ${limits[limit]}`;
+  return new QueryError(status, code, words, {
+    ...(met === undefined ? {} : { limit: met }),
     ...(next === undefined ? {} : { next_step: next }),
-    cause: error,
+    cause,
   });
 }

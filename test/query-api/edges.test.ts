@@ -193,3 +193,16 @@ test('pages of edges', async () => {
   );
   assert.equal(second.body.next, null);
 });
+
+test('what is left of a minute whose rows have expired is told', async () => {
+  const days = (count: number, seconds: number) => Math.floor(Date.now() / 60_000) * 60 - count * 86_400 + seconds;
+  const expired = async (since: number) => {
+    const { body } = await scene.get(`/v1/edges?since=${since}&until=${since + 600}`);
+    assert.equal(body.from, 'edges_1m');
+    return body.completeness.expired_before;
+  };
+  assert.equal(await expired(days(5, 0)), null, 'minutes are kept longer than rows');
+  assert.equal(await expired(days(5, 7)), new Date(days(5, 60) * 1000).toISOString().replace('000Z', '000000000Z'));
+  assert.equal(await expired(days(0, -3593)), null);
+  assert.notEqual(await expired(days(40, 0)), null);
+});

@@ -3,17 +3,18 @@ import Type, { type TSchema } from 'typebox';
 import { EDGES_1M } from '../../../store/rollups.ts';
 import { REQUESTS } from '../../../store/tables.ts';
 import { answerSchema, responses, sendRows } from '../answer.ts';
-import { completenessOf, readCoverage } from '../completeness.ts';
+import { type Coverage, completenessOf, expiredBefore, readCoverage } from '../completeness.ts';
 import type { Context } from '../context.ts';
 import { encodeCursor } from '../cursor.ts';
 import { EDGE_MEASURES } from '../edge_measures.ts';
-import { EDGE_FILTERS, EDGE_GENERAL_DOCS, readEdgesQuestion } from '../edges.ts';
+import { EDGE_FILTERS, EDGE_GENERAL_DOCS, type EdgesQuestion, readEdgesQuestion } from '../edges.ts';
 import { addNames, nameSchemas } from '../endpoint_names.ts';
+import { instantText } from '../fields.ts';
 import { shapeKey } from '../groups.ts';
 import { namesFor } from '../pages.ts';
 import { goneSignal, queryOf } from '../requester.ts';
-import { edgesSql } from '../sql/edges.ts';
-import type { StoreRow } from '../store.ts';
+import { edgesSql, wholeMinute } from '../sql/edges.ts';
+import type { Store, StoreRow } from '../store.ts';
 import { filterDocs, textParameters } from './parameters.ts';
 
 function measureSchemas(): Record<string, TSchema> {
@@ -30,6 +31,16 @@ function shownMeasures(row: StoreRow): [string, unknown][] {
     if (json === 'string') return [name, String(value)];
     return [name, value === null || value === undefined ? null : Number(value)];
   });
+}
+
+/** How well the time is covered: by minutes where the rollup tells, by rows in what is left of the first minute. */
+async function edgesCoverage(store: Store, question: EdgesQuestion, signal: AbortSignal): Promise<Coverage> {
+  if (question.from === 'rows') return await readCoverage(store, REQUESTS, question, signal);
+  const coverage = await readCoverage(store, EDGES_1M, question, signal);
+  const begin = wholeMinute(question.since);
+  if (begin === question.since || coverage.expired_before !== null) return coverage;
+  const rowsGone = (await expiredBefore(store, REQUESTS, signal)) > question.since;
+  return rowsGone ? { ...coverage, expired_before: instantText(begin) } : coverage;
 }
 
 /** Adds GET /v1/edges. */
@@ -54,7 +65,7 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
     const offset = Number(question.cursor?.after[0] ?? 0);
     const [found, coverage] = await Promise.all([
       store.rows(edgesSql(question, offset, question.limit + 1), signal),
-      readCoverage(store, question.from === 'rows' ? REQUESTS : EDGES_1M, question, signal),
+      edgesCoverage(store, question, signal),
     ]);
     const page = found.slice(0, question.limit);
     const rows = page.map((one) => {

@@ -107,12 +107,17 @@ function fromRollup({ question, parameters }: Reading, window: Window): string {
     .replace('{where}', () => `${condition} AND t.minute >= ${since} AND t.minute < ${until} AND ${filters}`);
 }
 
+/** Begin of the first whole minute from a time on; nanoseconds since the epoch. */
+export function wholeMinute(time: bigint): bigint {
+  return ((time + MINUTE_NS - 1n) / MINUTE_NS) * MINUTE_NS;
+}
+
 /** What the question is answered from: whole minutes from edges_1m where that can tell, the rest from rows. */
 function sources(reading: Reading): string {
   const { question } = reading;
   const rows = (since: bigint, until: bigint) =>
     since < until ? [FLOWS, REQUESTS, TCP_EVENTS].map((table) => fromRows(reading, table, { since, until })) : [];
-  const first = ((question.since + MINUTE_NS - 1n) / MINUTE_NS) * MINUTE_NS;
+  const first = wholeMinute(question.since);
   const last = (question.until / MINUTE_NS) * MINUTE_NS;
   const parts =
     question.from === 'rows' || first >= last

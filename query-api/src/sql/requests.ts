@@ -10,6 +10,7 @@ import {
   methodParameter,
   statusParameter,
 } from '../filter/parameters.ts';
+import type { PartBounds } from '../parts.ts';
 import type { Question } from '../question.ts';
 import { type Scope, scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
@@ -99,8 +100,12 @@ export function viewColumns(alias: string): string[] {
   return [...VIEW_COLUMNS.map((name) => `${alias}.${name} AS ${name}`), ...pairingColumns(alias)];
 }
 
-/** Rows that viewsAroundSql can be asked about at once. */
-export const VIEWS_AROUND_ROWS = 100;
+/** Rows that viewsAroundSql can be asked about at once: in order of their end, in few enough stretches of time. */
+export const VIEWS_AROUND: PartBounds<StoreRow> = {
+  entries: 250,
+  gaps: 30,
+  apart: (before, next) => BigInt(String(next._start)) - BigInt(String(before._end)) > 1_000_000_000n,
+};
 
 /** All views, of both ends, among which those of these rows are paired: only what pairing needs. */
 export function viewsAroundSql(rows: readonly StoreRow[], scope: Scope): BoundQuery {
@@ -122,8 +127,12 @@ export function viewsAroundSql(rows: readonly StoreRow[], scope: Scope): BoundQu
 
 const BUCKET_NS = 300_000_000_000n;
 
-/** Views that wholeViewsSql can be asked for at once. */
-export const WHOLE_VIEWS = 100;
+/** Views that wholeViewsSql can be asked for at once: in order of their end, in few enough five minutes. */
+export const WHOLE_VIEWS: PartBounds<StoreRow> = {
+  entries: 160,
+  gaps: 40,
+  apart: (before, next) => BigInt(String(before._end)) / BUCKET_NS !== BigInt(String(next._end)) / BUCKET_NS,
+};
 
 /** The whole rows of these views. */
 export function wholeViewsSql(views: readonly StoreRow[], scope: Scope): BoundQuery {
