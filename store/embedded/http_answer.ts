@@ -62,6 +62,7 @@ export class Answer {
     if (encoding === 'gzip') {
       const gzip = createGzip({ level: 3 });
       gzip.pipe(this.#response);
+      gzip.on('error', () => this.#response.destroy());
       this.#response.once('close', () => gzip.destroy());
       this.#sink = gzip;
     }

@@ -64,6 +64,8 @@ function decoded(request: IncomingMessage): Readable {
     throw new EngineError(48, `Content-Encoding ${encoding} is not known: use ${Object.keys(DECODERS).join(', ')}`);
   }
   const out = new PassThrough();
+  // Whoever reads is told as well; one that reads no more needs not be.
+  out.on('error', () => undefined);
   pipeline(request, decoder(), out).catch((cause) => out.destroy(cause));
   return out;
 }

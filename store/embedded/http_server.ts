@@ -33,6 +33,9 @@ const WHOLE_ANSWER_BYTES = 1024 ** 2;
 /** Connections at once; more are closed. */
 const MAX_CONNECTIONS = 1024;
 
+/** Most bytes of request line and headers: an INSERT that names every column stands in the URL. */
+const MAX_HEADER_BYTES = 256 * 1024;
+
 /** A front that is ready to listen. */
 export async function createFront(front: Front): Promise<Server> {
   const names = await front.engine.rows<{ name: string }>('SELECT name FROM system.table_functions');
@@ -48,9 +51,13 @@ export async function createFront(front: Front): Promise<Server> {
     fileNumber: 0,
   };
   const server = createServer(
-    { keepAliveTimeout: 15_000, requestTimeout: 600_000, noDelay: true },
+    { keepAliveTimeout: 15_000, requestTimeout: 600_000, noDelay: true, maxHeaderSize: MAX_HEADER_BYTES },
     (request, response) => {
-      void serve(context, request, response);
+      response.on('error', () => response.destroy());
+      serve(context, request, response).catch((cause) => {
+        context.report(EngineError.from(cause), '');
+        response.destroy();
+      });
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
@@ -66,7 +73,8 @@ interface Context extends Front {
 }
 
 async function serve(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://store');
+  const url = URL.parse(request.url ?? '/', 'http://store');
+  if (url === null) return plain(response, 400, 'The address of the request cannot be read\n');
   if (url.pathname === '/ping' || url.pathname === '/replicas_status') return plain(response, 200, 'Ok.\n');
   if (url.pathname !== '/') return plain(response, 404, `There is no ${url.pathname}: ask at / or /ping\n`);
   let queryId = '';
