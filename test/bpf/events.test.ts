@@ -8,6 +8,7 @@ import { nstat } from '../support/counters.ts';
 import { loseFirstWith } from '../support/loss.ts';
 import type { Namespace } from '../support/namespace.ts';
 import { start } from '../support/program.ts';
+import { eventually } from '../support/wait.ts';
 import { createScene, PORT, PORT_SEEN, type Scene } from './scene.ts';
 
 const RETRANSMIT = { event_kind: 'retransmit', destination_port: PORT_SEEN };
@@ -77,7 +78,11 @@ describe('TCP events', () => {
       [scene.client, 'client'],
       [scene.server, 'server'],
     ] as const) {
-      const events = scene.watcher.seen({ event_kind: 'retransmit', sent_by: side });
+      const events = scene.watcher.seen({
+        event_kind: 'retransmit',
+        sent_by: side,
+        netns: BigInt(place.namespace.inode),
+      });
       assert.equal(
         events.reduce((sum, event) => sum + Number(event.segments), 0),
         nstat(place.namespace).TcpRetransSegs,
@@ -88,8 +93,11 @@ describe('TCP events', () => {
 
   it('tells a closed receive window and how long it was', async () => {
     await say('stall', 24_000_000);
-    const rows = await scene.watcher.wait({ flow_state: 'closed', observation_point: 'client' });
-    const row = rows.find((candidate) => Number(candidate.bytes_sent) >= 24_000_000);
+    const row = await eventually('the row of the stalled connection', () =>
+      scene.watcher
+        .seen({ flow_state: 'closed', observation_point: 'client', destination_port: PORT_SEEN })
+        .find((candidate) => Number(candidate.bytes_sent) >= 24_000_000),
+    );
     const stalls = scene.watcher.seen({ event_kind: 'zero_window', socket_cookie: row?.socket_cookie ?? 0n });
     assert.ok(stalls.length > 0 && stalls.length <= Number(row?.zero_windows));
     for (const stall of stalls) {
