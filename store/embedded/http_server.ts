@@ -29,6 +29,8 @@ export interface Front {
 
 /** Results up to here are sent whole, with their counts; larger ones stream. */
 const WHOLE_ANSWER_BYTES = 1024 ** 2;
+/** The same for requests with wait_end_of_query. */
+const AWAITED_ANSWER_BYTES = 64 * 1024 ** 2;
 
 /** Connections at once; more are closed. */
 const MAX_CONNECTIONS = 1024;
@@ -190,6 +192,7 @@ async function answerRows(
     )
     .finally(() => pipe.finish());
   const answer = answerTo(context, asked, format, response);
+  const wholeBytes = asked.settings.get('wait_end_of_query') === '1' ? AWAITED_ANSWER_BYTES : WHOLE_ANSWER_BYTES;
   const held: Uint8Array[] = [];
   try {
     let size = 0;
@@ -200,7 +203,7 @@ async function answerRows(
         continue;
       }
       held.push(chunk);
-      if (size <= WHOLE_ANSWER_BYTES || asked.settings.get('wait_end_of_query') === '1') continue;
+      if (size <= wholeBytes) continue;
       answer.begin();
       for (const piece of held.splice(0)) await answer.write(piece);
     }
