@@ -94,10 +94,11 @@ async function main(stage: keyof typeof STAGES, ending: string): Promise<void> {
   if (isMainThread && ending.startsWith('worker')) {
     const worker = new Worker(import.meta.filename, { argv: [stage, ending], workerData: ending });
     worker.on('error', () => {});
+    const gone = new Promise((resolve) => worker.once('exit', resolve));
     await new Promise((resolve) => worker.once('message', resolve));
     if (ending === 'worker terminated') await worker.terminate();
     else if (ending === 'worker outlived by nobody') process.exit(EXIT_CODE);
-    else await new Promise((resolve) => worker.once('exit', resolve));
+    else await gone;
     // The main thread loads the addon after the worker has gone, or had it all along: both must go on working.
     loaded().close();
     return;
