@@ -8,7 +8,7 @@ import { type Nginx, startNginx } from '../support/nginx.ts';
 import { run } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
-import { logLine, requestRows, requestsSettled, rowLine } from './request-rows.ts';
+import { logLine, requestRows, rowLine } from './request-rows.ts';
 
 const LOSS = 0.03;
 
@@ -27,7 +27,7 @@ describe('request rows where TCP has a hard time', { skip: whyNot() ?? false }, 
 
   /** Log and rows are the same, as far as they are of these paths. */
   async function equal(paths: RegExp): Promise<void> {
-    await requestsSettled(world);
+    await world.flowspan.settled();
     const log = nginx.accessLog().map(logLine);
     assert.ok(log.length > 0);
     for (const point of ['server', 'client'] as const) {

@@ -13,12 +13,6 @@ export interface RequestRow {
   readonly bytes: string;
 }
 
-/** Resolves when the requests of both namespaces have been stored. */
-export async function requestsSettled({ flowspan, client, server }: World): Promise<void> {
-  const namespaces = [client, server].map(({ namespace }) => namespace.inode);
-  await flowspan.settled(`SELECT count() AS count FROM requests WHERE netns IN (${namespaces})`);
-}
-
 /** Rows of what port 80 was asked for, as seen from one end. */
 export function requestRows(world: World, point: 'client' | 'server'): Promise<RequestRow[]> {
   return world.flowspan.query<RequestRow>(`

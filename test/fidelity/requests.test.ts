@@ -9,7 +9,7 @@ import { type AccessLogEntry, type Nginx, STATIC_SIZES, startNginx } from '../su
 import { run } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
-import { logLine, requestRows, requestsSettled, rowLine } from './request-rows.ts';
+import { logLine, requestRows, rowLine } from './request-rows.ts';
 
 const KEEP_ALIVE = { label: 'keep', threads: 10, requestsPerThread: 4_000 };
 const NEW_CONNECTIONS = { label: 'fresh', threads: 10, requestsPerThread: 500, close: true };
@@ -34,7 +34,7 @@ describe('request rows against the access log of nginx', { skip: whyNot() ?? fal
         await run(world.client, ['curl', '-s', '-o', '/dev/null', ...options]);
       }
     }
-    await requestsSettled(world);
+    await world.flowspan.settled();
     log = nginx.accessLog();
   });
 

@@ -31,7 +31,7 @@ describe('UDP flows against nstat', { skip: whyNot() ?? false }, () => {
     programs.push(...talkers);
     await Promise.all(talkers.map((talker) => done(talker)));
     await sleep(SETTLE_MS);
-    await world.flowspan.settled('SELECT count() AS count FROM flows WHERE protocol = 17 AND destination_port = 7000');
+    await world.flowspan.settled();
   });
 
   after(async () => {

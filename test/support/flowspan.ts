@@ -6,10 +6,13 @@ import { join } from 'node:path';
 import { Child } from '../../query-api/cli/child.ts';
 import type { Cgroup } from './cgroup.ts';
 import { note, noteProcess, removeNow } from './registry.ts';
-import { eventually, quiet } from './wait.ts';
+import { eventually } from './wait.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 const QUERY_TIMEOUT_MS = 60_000;
+const SETTLE_TIMEOUT_MS = 60_000;
+/** Kinds of records that become rows one by one. */
+const RECORD_KINDS = ['flow', 'tcp_event', 'request'] as const;
 
 /** Which processes to start, and how. */
 export interface FlowspanOptions {
@@ -21,6 +24,13 @@ export interface FlowspanOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
+/** What the collector counts of one kind of record, in its GET /status. */
+interface KindCounters {
+  readonly wanted: number;
+  readonly stored: number;
+  readonly lost: number;
+}
+
 /** A running Flowspan. */
 export interface Flowspan {
   readonly dataDir: string;
@@ -29,8 +39,8 @@ export interface Flowspan {
   readonly queryApiUrl: string;
   /** Answer of a query as the reader: one object per row; 64-bit integers are strings. */
   query<Row = Record<string, unknown>>(sql: string): Promise<Row[]>;
-  /** Resolves when the answer of a query has stayed the same for 1.5 s: what was recorded has been stored. */
-  settled(sql: string): Promise<void>;
+  /** Resolves when every record that the kernel has written until now is stored, or counted as lost. */
+  settled(): Promise<void>;
   /** Rows of `losses` as text, and losses that the collector counts; empty if nothing was lost. */
   losses(): Promise<string[]>;
   /** Process id of one of the processes. */
@@ -134,27 +144,33 @@ export async function startFlowspan(options: FlowspanOptions = {}): Promise<Flow
   const storeUrl = env.FLOWSPAN_CLICKHOUSE_URL as string;
   const collectorUrl = `http://${env.FLOWSPAN_COLLECTOR_LISTEN}`;
   const query = <Row>(sql: string): Promise<Row[]> => queryStore<Row>(storeUrl, sql);
+  const counters = async (): Promise<Record<string, KindCounters>> => {
+    const response = await fetch(`${collectorUrl}/status`, { signal: AbortSignal.timeout(5_000) });
+    return ((await response.json()) as { counters: Record<string, KindCounters> }).counters;
+  };
   return {
     dataDir: env.FLOWSPAN_DATA_DIR as string,
     storeUrl,
     collectorUrl,
     queryApiUrl: `http://${env.FLOWSPAN_QUERY_API_LISTEN}`,
     query,
-    settled: async (sql) => {
-      await quiet(sql, async () => JSON.stringify(await query(sql)), 1_500, 60_000);
+    settled: async () => {
+      const wanted = await counters();
+      await eventually(
+        'what was recorded to be stored',
+        async () => {
+          const now = await counters();
+          return RECORD_KINDS.every((kind) => now[kind]!.stored + now[kind]!.lost >= wanted[kind]!.wanted);
+        },
+        SETTLE_TIMEOUT_MS,
+      );
     },
     losses: async () => {
       const rows = await query<{ line: string }>(
         "SELECT concat(kind, ' ', reason, ' ', toString(sum(count))) AS line FROM losses GROUP BY kind, reason HAVING sum(count) > 0",
       );
-      const status = await eventually('the status of the collector', async () => {
-        const response = await fetch(`${collectorUrl}/status`, { signal: AbortSignal.timeout(5_000) });
-        return response.ok
-          ? ((await response.json()) as { counters: Record<string, Record<string, unknown>> })
-          : undefined;
-      });
-      const counted = Object.entries(status.counters)
-        .filter(([, { lost }]) => Number(lost ?? 0) > 0)
+      const counted = Object.entries(await counters())
+        .filter(([, { lost }]) => lost > 0)
         .map(([kind, { lost }]) => `${kind} lost ${lost}`);
       return [...rows.map((row) => row.line), ...counted];
     },
