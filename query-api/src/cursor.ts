@@ -1,6 +1,7 @@
 /** Cursors: where the next page begins, and of which question. Opaque to those who carry them. */
 import { createHash } from 'node:crypto';
 import { QueryError } from './errors.ts';
+import type { QueryString } from './query_string.ts';
 
 /** Where a page ended. Times are nanoseconds since the epoch. */
 export interface Cursor {
@@ -12,7 +13,7 @@ export interface Cursor {
 }
 
 /** Says which question a cursor belongs to: everything asked except page size, form and the cursor itself. */
-export function questionHash(route: string, query: Readonly<Record<string, readonly string[]>>): string {
+export function questionHash(route: string, query: QueryString): string {
   const asked = Object.entries(query)
     .filter(([name]) => !['cursor', 'limit', 'format', 'since', 'until'].includes(name))
     .sort(([a], [b]) => (a < b ? -1 : 1));

@@ -10,16 +10,8 @@ import { readFilter } from './filter/read.ts';
 import type { GroupKey } from './grouping.ts';
 import { readInterval } from './grouping.ts';
 import type { Limits } from './options.ts';
-import {
-  GENERAL_PARAMETERS,
-  type QueryString,
-  type Question,
-  readFormat,
-  readLimit,
-  readWindow,
-  refuseUnknown,
-  single,
-} from './question.ts';
+import { type QueryString, refuseUnknown, single } from './query_string.ts';
+import { GENERAL_PARAMETERS, type Question, readFormat, readLimit, readWindow } from './question.ts';
 import type { Scope } from './scope.ts';
 import { FLOWS_DEFINITION } from './sql/flows.ts';
 import { REQUESTS_DEFINITION } from './sql/requests.ts';

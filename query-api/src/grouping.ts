@@ -5,6 +5,7 @@ import { END_PROPERTIES, ENDS, type End, type EndProperty } from './endpoint_nam
 import { badValue, QueryError } from './errors.ts';
 import { kindOf } from './fields.ts';
 import { type Measure, measureOf, measuresAllowed } from './measures.ts';
+import { type QueryString, single } from './query_string.ts';
 import { DURATION_ALLOWED, parseDuration } from './time.ts';
 
 /** One thing that all rows of a group have in common: a column, a property of an end, or a span of time. */
@@ -46,8 +47,8 @@ function keyOf(definition: RowDefinition, name: string): GroupKey {
  * Length of the spans of time to group by, in nanoseconds; undefined if none is asked for.
  * @throws QueryError FLOW_QUERY_BAD_VALUE
  */
-export function readInterval(query: Readonly<Record<string, readonly string[]>>): bigint | undefined {
-  const text = query.interval?.at(-1);
+export function readInterval(query: QueryString): bigint | undefined {
+  const text = single(query, 'interval');
   const interval = text === undefined ? undefined : parseDuration(text);
   if (text !== undefined && (interval === undefined || interval < SECOND || interval % SECOND !== 0n)) {
     throw badValue('interval', text, `${DURATION_ALLOWED}; whole seconds`);
@@ -59,10 +60,7 @@ export function readInterval(query: Readonly<Record<string, readonly string[]>>)
  * Reads `group_by`, `measures` and `interval`; undefined if rows are asked for.
  * @throws QueryError
  */
-export function readGrouping(
-  definition: RowDefinition,
-  query: Readonly<Record<string, readonly string[]>>,
-): Grouping | undefined {
+export function readGrouping(definition: RowDefinition, query: QueryString): Grouping | undefined {
   const names = (parameter: string, most: number) => {
     const list = [...new Set((query[parameter] ?? []).flatMap((value) => value.split(',')))];
     if (list.length > most) throw badValue(parameter, `${list.length} names`, `at most ${most} names`);

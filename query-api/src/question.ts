@@ -7,11 +7,9 @@ import type { Filter } from './filter/filter.ts';
 import { readFilter } from './filter/read.ts';
 import { type Grouping, readGrouping } from './grouping.ts';
 import type { Limits } from './options.ts';
+import { type QueryString, refuseUnknown, single } from './query_string.ts';
 import type { Scope } from './scope.ts';
 import { DURATION_ALLOWED, INSTANT_ALLOWED, parseInstant, wallClock } from './time.ts';
-
-/** A query string: every parameter with its values. */
-export type QueryString = Readonly<Record<string, readonly string[]>>;
 
 /** Time that a question covers: from `since`, before `until`; nanoseconds since the epoch. */
 export interface Window {
@@ -48,25 +46,6 @@ export const GENERAL_PARAMETERS: Readonly<Record<string, string>> = {
 };
 
 const DEFAULT_RANGE = 15n * 60n * 1_000_000_000n;
-
-/** Values of a parameter that may be given once. */
-export function single(query: QueryString, name: string): string | undefined {
-  const values = query[name];
-  if (values === undefined) return undefined;
-  if (values.length !== 1) throw badValue(name, values.join(' '), 'one value');
-  return values[0];
-}
-
-/** Refuses parameters that the route does not have. */
-export function refuseUnknown(query: QueryString, known: readonly string[]): void {
-  for (const name of Object.keys(query)) {
-    if (known.includes(name)) continue;
-    throw new QueryError(400, 'FLOW_QUERY_UNKNOWN_PARAMETER', `there is no parameter ${JSON.stringify(name)} here`, {
-      parameter: name,
-      allowed: [...known].sort(),
-    });
-  }
-}
 
 /** The time asked for. `cursor` wins: every page of an answer covers the same. */
 export function readWindow(query: QueryString, limits: Limits, cursor: Cursor | undefined): Window {

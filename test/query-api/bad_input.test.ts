@@ -61,6 +61,7 @@ const TABLE: readonly (readonly [string, number, string, string?])[] = [
   ['/v1/flows?group_by=node&measures=sum_command', 400, 'BAD_VALUE', 'measures'],
   ['/v1/flows?group_by=node&order=-p99_srtt_us', 400, 'BAD_VALUE', 'order'],
   ['/v1/flows?measures=count', 400, 'BAD_VALUE', 'measures'],
+  ['/v1/flows?interval=1m&interval=2m', 400, 'BAD_VALUE', 'interval'],
   ['/v1/flows?interval=1ms', 400, 'BAD_VALUE', 'interval'],
   ['/v1/edges?group_by=resource', 400, 'BAD_VALUE', 'group_by'],
   ['/v1/edges?order=-time', 400, 'BAD_VALUE', 'order'],

@@ -3,7 +3,7 @@ import type { RowDefinition } from '../definition.ts';
 import { badValue, QueryError } from '../errors.ts';
 import type { Filter } from '../filter/filter.ts';
 import { readFilter } from '../filter/read.ts';
-import { type QueryString, refuseUnknown } from '../question.ts';
+import { type QueryString, refuseUnknown } from '../query_string.ts';
 import { saysWhichEnd } from '../sql/exchange.ts';
 import { FLOWS_DEFINITION } from '../sql/flows.ts';
 import { REQUESTS_DEFINITION } from '../sql/requests.ts';

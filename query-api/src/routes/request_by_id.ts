@@ -9,7 +9,7 @@ import { QueryError } from '../errors.ts';
 import { rowShaper } from '../fields.ts';
 import { flowId, placeOf } from '../ids.ts';
 import { namesFor, paired, shapeExchange, withWholeViews } from '../pages.ts';
-import { refuseUnknown } from '../question.ts';
+import { refuseUnknown } from '../query_string.ts';
 import { goneSignal, queryOf } from '../requester.ts';
 import { FLOWS_DEFINITION } from '../sql/flows.ts';
 import { eventsOfConnectionSql, flowsOfConnectionSql, requestByIdSql } from '../sql/request_by_id.ts';
