@@ -484,7 +484,7 @@ export const TCP_EVENT_RECORD_FIELDS: readonly WireField[] = [
   { name: 'cwnd_segments', offset: 128, type: 'u32', doc: 'Congestion window at that moment.' },
   { name: 'error_number', offset: 132, type: 'u16', doc: 'errno of a failed connect or of a retransmission that could not be sent; else 0.' },
   { name: 'event_kind', offset: 134, type: 'u8', enumName: 'event_kind', doc: 'What happened.' },
-  { name: 'retransmit_cause', offset: 135, type: 'u8', enumName: 'retransmit_cause', doc: 'Why it was sent again; none for other events.' },
+  { name: 'retransmit_cause', offset: 135, type: 'u8', enumName: 'retransmit_cause', doc: 'Why it was sent again; none for other events, and where the moment itself was missed.' },
   { name: 'sent_by', offset: 136, type: 'u8', enumName: 'sent_by', doc: 'Which side sent the segment concerned.' },
   { name: 'congestion_state', offset: 137, type: 'u8', enumName: 'congestion_state', doc: 'Congestion control state at that moment.' },
   { name: 'tcp_flags', offset: 138, type: 'u8', doc: 'TCP flags of the segment concerned, as on the wire; 0 if not known.' },
