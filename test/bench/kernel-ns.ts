@@ -82,7 +82,13 @@ async function measure(
 let sequence = 0;
 async function requests(): Promise<void> {
   sequence += 1;
-  const load = { url: `http://${address}`, label: `bench${sequence}`, threads: 4, requestsPerThread: 2_500 };
+  const load = {
+    url: `http://${address}`,
+    label: `bench${sequence}`,
+    threads: 4,
+    requestsPerThread: 2_500,
+    pauseMs: 0,
+  };
   await runWrk(client, load, () => nginx.answered(`/r/${load.label}/`));
 }
 const REQUESTS_PER_ROUND = 10_000;

@@ -1,6 +1,6 @@
 -- Each thread has one connection, asks for /r/<label>/<thread>/<number> and stops after a given number of answers, so
--- that no request is under way when wrk ends. It pauses a millisecond before each, to leave the watchers some of the
--- machine. Arguments: label, answers per thread, "close" for a connection each.
+-- that no request is under way when wrk ends. Arguments: label, answers per thread, "close" for a connection each (else
+-- "keep"), milliseconds of pause before each request.
 local threads = 0
 
 function setup(thread)
@@ -11,6 +11,7 @@ end
 function init(args)
   label = args[1]
   limit = tonumber(args[2])
+  pause = tonumber(args[4])
   sent, received = 0, 0
   if args[3] == "close" then wrk.headers["Connection"] = "close" end
 end
@@ -21,7 +22,7 @@ function request()
 end
 
 function delay()
-  return 1
+  return pause
 end
 
 function response()

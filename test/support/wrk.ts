@@ -17,6 +17,8 @@ export interface Load {
   readonly requestsPerThread: number;
   /** Asks the server to close after each request. */
   readonly close?: boolean;
+  /** Pause before each request, milliseconds; default 1, which leaves the watchers some of the machine. */
+  readonly pauseMs?: number;
 }
 
 /**
@@ -24,10 +26,10 @@ export interface Load {
  * @param answered how many requests of this load the server has answered by now
  */
 export async function runWrk(place: Place, load: Load, answered: () => number): Promise<void> {
-  const { url, label, threads, requestsPerThread, close } = load;
+  const { url, label, threads, requestsPerThread, close, pauseMs = 1 } = load;
   const program = start(place, [
     ...['wrk', `-t${threads}`, `-c${threads}`, `-d${LONGEST_S}s`, '--timeout', '30s', '-s', SCRIPT, url, '--'],
-    ...[label, String(requestsPerThread), close === true ? 'close' : 'keep'],
+    ...[label, String(requestsPerThread), close === true ? 'close' : 'keep', String(pauseMs)],
   ]);
   await eventually(
     `the answers to ${label}`,
