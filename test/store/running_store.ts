@@ -31,7 +31,12 @@ export class RunningStore {
    */
   static async start(flags: readonly string[] = []): Promise<RunningStore> {
     const store = new RunningStore(mkdtempSync(join(tmpdir(), 'flowspan-store-')), flags);
-    await store.restart();
+    try {
+      await store.restart();
+    } catch (cause) {
+      rmSync(store.dataDir, { recursive: true, force: true });
+      throw cause;
+    }
     return store;
   }
 
