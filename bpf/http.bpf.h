@@ -31,7 +31,8 @@ static __noinline void start_anew(struct http_packet *packet, struct http_connec
 	if (try_lock(&responses->busy)) {
 		leave_request(connection);
 		abandon_requests(connection, now, REQUEST_END_LOST_SIGHT);
-		release_all(connection, packet->state, packet->tp, now);
+		release_all(connection, packet->state, packet->tp, confirmed_responses(packet->tp, packet->local_end),
+			    REQUEST_END_LOST_SIGHT, now);
 		drop_pieces(connection);
 		reset_message(requests);
 		reset_message(responses);
@@ -221,7 +222,8 @@ static __always_inline void http_connection_closed(struct tcp_sock *tp, struct s
 		answer_request(connection, request, response, now, response->next_sequence, REQUEST_END_COMPLETE);
 	leave_request(connection);
 	abandon_requests(connection, now, end_of_closed(state));
-	release_all(connection, state, tp, now);
+	release_all(connection, state, tp, confirmed_responses(tp, state->connection.observation_point),
+		    end_of_closed(state), now);
 	forget_http(tp, state, connection, PAYLOAD_OPAQUE);
 }
 

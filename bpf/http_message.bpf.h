@@ -33,8 +33,11 @@ static __always_inline void lose_requests(struct http_connection *connection, u3
 {
 	struct http_stream *stream = &connection->streams[HTTP_REQUEST];
 
+	struct http_request *request = leave_request(connection);
+
 	count_discard(reason);
-	leave_request(connection);
+	if (request && reason != DISCARD_REASON_MALFORMED_HTTP)
+		request->sight_lost = 1;
 	reset_message(stream);
 	stream->line_bytes = 0;
 	stream->state = HTTP_STATE_LOST;
@@ -88,15 +91,22 @@ static __always_inline void begin_message(struct http_connection *connection, co
 __noinline int http_message_over(struct http_connection *connection, const struct http_work *work)
 {
 	struct http_stream *stream;
+	bool late;
 
 	if (!connection || !work)
 		return 0;
 	stream = stream_of(connection, work);
+	late = work->segment.ingress && connection->passed;
 	if (work->direction == HTTP_REQUEST) {
-		end_request(connection, stream, work->now);
+		struct http_request *request = request_being_read(connection);
+
+		if (request) /* else answered early, and written out */
+			end_request(request, stream, work->now, late);
 	} else {
 		struct http_request *request = request_being_answered(connection);
 
+		if (request)
+			request->response_late = late;
 		if (request)
 			answer_request(connection, request, stream, work->now, sequence_now(work),
 				       REQUEST_END_COMPLETE);

@@ -85,6 +85,16 @@ static __always_inline bool is_first_payload(const struct http_packet *packet, u
 	return tp->bytes_sent == packet->header->payload_bytes;
 }
 
+/* Whether the last payload before this went the other way. What was not seen is told by TCP's clocks, if they differ. */
+static __always_inline bool follows_an_answer(const struct http_packet *packet)
+{
+	const struct tcp_sock *tp = packet->tp;
+
+	if (packet->state->payload_direction)
+		return packet->state->payload_direction == (packet->direction ^ 1) + 1;
+	return packet->ingress && (s32)(tp->lsndtime - tp->inet_conn.icsk_ack.lrcvtime) > 0;
+}
+
 /*
  * In the middle of a connection a request starts for certain where everything before it is over: all that was sent is
  * sent, acknowledged and, at this end, read; and the last payload went the other way.
@@ -93,7 +103,7 @@ static __always_inline bool is_quiet(const struct http_packet *packet)
 {
 	const struct tcp_sock *tp = packet->tp;
 
-	if (packet->state->payload_direction != (packet->direction ^ 1) + 1 || tp->copied_seq != tp->rcv_nxt)
+	if (!follows_an_answer(packet) || tp->copied_seq != tp->rcv_nxt)
 		return false;
 	if (packet->ingress)
 		return packet->sequence == tp->rcv_nxt && tp->write_seq == tp->snd_nxt &&

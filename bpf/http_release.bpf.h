@@ -87,6 +87,8 @@ static __always_inline void fill_request(struct http_connection *connection, str
 	struct request_record *record = &request->record;
 	u8 end = record->request_end;
 
+	if (request->sight_lost && end == REQUEST_END_COMPLETE)
+		record->request_end = REQUEST_END_LOST_SIGHT;
 	__builtin_memcpy(&record->connection, &state->connection, sizeof(record->connection));
 	record->connection.tcp_state = facts->tcp_state;
 	record->duration_ns = since(request->first_ns, exchange_end(request));
@@ -135,6 +137,14 @@ static __always_inline void write_request(struct http_request *request)
 		__sync_fetch_and_add(&counter->lost_ring_full, 1);
 }
 
+/* The answer's last byte had come before others: only now it is whole, or it never will be. */
+static __always_inline void end_late_response(struct http_request *request, const struct http_facts *facts)
+{
+	request->response_last_ns = facts->now;
+	if (before(facts->confirmed, request->response_end))
+		request->record.request_end = facts->request_end;
+}
+
 /* Writes out the oldest request. 1 if there is none, or it has to wait. */
 __noinline int http_release_oldest(struct http_connection *connection, struct socket_state *state)
 {
@@ -149,6 +159,8 @@ __noinline int http_release_oldest(struct http_connection *connection, struct so
 		if (!facts->everything &&
 		    (!request->request_over || before(facts->confirmed, request->response_end)))
 			return 1;
+		if (request->response_late)
+			end_late_response(request, facts);
 		if (request->start_line_read) {
 			fill_request(connection, request, state, facts);
 			write_request(request);
@@ -206,11 +218,13 @@ static __always_inline void release_safe(struct http_connection *connection, str
 
 /* Writes out all that is answered: nothing more can happen to it. */
 static __always_inline void release_all(struct http_connection *connection, struct socket_state *state,
-					const struct tcp_sock *tp, u64 now)
+					const struct tcp_sock *tp, u32 confirmed, u8 request_end, u64 now)
 {
 	if (!has_answers(connection) || !wait_lock(&connection->releasing))
 		return;
 	read_facts(tp, state, &connection->facts, now);
+	connection->facts.confirmed = confirmed;
+	connection->facts.request_end = request_end;
 	connection->facts.by_acknowledgement = 0;
 	connection->facts.everything = 1;
 	release_by_facts(connection, state);

@@ -111,6 +111,7 @@ static __always_inline void drop_pieces(struct http_connection *connection)
 
 	connection->pieces = 0;
 	connection->hole = 0;
+	connection->passed = 0;
 	if (pieces)
 		bpf_loop(pieces, drop_piece, &connection_id, 0);
 }

@@ -120,20 +120,21 @@ static __always_inline u64 bytes_read(const struct http_stream *stream)
 	return stream->message_bytes + stream->line_bytes + stream->line_dropped;
 }
 
-/* What was read of the current request is all there will be. */
-static __always_inline void leave_request(struct http_connection *connection)
+/* What was read of the current request, which is returned, is all there will be. NULL if none is being read. */
+static __always_inline struct http_request *leave_request(struct http_connection *connection)
 {
 	struct http_stream *stream = &connection->streams[HTTP_REQUEST];
 	struct http_request *request;
 
 	if (!(stream->flags & HTTP_IN_MESSAGE))
-		return;
+		return NULL;
 	request = request_being_read(connection);
 	if (!request)
-		return;
+		return NULL;
 	request->record.request_bytes = bytes_read(stream);
 	request->record.request_body_bytes = stream->body_bytes;
 	request->request_over = 1;
+	return request;
 }
 
 /* No answer to any request so far will be seen. */
@@ -152,16 +153,13 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 	bpf_loop(HTTP_PIPELINE_MAX + 1, abandon_one, &connection, 0);
 }
 
-/* The whole request was read. */
-static __always_inline void end_request(struct http_connection *connection, const struct http_stream *stream, u64 now)
+/* The request was read to its end; `late`: with a hole in it that TCP is still waiting for. */
+static __always_inline void end_request(struct http_request *request, const struct http_stream *stream, u64 now, bool late)
 {
-	struct http_request *request = request_being_read(connection);
-
-	if (!request)
-		return; /* answered early, and written out */
 	request->record.request_bytes = stream->message_bytes;
 	request->record.request_body_bytes = stream->body_bytes;
 	request->request_last_ns = now;
+	request->request_late = late;
 	request->request_over = 1;
 }
 

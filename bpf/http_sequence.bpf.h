@@ -134,11 +134,33 @@ static __always_inline void doubt_what_was_read(struct http_connection *connecti
 }
 
 /*
- * A hole opened in front of this segment. Bytes of a known body need not be kept: TCP tells when they are whole. True
- * if bytes are to be kept.
+ * A hole of chunk data: what it holds does not matter, and it will be filled, or the connection ends and says so. What
+ * follows is read at once, so that it need not be kept.
  */
-static __always_inline bool before_its_turn(struct http_connection *connection, struct http_segment *segment,
-					    const struct http_stream *stream)
+static __always_inline bool pass_hole(struct http_connection *connection, const struct http_segment *segment,
+				      struct http_stream *stream)
+{
+	u32 hole = segment->sequence - stream->next_sequence;
+
+	if (stream->state != HTTP_STATE_CHUNK_DATA || stream->body_left < hole || connection->pieces)
+		return false;
+	stream->body_left -= hole;
+	stream->body_bytes += hole;
+	stream->message_bytes += hole;
+	stream->next_sequence = segment->sequence;
+	if (!stream->body_left)
+		stream->state = HTTP_STATE_CHUNK_END;
+	connection->passed = 1;
+	connection->passed_end = segment->sequence;
+	return true;
+}
+
+/*
+ * A hole opened in front of this segment. Bytes of a known body need not be kept: TCP tells when they are whole. What
+ * is to be done with the segment: enum http_judgement.
+ */
+static __always_inline int before_its_turn(struct http_connection *connection, struct http_segment *segment,
+					   struct http_stream *stream)
 {
 	u32 hole = segment->sequence - stream->next_sequence, end = segment->sequence + segment->bytes;
 
@@ -148,19 +170,25 @@ static __always_inline bool before_its_turn(struct http_connection *connection, 
 	connection->hole = 1;
 	segment->skip = 0;
 	if (stream->state == HTTP_STATE_UNTIL_CLOSE)
-		return false;
+		return HTTP_SEGMENT_IGNORE;
+	if (pass_hole(connection, segment, stream))
+		return HTTP_SEGMENT_READ;
 	if (is_counted(stream) && stream->body_left > hole) {
 		if (stream->body_left - hole >= segment->bytes)
-			return false;
+			return HTTP_SEGMENT_IGNORE;
 		segment->skip = stream->body_left - hole;
 	}
-	return true;
+	return HTTP_SEGMENT_KEEP;
 }
 
-/* A second copy of bytes whose first copy TCP has not accepted: either may be the one that counts. */
-static __always_inline bool is_second_copy(const struct http_segment *segment, const struct http_stream *stream)
+/*
+ * A second copy of bytes whose first copy TCP has not accepted: either may be the one that counts. Behind a hole that
+ * was passed over it is the first that TCP keeps, and what fills the hole is a first copy itself.
+ */
+static __always_inline bool is_second_copy(const struct http_connection *connection, const struct http_segment *segment,
+					   const struct http_stream *stream)
 {
-	return segment->ingress && before(segment->sequence, stream->next_sequence) &&
+	return !connection->passed && segment->ingress && before(segment->sequence, stream->next_sequence) &&
 	       !before(segment->sequence, segment->accepted) && before(segment->sequence, stream->judged_end);
 }
 
@@ -178,7 +206,7 @@ __noinline int http_judge_segment(struct http_connection *connection, struct htt
 	if (!segment->bytes || reads_nothing(stream))
 		return HTTP_SEGMENT_IGNORE;
 	segment->skip = 0;
-	if (is_second_copy(segment, stream) &&
+	if (is_second_copy(connection, segment, stream) &&
 	    (connection->checkpoint.sequence != segment->sequence || !roll_back(connection, work, stream))) {
 		doubt_what_was_read(connection, work);
 		return HTTP_SEGMENT_IGNORE;
@@ -186,7 +214,7 @@ __noinline int http_judge_segment(struct http_connection *connection, struct htt
 	ahead = segment->sequence - stream->next_sequence;
 	if (ahead > 0) {
 		if (segment->ingress)
-			return before_its_turn(connection, segment, stream) ? HTTP_SEGMENT_KEEP : HTTP_SEGMENT_IGNORE;
+			return before_its_turn(connection, segment, stream);
 		http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
 		return HTTP_SEGMENT_IGNORE;
 	}
@@ -278,6 +306,35 @@ static long advance_step(u32 index, struct http_cursor *cursor)
 	return 0;
 }
 
+struct http_lateness {
+	struct http_connection *connection;
+	u64 now;
+	u32 number;
+};
+
+static long note_late_request(u32 index, struct http_lateness *lateness)
+{
+	struct http_request *request;
+
+	if (lateness->number == lateness->connection->begun)
+		return 1;
+	request = request_at(lateness->connection, lateness->number);
+	lateness->number++;
+	if (request && request->request_late) {
+		request->request_late = 0;
+		request->request_last_ns = lateness->now;
+	}
+	return 0;
+}
+
+/* The missing bytes have come: only now these requests are whole. */
+static __noinline void note_late_requests(struct http_connection *connection, u64 now)
+{
+	struct http_lateness lateness = {.connection = connection, .now = now, .number = connection->answered};
+
+	bpf_loop(HTTP_PIPELINE_MAX + 1, note_late_request, &lateness, 0);
+}
+
 /*
  * Takes the segment in `work`, whose bytes are in `skb`; if it has none, what TCP has accepted meanwhile. Caller owns
  * the stream.
@@ -300,8 +357,14 @@ __noinline int http_advance(struct __sk_buff *skb, struct http_connection *conne
 	}
 	segment->phase = behind ? HTTP_PHASE_CATCH_UP : HTTP_PHASE_SEGMENT;
 	bpf_loop(HTTP_ADVANCE_STEPS, advance_step, &cursor, 0);
-	if (connection->hole && segment->ingress &&
-	    (reads_nothing(stream) || !before(stream->next_sequence, connection->hole_end)))
+	if (!connection->hole || !segment->ingress)
+		return 0;
+	if (connection->passed && !before(segment->accepted, connection->passed_end)) {
+		connection->passed = 0;
+		if (work->direction == HTTP_REQUEST)
+			note_late_requests(connection, work->now);
+	}
+	if (reads_nothing(stream) || (!connection->passed && !before(stream->next_sequence, connection->hole_end)))
 		drop_pieces(connection);
 	return 0;
 }

@@ -115,7 +115,7 @@ struct http_facts {
 	u8 tcp_state;
 	u8 everything;		/* the connection is over */
 	u8 by_acknowledgement;	/* this very packet confirms: TCP has not taken its sample yet */
-	u8 reserved;
+	u8 request_end;		/* everything: how what is not safe ended */
 };
 
 enum http_method {
@@ -138,7 +138,10 @@ struct http_request {
 	u8 start_line_read;		/* without it there is nothing to tell */
 	u8 request_over;		/* nothing more is to be learned of the request itself */
 	u8 head_read;
-	u8 reserved[4];
+	u8 request_late;		/* its last byte was read, and bytes before it are still missing */
+	u8 response_late;
+	u8 sight_lost;			/* bytes of it were never seen: sizes are of what was */
+	u8 reserved;
 };
 
 /* The ingress stream where TCP had accepted all that was read: a later copy of the same bytes is judged from here. */
@@ -175,6 +178,7 @@ struct http_connection {
 	u32 slot_owner;		/* number + 1 of the request in `slot`; 0: free. The rest: http_pipelined */
 	u32 pieces;		/* kept in http_pieces */
 	u32 hole_end;		/* behind the farthest byte that came out of order */
+	u32 passed_end;		/* behind the last hole that was passed over: chunk data, whatever it holds */
 	u16 peer_port;		/* taken over from the listener: whose first bytes they were */
 	u16 local_port;
 	u8 confirmed;		/* a whole request line was read */
@@ -184,7 +188,8 @@ struct http_connection {
 	u8 joined;		/* started in the middle of a connection, and not yet answered */
 	u8 lost_for_good;	/* more was asked than is followed: no later start can be certain */
 	u8 abandoned_end;	/* and why: enum request_end */
-	u8 reserved[5];
+	u8 passed;		/* passed_end is behind what TCP has */
+	u8 reserved[4];
 	struct http_facts facts;	/* of whoever owns `releasing` */
 	struct http_request slot;
 };

@@ -124,6 +124,9 @@ struct inet_connection_sock {
 	__u8 icsk_ca_state : 5;
 	__u8 icsk_retransmits;
 	__u8 icsk_pending;
+	struct {
+		__u32 lrcvtime;
+	} icsk_ack;
 };
 
 struct minmax_sample {
@@ -178,6 +181,7 @@ struct tcp_sock {
 	u32 data_segs_in;
 	u64 bytes_acked;
 	u64 tcp_mstamp;
+	u32 lsndtime;
 	u32 max_window;
 	struct tcp_options_received rx_opt;
 	struct tcp_rack rack;

@@ -85,6 +85,63 @@ for (const received of ['request', 'response'] as const)
     assert.equal(parser.leftovers(), 0);
   });
 
+/** Chunks of 8 KiB, and behind them another answer. */
+function chunkedAnswers(bytes: number): Buffer {
+  const chunk = `2000\r\n${'c'.repeat(8192)}\r\n`;
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+  return Buffer.from(`${head}${chunk.repeat(bytes / 8192)}0\r\n\r\n${OK.toString()}`);
+}
+
+test('chunks are followed over holes far larger than what is kept out of order', () => {
+  const requests = Buffer.from(GOOD.toString().repeat(2));
+  const responses = chunkedAnswers(512 * 1024);
+  const full = parser.discarded('reorder_full');
+  for (let lost = 1; lost < 4; lost += 1) {
+    parser.begin(FIRST, FIRST);
+    parser.segment({ direction: 'request', sequence: FIRST }, requests);
+    const segments = segmentsOf((below) => below - 1, responses);
+    const [late] = segments.splice(lost, 1);
+    let accepted = 0;
+    for (const { at, payload } of segments) {
+      const told = {
+        direction: 'response',
+        accepted: FIRST + accepted,
+        confirmed: FIRST + accepted,
+        ingress: true,
+      } as const;
+      parser.segment({ ...told, sequence: FIRST + at }, payload);
+      if (at === accepted) accepted += payload.length;
+    }
+    assert.deepEqual(told(), []);
+    const end = FIRST + responses.length;
+    const filling = { direction: 'response', sequence: FIRST + (late?.at ?? 0), ingress: true } as const;
+    parser.segment(
+      { ...filling, accepted: FIRST + accepted, confirmed: FIRST + accepted },
+      late?.payload ?? Buffer.of(),
+    );
+    parser.segment({ ...filling, accepted: end, confirmed: end, sequence: end, now: 9n }, Buffer.alloc(0));
+    assert.deepEqual(parser.rows(), expectedOf(requests, responses).rows, `segment ${lost}`);
+    parser.close();
+  }
+  assert.equal(parser.discarded('reorder_full'), full);
+});
+
+test('an answer whose hole is never filled did not end', () => {
+  const responses = chunkedAnswers(64 * 1024);
+  parser.begin(FIRST, FIRST);
+  parser.segment({ direction: 'request', sequence: FIRST }, Buffer.from(GOOD.toString().repeat(2)));
+  for (const { at, payload } of segmentsOf((below) => below - 1, responses)) {
+    if (at === MSS) continue;
+    const accepted = FIRST + Math.min(at, MSS);
+    parser.segment(
+      { direction: 'response', sequence: FIRST + at, accepted, confirmed: accepted, ingress: true },
+      payload,
+    );
+  }
+  parser.close(1n, FIRST + MSS);
+  assert.deepEqual(told(), ['/good 200 connection_closed', '/good 200 connection_closed']);
+});
+
 const GOOD = Buffer.from('GET /good HTTP/1.1\r\nHost: a\r\n\r\n');
 const EVIL = Buffer.from('GET /evil HTTP/1.1\r\nHost: a\r\n\r\n');
 const OK = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
@@ -169,7 +226,18 @@ test('more out of order than is kept ends the sight, and is counted', () => {
     parser.segment({ direction: 'request', sequence: FIRST + at, accepted: FIRST, ingress: true }, Buffer.alloc(MSS));
   assert.equal(parser.discarded('reorder_full'), full + 1);
   parser.close();
+  assert.deepEqual(told(), []);
   assert.equal(parser.leftovers(), 0);
+});
+
+test('a request of which bytes were never seen is told with its answer, and that sight was lost', () => {
+  parser.begin(FIRST, FIRST);
+  const head = Buffer.from('PUT /lost HTTP/1.1\r\nContent-Length: 100\r\n\r\n');
+  parser.segment({ direction: 'request', sequence: FIRST }, head);
+  parser.segment({ direction: 'request', sequence: FIRST + head.length + 10 }, Buffer.alloc(90));
+  parser.segment({ direction: 'response', sequence: FIRST }, OK);
+  parser.close();
+  assert.deepEqual(told(), ['/lost 200 lost_sight']);
 });
 
 test('more unanswered requests than are followed are counted, and those before them told', () => {

@@ -60,6 +60,7 @@ static __always_inline void release(struct http_connection *connection, struct s
 	connection->facts.now = told->now;
 	connection->facts.confirmed = told->confirmed;
 	connection->facts.everything = told->action == TOLD_CLOSE;
+	connection->facts.request_end = REQUEST_END_CONNECTION_CLOSED;
 	release_by_facts(connection, state);
 	unlock(&connection->releasing);
 }

@@ -89,8 +89,9 @@ export class Parser {
     return Object.entries(ENUMS.application_protocol).find(([, value]) => value === retval)?.[0] ?? '?';
   }
 
-  close(now = 1n): void {
-    this.#tell(CLOSE, { direction: 'request', sequence: 0, now });
+  /** @param confirmed sequence number up to which responses are safe; default all */
+  close(now = 1n, confirmed?: number): void {
+    this.#tell(CLOSE, { direction: 'request', sequence: 0, now, ...(confirmed === undefined ? {} : { confirmed }) });
   }
 
   /** Rows written since the last call. */
