@@ -1,6 +1,7 @@
 /** Queries to ClickHouse: every one read-only, bounded, and cancelled when nobody waits for it any more. */
-import type { ClickHouseClient } from '@clickhouse/client';
+import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client';
 import { QueryError } from './errors.ts';
+import { MAX_RESULT_ROWS } from './limits.ts';
 import type { Limits } from './options.ts';
 import type { BoundQuery } from './sql/parameters.ts';
 import { toQueryError } from './store_errors.ts';
@@ -90,13 +91,17 @@ export class Store {
     return answer.success ? { ok: true } : { ok: false, reason: answer.error.message };
   }
 
-  #settings(bounds: QueryBounds): Record<string, string | number> {
+  #settings(bounds: QueryBounds): ClickHouseSettings {
     const { max_execution_s, max_rows_to_read, max_memory_bytes } = this.#limits;
     return {
       max_execution_time: bounds.max_execution_s ?? max_execution_s,
       timeout_before_checking_execution_speed: 0,
-      max_rows_to_read: bounds.max_rows_to_read ?? max_rows_to_read,
-      max_memory_usage: max_memory_bytes,
+      max_rows_to_read: String(bounds.max_rows_to_read ?? max_rows_to_read),
+      max_memory_usage: String(max_memory_bytes),
+      max_result_rows: String(MAX_RESULT_ROWS),
+      result_overflow_mode: 'throw',
+      // a ClickHouse server goes on with a query whose client has left, unless it is told not to
+      cancel_http_readonly_queries_on_client_close: 1,
       output_format_json_quote_64bit_integers: 1,
       // last: where settings are applied one by one, none can be changed behind it
       readonly: '1',

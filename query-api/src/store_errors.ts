@@ -1,6 +1,7 @@
 /** What ClickHouse's errors mean to whoever asked. */
 import { ClickHouseError } from '@clickhouse/client';
 import { QueryError } from './errors.ts';
+import { MAX_RESULT_ROWS } from './limits.ts';
 import type { Limits } from './options.ts';
 
 interface Meaning {
@@ -41,7 +42,11 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   81: NOT_MIGRATED,
   158: { ...TOO_DEAR, words: 'the question looks at more rows than allowed', limit: 'max_rows_to_read' },
   307: { ...TOO_DEAR, words: 'the question looks at more bytes than allowed', storeLimit: 'max_bytes_to_read' },
-  396: { ...TOO_DEAR, words: 'the answer has more rows than the store gives', storeLimit: 'store.max_result_rows' },
+  396: {
+    ...TOO_DEAR,
+    words: 'the answer has more rows than the store gives',
+    storeLimit: `max_result_rows = ${MAX_RESULT_ROWS}, or less if store.max_result_rows is`,
+  },
   159: { ...TOO_SLOW, words: 'the question took longer than allowed and was cut off' },
   160: { ...TOO_SLOW, words: 'the question would take longer than allowed' },
   241: {
