@@ -85,12 +85,6 @@ export class Store {
     return rows;
   }
 
-  /** Whether the store answers; the reason if it does not. */
-  async ping(): Promise<{ readonly ok: true } | { readonly ok: false; readonly reason: string }> {
-    const answer = await this.#client.ping();
-    return answer.success ? { ok: true } : { ok: false, reason: answer.error.message };
-  }
-
   #settings(bounds: QueryBounds): ClickHouseSettings {
     const { max_execution_s, max_rows_to_read, max_memory_bytes } = this.#limits;
     return {

@@ -133,8 +133,11 @@ test('a store without tables is not ready', async () => {
   const config = configFor(scene.store.url, {});
   const api = await startQueryApi({ ...config, clickhouse: { ...config.clickhouse, database: 'nowhere' } }, silent());
   try {
-    const body = (await (await fetch(`http://${api.listen}/v1/flows`)).json()) as Record<string, string>;
-    assert.equal(body.code, 'FLOW_QUERY_STORE_NOT_READY');
+    for (const path of ['/v1/flows', '/readyz']) {
+      const response = await fetch(`http://${api.listen}${path}`);
+      assert.equal(response.status, 503);
+      assert.equal(((await response.json()) as Record<string, string>).code, 'FLOW_QUERY_STORE_NOT_READY');
+    }
   } finally {
     await api.close();
   }
