@@ -58,8 +58,6 @@ const ANCHOR_MS = 10_000;
 /** Time for the last batches to reach ClickHouse. */
 const LAST_BATCHES_MS = 1200;
 const LAST_LOOKS = 64;
-/** Chunks of 256 KiB between rows and spool files: 32 MiB, and what two looks at the rings may need besides. */
-const CHUNKS = 128;
 /** Bytes of rows that a byte of records becomes at most, in the mean of a look. */
 const ROW_GROWTH = 2;
 const SMALL_THINGS_BYTES = 64 * 1024;
@@ -107,7 +105,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const counters = new Counters();
     const losses = new Losses(counters);
     const lookRows = ROW_GROWTH * collector.drain_buffer_bytes;
-    const chunks = CHUNKS + Math.ceil((2 * lookRows) / deliveryBytes(1));
+    const chunks = Math.ceil((collector.row_memory_bytes + 2 * lookRows) / deliveryBytes(1));
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
     const identity = new LocalIdentity({
@@ -201,6 +199,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       notReady: () => (migrated ? [] : ['ClickHouse has not been reached yet: rows wait in the spool']),
       status: () =>
         statusOf({
+          drain,
           scope,
           startedNs,
           nowNs: nowNs(),

@@ -96,6 +96,10 @@ const COLLECTOR = group(
       unit: 'bytes',
       description: 'Kernel ring of requests; a power of two.',
     }),
+    row_memory_bytes: whole(96 * MiB, 8 * MiB, 16 * GiB, {
+      unit: 'bytes',
+      description: 'Most rows that wait in memory while the disk is busy; beyond, records wait in the kernel rings.',
+    }),
     routes_max: whole(200, 1, 10_000, { unit: 'count', description: 'Most route templates per destination.' }),
     outside: Type.Array(OUTSIDE_RANGE, {
       default: [],

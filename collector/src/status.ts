@@ -1,6 +1,7 @@
 /** What GET /status answers. */
 import { readFileSync } from 'node:fs';
 import { rfc3339 } from '../../store/time.ts';
+import type { Drain } from './batch/drain.ts';
 import type { Config } from './config.ts';
 import type { Endpoints } from './correlate/endpoints.ts';
 import { type Counters, RECORD_KINDS } from './counters.ts';
@@ -12,6 +13,7 @@ import type { Reporter } from './reporter.ts';
 import type { Scope } from './rows.ts';
 
 export interface StatusParts {
+  readonly drain: Drain;
   readonly scope: Scope;
   readonly startedNs: bigint;
   readonly nowNs: bigint;
@@ -29,7 +31,8 @@ const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', im
 
 /** Counts as they are now, the kernel's included. `lost` is in the kernel and after it; `lag_ms` how long the oldest row waits. */
 export function statusOf(parts: StatusParts): unknown {
-  const { scope, startedNs, nowNs, kernel, counters, losses, reporter, delivery, endpoints, live, config } = parts;
+  const { drain, scope, startedNs, nowNs, kernel, counters, losses, reporter, delivery, endpoints, live, config } =
+    parts;
   losses.readKernel(kernel);
   const nowMs = Number(nowNs / 1_000_000n);
   return {
@@ -49,6 +52,7 @@ export function statusOf(parts: StatusParts): unknown {
     lag_ms: Math.max(0, nowMs - (delivery.waitingSinceMs() ?? nowMs)),
     stored_until: rfc3339(reporter.storedUntilNs),
     spool: delivery.waiting(),
+    drain: { looks: drain.looks, looks_without_room: drain.looksWithoutRoom, room_bytes: delivery.roomBytes },
     endpoints: endpoints.count,
     live: { clients: live.clients },
     clickhouse: { url: config.clickhouse.url, database: config.clickhouse.database },

@@ -67,7 +67,7 @@ test('a ring that says it is readable is read at once; without a word the timer 
   const { drain, rings, looks } = open();
   drain.start();
   rings[1].records.push(flow(1));
-  rings[1].callback();
+  rings[1].callback?.();
   assert.deepEqual(looks.at(-1)?.cookies, [1]);
   rings[0].records.push(flow(2));
   for (let turns = 0; turns < 100 && rings[0].records.length > 0; turns += 1) await wait(5);
@@ -87,14 +87,20 @@ test('finishing takes no more looks than told', () => {
   assert.equal(looks.length, 4);
 });
 
-test('without room for rows records wait in the rings, and are read when there is room', () => {
+test('without room for rows records wait in the rings, and are read when there is room', async () => {
   let room = false;
   const { drain, rings, looks } = open(64 * 1024, 5, () => room);
   rings[0].records.push(flow(1));
   drain.look();
   assert.equal(looks.length, 0);
   assert.equal(rings[0].records.length, 1);
+  drain.start();
+  rings[0].callback?.();
+  assert.equal(rings[0].callback, null, 'a ring that is not read is not listened to');
+  assert.ok(drain.looksWithoutRoom >= 2);
   room = true;
-  drain.look();
+  for (let turns = 0; turns < 200 && looks.length === 0; turns += 1) await wait(5);
   assert.deepEqual(looks[0]?.cookies, [1]);
+  assert.notEqual(rings[0].callback, null);
+  drain.stop();
 });

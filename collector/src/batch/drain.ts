@@ -5,7 +5,8 @@ import type { Arena } from './arena.ts';
 export interface RecordRing {
   /** Copies whole records, each padded to eight bytes, into the buffer; returns the bytes copied. */
   drain(buffer: Uint8Array): number;
-  onReadable(callback: () => void): void;
+  /** Calls back whenever records wait to be read; null stops that. */
+  onReadable(callback: (() => void) | null): void;
   close(): void;
 }
 
@@ -34,8 +35,12 @@ export class Drain {
   readonly #options: DrainOptions;
   readonly #regions: readonly number[];
   #turn = 0;
+  #listening = false;
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Immediate | undefined;
+  /** Looks at the rings so far, and times there was no room for one: then the disk is what is too slow. */
+  looks = 0;
+  looksWithoutRoom = 0;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -44,13 +49,15 @@ export class Drain {
 
   /** Begins to look. */
   start(): void {
-    for (const ring of this.#options.rings) ring.onReadable(() => this.look());
+    this.#listen(true);
     this.#timer = setInterval(() => this.look(), this.#options.intervalMs);
   }
 
   /** Stops looking; what is in the rings stays there until `look` is called. */
   stop(): void {
     clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#listen(false);
     clearImmediate(this.#again);
     this.#again = undefined;
   }
@@ -60,7 +67,14 @@ export class Drain {
     if (this.#again !== undefined) return;
     const { hasRoom } = this.#options;
     for (let looks = 0; looks < LOOKS_AT_ONCE; looks += 1) {
-      if (hasRoom?.() === false || !this.#lookOnce()) return;
+      if (hasRoom?.() === false) {
+        this.looksWithoutRoom += 1;
+        // Rings that are not read would call back without end; until there is room the timer looks.
+        this.#listen(false);
+        return;
+      }
+      this.#listen(this.#timer !== undefined);
+      if (!this.#lookOnce()) return;
     }
     this.#again = setImmediate(() => {
       this.#again = undefined;
@@ -74,9 +88,16 @@ export class Drain {
     this.#lookOnce();
   }
 
+  #listen(listening: boolean): void {
+    if (listening === this.#listening) return;
+    this.#listening = listening;
+    for (const ring of this.#options.rings) ring.onReadable(listening ? () => this.look() : null);
+  }
+
   /** @returns whether the region was too small for what the rings hold */
   #lookOnce(): boolean {
     const { arena, rings, bufferBytes, largestRecord, read } = this.#options;
+    this.looks += 1;
     const begin = this.#regions[this.#turn] as number;
     this.#turn = 1 - this.#turn;
     const limit = begin + bufferBytes;

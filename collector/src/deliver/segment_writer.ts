@@ -1,10 +1,9 @@
 /** Gathers the rows of one table into segments: memory first, at the end of each look the file, in the background. */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Arena } from '../batch/arena.ts';
 import type { Discard } from '../counters.ts';
 import type { ChunkPool } from './chunks.ts';
 import { newSegmentName, type Segment } from './segment.ts';
+import { SegmentFile } from './segment_file.ts';
 import type { SpoolBudget } from './spool.ts';
 
 /** When a segment is whole, whichever comes first. */
@@ -33,16 +32,18 @@ export interface SegmentWriterOptions {
   readonly failed: (error: unknown) => void;
 }
 
-interface GrowingSegment {
-  readonly name: string;
-  readonly path: string;
-  readonly begunMs: number;
-  handle: FileHandle | undefined;
-  /** Rows and bytes given to it, and of these what its file holds. */
-  rows: number;
-  bytes: number;
-  writtenRows: number;
-  writtenBytes: number;
+/** A chunk of rows on its way to a file. */
+interface Part {
+  readonly chunk: number;
+  readonly bytes: number;
+  readonly rows: number;
+}
+
+/** What is to be done to one file next. */
+interface Step {
+  readonly file: SegmentFile;
+  readonly parts: Part[];
+  seal: boolean;
 }
 
 /** Least time between two writes of a part of a chunk: what a crash may take, and what a look need not cost. */
@@ -55,8 +56,9 @@ export class SegmentWriter {
   #used = 0;
   #rows = 0;
   #wroteMs = Number.NEGATIVE_INFINITY;
-  #segment: GrowingSegment | undefined;
-  #work: Promise<void> = Promise.resolve();
+  #file: SegmentFile | undefined;
+  readonly #steps: Step[] = [];
+  #work: Promise<void> | undefined;
 
   constructor(options: SegmentWriterOptions) {
     this.#options = options;
@@ -94,100 +96,94 @@ export class SegmentWriter {
   flush(nowMs: number, seal = false): void {
     const { maxRows, maxBytes, maxAgeMs } = this.#options.limits;
     const due = seal || Math.abs(nowMs - this.#wroteMs) >= BETWEEN_WRITES_MS;
-    if (this.#rows > 0 && (due || (this.#segment?.rows ?? 0) + this.#rows >= maxRows)) this.#write(nowMs);
-    const segment = this.#segment;
-    if (segment === undefined) return;
-    const old = nowMs - segment.begunMs >= maxAgeMs;
-    if (seal || old || segment.rows >= maxRows || segment.bytes >= maxBytes) this.#seal(segment);
+    if (this.#rows > 0 && (due || (this.#file?.givenRows ?? 0) + this.#rows >= maxRows)) this.#write(nowMs);
+    const file = this.#file;
+    if (file === undefined) return;
+    const old = nowMs - file.begunMs >= maxAgeMs;
+    if (seal || old || file.givenRows >= maxRows || file.givenBytes >= maxBytes) this.#seal(file);
   }
 
   /** When the segment that grows was begun, milliseconds since the epoch; undefined if none does. */
   get growingSinceMs(): number | undefined {
-    return this.#segment?.begunMs;
+    return this.#file?.begunMs;
   }
 
   /** Resolves when all that was flushed so far is in its file, or counted as lost. */
   settled(): Promise<void> {
-    return this.#work;
+    return this.#work ?? Promise.resolve();
   }
 
   #write(nowMs = Date.now()): void {
-    const { always, chunks, budget, lost, directory, limits } = this.#options;
-    const chunk = this.#chunk;
-    const bytes = this.#used;
-    const rows = this.#rows;
+    const { always, budget, lost, directory, limits } = this.#options;
+    const part = { chunk: this.#chunk, bytes: this.#used, rows: this.#rows };
     this.#used = 0;
     this.#rows = 0;
-    if (always) budget.take(bytes);
-    else if (!budget.reserve(bytes)) {
-      lost(rows, 'row_spool_full');
+    if (always) budget.take(part.bytes);
+    else if (!budget.reserve(part.bytes)) {
+      lost(part.rows, 'row_spool_full');
       return;
     }
     this.#chunk = -1;
     this.#wroteMs = nowMs;
-    if (this.#segment !== undefined && this.#segment.bytes >= limits.maxBytes) this.#seal(this.#segment);
-    this.#segment ??= this.#begin(nowMs, directory);
-    const segment = this.#segment;
-    segment.rows += rows;
-    segment.bytes += bytes;
-    this.#work = this.#work.then(async () => {
-      await this.#append(segment, chunk, bytes, rows);
-      chunks.give(chunk);
+    if (this.#file !== undefined && this.#file.givenBytes >= limits.maxBytes) this.#seal(this.#file);
+    this.#file ??= new SegmentFile(directory, newSegmentName(nowMs), nowMs);
+    this.#file.givenRows += part.rows;
+    this.#file.givenBytes += part.bytes;
+    this.#step(this.#file).parts.push(part);
+  }
+
+  #seal(file: SegmentFile): void {
+    this.#file = undefined;
+    this.#step(file).seal = true;
+  }
+
+  /** The step that a file's next work belongs to: what gathers while one is under way is done at once after it. */
+  #step(file: SegmentFile): Step {
+    const last = this.#steps.at(-1);
+    if (last?.file === file) return last;
+    const step = { file, parts: [], seal: false };
+    this.#steps.push(step);
+    this.#work ??= this.#doSteps().finally(() => {
+      this.#work = undefined;
     });
+    return step;
   }
 
-  #begin(nowMs: number, directory: string): GrowingSegment {
-    const name = newSegmentName(nowMs);
-    return {
-      name,
-      path: join(directory, `${name}.open`),
-      begunMs: nowMs,
-      handle: undefined,
-      rows: 0,
-      bytes: 0,
-      writtenRows: 0,
-      writtenBytes: 0,
-    };
+  async #doSteps(): Promise<void> {
+    // The step that called for this work is still being filled.
+    await Promise.resolve();
+    for (let step = this.#steps.shift(); step !== undefined; step = this.#steps.shift()) {
+      if (step.parts.length > 0) await this.#append(step.file, step.parts);
+      if (step.seal) await this.#finish(step.file);
+    }
   }
 
-  async #append(segment: GrowingSegment, chunk: number, bytes: number, rows: number): Promise<void> {
-    const { arena, budget, lost, failed } = this.#options;
+  async #append(file: SegmentFile, parts: readonly Part[]): Promise<void> {
+    const { arena, chunks, budget, lost, failed } = this.#options;
+    const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
     try {
-      segment.handle ??= await open(segment.path, 'wx', 0o600);
-      for (let at = 0; at < bytes; ) {
-        const done = await segment.handle.write(arena.bytes, chunk + at, bytes - at, segment.writtenBytes + at);
-        at += done.bytesWritten;
-      }
-      segment.writtenBytes += bytes;
-      segment.writtenRows += rows;
+      await file.append(
+        parts.map((part) => arena.bytes.subarray(part.chunk, part.chunk + part.bytes)),
+        rows,
+      );
     } catch (error) {
       budget.release(bytes);
       lost(rows, 'row_write_failed');
       failed(error);
     }
+    for (const part of parts) chunks.give(part.chunk);
   }
 
-  #seal(segment: GrowingSegment): void {
-    const { table, directory, sealed, budget, lost, failed } = this.#options;
-    this.#segment = undefined;
-    this.#work = this.#work.then(async () => {
-      const { name, writtenRows: rows, writtenBytes: bytes } = segment;
-      try {
-        // A write that failed half-way left bytes behind the last whole row.
-        await segment.handle?.truncate(bytes);
-        await segment.handle?.close();
-        if (rows === 0) {
-          await rm(segment.path, { force: true });
-          return;
-        }
-        const path = join(directory, `${name}.${rows}.rowbinary`);
-        await rename(segment.path, path);
-        sealed({ table, name, path, rows, bytes });
-      } catch (error) {
-        budget.release(bytes);
-        lost(rows, 'row_write_failed');
-        failed(error);
-      }
-    });
+  async #finish(file: SegmentFile): Promise<void> {
+    const { table, sealed, budget, lost, failed } = this.#options;
+    try {
+      const segment = await file.seal(table);
+      if (segment !== undefined) sealed(segment);
+    } catch (error) {
+      budget.release(file.bytes);
+      lost(file.rows, 'row_write_failed');
+      failed(error);
+    }
   }
 }

@@ -24,7 +24,7 @@ export type Row = Record<string, unknown>;
 /** A ring whose records are put in by hand. */
 export class FakeRing implements RecordRing {
   readonly records: Buffer[] = [];
-  callback: () => void = () => undefined;
+  callback: (() => void) | null = null;
   closed = false;
 
   drain(buffer: Uint8Array): number {
@@ -37,7 +37,7 @@ export class FakeRing implements RecordRing {
     return at;
   }
 
-  onReadable(callback: () => void): void {
+  onReadable(callback: (() => void) | null): void {
     this.callback = callback;
   }
 
