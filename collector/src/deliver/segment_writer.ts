@@ -143,10 +143,15 @@ export class SegmentWriter {
     if (last?.file === file) return last;
     const step = { file, parts: [], seal: false };
     this.#steps.push(step);
+    this.#run();
+    return step;
+  }
+
+  #run(): void {
     this.#work ??= this.#doSteps().finally(() => {
       this.#work = undefined;
+      if (this.#steps.length > 0) this.#run();
     });
-    return step;
   }
 
   async #doSteps(): Promise<void> {
