@@ -217,6 +217,12 @@ static __always_inline void http_connection_closed(struct tcp_sock *tp, struct s
 	if (!connection)
 		return;
 	response = &connection->streams[HTTP_RESPONSE];
+	/*
+	 * A last packet may still be read on another CPU: what it begins must not outlive the connection. TCP closes no
+	 * socket whose owner is sending, so nobody who was interrupted here holds these. They are not given back.
+	 */
+	wait_lock(&connection->streams[HTTP_REQUEST].busy);
+	wait_lock(&response->busy);
 	request = request_being_answered(connection);
 	if (request && response->state == HTTP_STATE_UNTIL_CLOSE && state->close_cause == CLOSE_CAUSE_FIN)
 		answer_request(connection, request, response, now, response->next_sequence, REQUEST_END_COMPLETE);

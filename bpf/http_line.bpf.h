@@ -67,6 +67,13 @@ static __always_inline u8 method_of(u64 word)
 /* Copied word by word, because a helper costs more; what is copied too much is overwritten or never sent. */
 #define HTTP_SHORT_TEXT 48
 
+static __always_inline void copy_short_text(u8 *to, const u8 *from)
+{
+#pragma unroll
+	for (u32 i = 0; i < HTTP_SHORT_TEXT; i += 8)
+		*(u64 *)(to + i) = *(const u64 *)(from + i);
+}
+
 /* Copies part of the window into the text. The limits are constants: the verifier needs them. */
 static __always_inline void copy_text(struct request_record *record, u32 to, u32 to_limit, const struct http_work *work,
 				      u32 from, u32 bytes, u32 bytes_limit)
@@ -80,9 +87,7 @@ static __always_inline void copy_text(struct request_record *record, u32 to, u32
 		bpf_probe_read_kernel(record->text + to, bytes, work->window + from);
 		return;
 	}
-#pragma unroll
-	for (u32 i = 0; i < HTTP_SHORT_TEXT; i += 8)
-		*(u64 *)(record->text + to + i) = *(const u64 *)(work->window + from + i);
+	copy_short_text((u8 *)record->text + to, work->window + from);
 }
 
 /* The method, as far as the line goes: also for a line that never ends. 0 if that is no method. */

@@ -63,13 +63,17 @@ static __always_inline void release_confirmed(struct http_packet *packet, struct
 		     by_acknowledgement, time_of(packet));
 }
 
-/* Body bytes in order, and more to come: nothing to look at. */
+/*
+ * Body bytes in order, and more to come: nothing to look at, not even their checksum. Damaged or not, as many bytes will
+ * stand at these sequence numbers in the end.
+ */
 static __always_inline bool pass_body(const struct http_packet *packet, struct http_connection *connection,
 				      struct http_stream *stream)
 {
 	u32 bytes = packet->header->payload_bytes;
 
-	if (stream->next_sequence != packet->sequence || (connection->hole && packet->ingress))
+	if (stream->next_sequence != packet->sequence ||
+	    (packet->ingress && (connection->hole || !header_is_acceptable(packet->tp, packet->header))))
 		return false;
 	if (is_counted(stream)) {
 		if (stream->body_left <= bytes)
@@ -127,7 +131,7 @@ static __always_inline void http_payload(struct http_packet *packet, struct http
 {
 	struct http_stream *stream = &connection->streams[packet->direction & 1];
 
-	if (reads_nothing(stream) || (packet->ingress && !is_taken(packet)))
+	if (reads_nothing(stream))
 		return;
 	/*
 	 * Packets of one direction may be on two CPUs at once (a sender that moved); they never interrupt each other on
@@ -135,7 +139,7 @@ static __always_inline void http_payload(struct http_packet *packet, struct http
 	 */
 	if (!wait_lock(&stream->busy))
 		return;
-	if (!pass_body(packet, connection, stream))
+	if (!pass_body(packet, connection, stream) && (!packet->ingress || is_taken(packet)))
 		read_packet(packet, connection, packet->direction, true);
 	unlock(&stream->busy);
 }

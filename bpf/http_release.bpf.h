@@ -116,8 +116,10 @@ static __always_inline u32 close_up_text(struct request_record *record)
 	ONE_REGISTER(host);
 	if (to > HTTP_HOST_AT || host > HTTP_HOST_MAX || traceparent > HTTP_TRACEPARENT_MAX)
 		return offsetof(struct request_record, text);
-	if (host)
+	if (host > HTTP_SHORT_TEXT)
 		bpf_probe_read_kernel(record->text + to, host, record->text + HTTP_HOST_AT);
+	else if (host)
+		copy_short_text((u8 *)record->text + to, (const u8 *)record->text + HTTP_HOST_AT);
 	if (traceparent)
 		bpf_probe_read_kernel(record->text + to + host, traceparent, record->text + HTTP_TRACEPARENT_AT);
 	return offsetof(struct request_record, text) + to + host + traceparent;

@@ -106,15 +106,20 @@ static __always_inline bool timestamp_is_acceptable(const struct tcp_sock *tp, c
 	       (s32)(tp->rx_opt.ts_recent - header->timestamp) <= 1;
 }
 
-static __always_inline bool tcp_will_take(struct __sk_buff *skb, const struct tcp_sock *tp,
-					  const struct packet_header *header)
+/* All but the checksum. */
+static __always_inline bool header_is_acceptable(const struct tcp_sock *tp, const struct packet_header *header)
 {
 	u32 end = header->sequence + header->payload_bytes;
 
 	return (header->flags & (TCP_FLAG_ACK | TCP_FLAG_SYN | TCP_FLAG_RST)) == TCP_FLAG_ACK &&
 	       is_in_window(tp, header->sequence, end) &&
-	       acknowledgement_is_acceptable(tp, header->acknowledged) && timestamp_is_acceptable(tp, header) &&
-	       is_intact(skb, header);
+	       acknowledgement_is_acceptable(tp, header->acknowledged) && timestamp_is_acceptable(tp, header);
+}
+
+static __always_inline bool tcp_will_take(struct __sk_buff *skb, const struct tcp_sock *tp,
+					  const struct packet_header *header)
+{
+	return header_is_acceptable(tp, header) && is_intact(skb, header);
 }
 
 #endif
