@@ -17,6 +17,8 @@ export const DISCARDS = [
   'record_short',
   /** A row for which no memory was free, because the disk is slower than the rows. */
   'row_memory_full',
+  /** A row larger than any memory for rows: an endpoint with absurd labels. */
+  'row_too_large',
   /** A row beyond `collector.spool_bytes`. */
   'row_spool_full',
   /** A row whose file could not be written. */

@@ -1,9 +1,13 @@
 /** `flowspan collector`: puts the parts together by hand, runs until a signal, takes them apart again. */
 import { writeSync } from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
 import { pino } from 'pino';
 import { startCollector } from './collector.ts';
 import { loadConfig } from './config.ts';
 import { configHelp } from './config_help.ts';
+
+/** Longest that ending may take, whatever disk and network do. */
+const PATIENCE_MS = 2700;
 
 /**
  * Runs the collector until SIGTERM or SIGINT. SIGHUP reads the configuration again.
@@ -38,7 +42,12 @@ export async function main(argv: string[]): Promise<number> {
   const signal = await stop;
   log.info({ signal }, 'stopping');
   process.off('SIGHUP', reload);
-  await collector.close();
-  log.info('stopped');
+  const closed = await Promise.race([collector.close().then(() => true), wait(PATIENCE_MS, false, { ref: false })]);
+  if (closed) log.info('stopped');
+  else
+    log.error(
+      { code: 'FLOW_COLLECTOR_STOP' },
+      'could not finish in time: what is in the spool is sent by the next run',
+    );
   return 0;
 }

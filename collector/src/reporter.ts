@@ -27,10 +27,14 @@ export interface ReporterOptions {
 /** Some records tell of what ended a while before: a response ends when its last byte is acknowledged. 2 s. */
 const LATENESS_NS = 2_000_000_000n;
 
+const BETWEEN_SAVES_NS = 30_000_000_000n;
+
 /** Writes small rows when told to. */
 export class Reporter {
   readonly #options: ReporterOptions;
   #reportedNs: bigint;
+  #unsavedEndpoints = false;
+  #savedNs = 0n;
   /** All that happened until then is in ClickHouse, as far as reports have come; nanoseconds since the epoch. */
   storedUntilNs: bigint;
 
@@ -50,7 +54,7 @@ export class Reporter {
 
   /** Rows of endpoints that are new or have changed. */
   tellEndpoints(): void {
-    const { delivery, endpoints, nowNs, scope, state } = this.#options;
+    const { delivery, endpoints, nowNs, scope } = this.#options;
     const changed = endpoints.takeChanged();
     if (changed.length === 0) return;
     const updated = rfc3339(nowNs());
@@ -73,6 +77,15 @@ export class Reporter {
         updated,
       });
     }
+    this.#unsavedEndpoints = true;
+  }
+
+  /** For the next run; not often, since it is all of them. */
+  #saveEndpoints(nowNs: bigint): void {
+    const { endpoints, scope, state } = this.#options;
+    if (!this.#unsavedEndpoints || nowNs - this.#savedNs < BETWEEN_SAVES_NS) return;
+    this.#unsavedEndpoints = false;
+    this.#savedNs = nowNs;
     state.setEndpoints(scope.boot_id, endpoints.validity());
   }
 
@@ -84,6 +97,7 @@ export class Reporter {
     for (const loss of losses.take()) this.#loss(loss, now, now - this.#reportedNs);
     this.#reportedNs = now;
     this.tellEndpoints();
+    this.#saveEndpoints(now);
     state.setWatchedUntil(pipeline.writtenUntilNs);
     const until = pipeline.writtenUntilNs - LATENESS_NS;
     pipeline.promisedMs = Number(until / 1_000_000n);

@@ -183,6 +183,21 @@ test('without memory rows are counted as lost, and memory comes back', async (t)
   await until(() => stored.losses === many - gone);
 });
 
+test('a row of any size finds its room, and one beyond all memory is counted', async (t) => {
+  const { delivery, server, lost } = await open(t);
+  delivery.start();
+  const endpoint = (bytes: number) => ({ cluster: 'c', name: 'n', labels: { long: 'x'.repeat(bytes) } });
+  for (const bytes of [100, 200_000, 100_000, 20, 300_000]) delivery.add(ENDPOINTS, endpoint(bytes));
+  delivery.flush(Date.now());
+  delivery.flush(Date.now() + 5000);
+  await until(() => server.inserts.length === 1);
+  const labels = decodeRows(ENDPOINTS, server.inserts[0]!.body).map(
+    (row) => (row.labels as { long: string }).long.length,
+  );
+  assert.deepEqual(labels, [100, 200_000, 100_000, 20]);
+  assert.equal(lost['endpoints row_too_large'], 1);
+});
+
 test('a file that cannot be written loses rows, counted, and nothing else', async (t) => {
   const { delivery, lost, dataDir } = await open(t);
   rmSync(join(dataDir, 'spool', 'losses'), { recursive: true });

@@ -64,10 +64,13 @@ export class SegmentWriter {
     this.#options = options;
   }
 
-  /** Offset in the arena at which a row may be written, or -1: no memory, and the row is counted as lost. */
-  begin(): number {
-    const { chunks, largestRow, lost } = this.#options;
-    if (this.#chunk !== -1 && chunks.chunkBytes - this.#used < largestRow) this.#write();
+  /**
+   * Offset in the arena at which a row may be written, or -1: no memory, and the row is counted as lost.
+   * @param room bytes the row may take; at most a chunk's
+   */
+  begin(room = this.#options.largestRow): number {
+    const { chunks, lost } = this.#options;
+    if (this.#chunk !== -1 && chunks.chunkBytes - this.#used < room) this.#write();
     if (this.#chunk === -1) {
       this.#chunk = chunks.take();
       if (this.#chunk === -1) {
@@ -86,7 +89,12 @@ export class SegmentWriter {
 
   /** Appends a row that is bytes already. */
   append(row: Uint8Array): void {
-    const at = this.begin();
+    const { chunks, lost } = this.#options;
+    if (row.length > chunks.chunkBytes) {
+      lost(1, 'row_too_large');
+      return;
+    }
+    const at = this.begin(row.length);
     if (at === -1) return;
     this.#options.arena.bytes.set(row, at);
     this.end(at + row.length);
