@@ -19,6 +19,8 @@ const POINTS = ['client', 'server'];
 const get = (target: string): Step => ['send', `GET ${target} HTTP/1.1\r\nHost: h\r\n\r\n`];
 const answered: Step = ['until', 'ok'];
 
+const notEmpty = (labels: string[]) => labels.length > 1 && labels;
+
 describe('requests on the wire', () => {
   let cgroup: Cgroup;
   let namespaces: Namespace[];
@@ -207,6 +209,39 @@ describe('requests on the wire', () => {
       );
     }
     assert.ok(rows.every(({ status, end }) => status === 200 && end === 'complete'));
+  });
+
+  it('are read again behind one that no reader may interpret', async () => {
+    await answering(answerEach(4));
+    const ambiguous: Step = ['send', 'GET /anew/b HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'];
+    const malformed = watcher.discarded('malformed_http');
+    await ask(client(), host, port, [
+      ...[get('/anew/a'), answered, ambiguous, answered, get('/anew/c'), answered, get('/anew/d'), answered],
+    ]);
+    await expectAtBothEnds(
+      '/anew/',
+      ['a', 'b', 'c', 'd'].map((name, i) => `${i} /anew/${name} 200 complete`),
+    );
+    assert.equal(watcher.discarded('malformed_http'), malformed + 2);
+  });
+
+  it('have heads of any size', async () => {
+    await answering([['until', '\r\n\r\n'], ['send', OK], ['end']]);
+    const line = `X-Line: ${'x'.repeat(100)}\r\n`;
+    const head = `GET /heads/${'t'.repeat(2000)} HTTP/1.1\r\nHost: first\r\n`;
+    await ask(client(), host, port, [['send', head], ['many', line, 10_000], ['send', '\r\n'], answered]);
+    for (const row of await watcher.wait('/heads/', 2)) {
+      assert.deepEqual([row.host, row.truncated, row.status, row.end], ['first', true, 200, 'complete']);
+      assert.equal(row.requestBytes, head.length + line.length * 10_000 + 2);
+      assert.ok(row.target.length > 500);
+    }
+  });
+
+  it('are not looked for in a line without an end', async () => {
+    await answering([['wait', 300], ['end']]);
+    watcher.carried(port);
+    await ask(client(), host, port, [['many', 'A', 200_000], ['wait', 50], ['end']]);
+    assert.deepEqual(await eventually('the flows', () => notEmpty(watcher.carried(port))), ['other', 'other']);
   });
 
   it('begin with bytes that arrive on the listener', async () => {

@@ -13,10 +13,15 @@ import { type Place, type Program, run, start } from '../../support/program.ts';
 const FILE = fileURLToPath(import.meta.url);
 
 /**
- * What to do next: send text, at once or byte by byte; wait, in milliseconds; read until the text has come; wait until
+ * What to do next: send text, at once, byte by byte or many times; wait, in milliseconds; read until the text has come; wait until
  * the file is there; end; reset.
  */
-export type Step = ['send' | 'bytes' | 'until' | 'file', string] | ['wait', number] | ['end'] | ['reset'];
+export type Step =
+  | ['send' | 'bytes' | 'until' | 'file', string]
+  | ['many', string, number]
+  | ['wait', number]
+  | ['end']
+  | ['reset'];
 
 export function serve(place: Place, port: number, script: readonly Step[]): Program {
   return start(place, [process.execPath, FILE, 'serve', String(port), JSON.stringify(script)]);
@@ -42,8 +47,9 @@ async function play(socket: Socket, script: readonly Step[]): Promise<void> {
   });
   socket.on('error', () => undefined);
   const closed = once(socket, 'close').catch(() => undefined);
-  for (const [what, value] of script) {
+  for (const [what, value, count] of script) {
     if (what === 'send') await send(socket, value);
+    else if (what === 'many') await send(socket, value.repeat(count));
     else if (what === 'wait') await sleep(value);
     else if (what === 'file') while (!existsSync(value)) await sleep(10);
     else if (what === 'end') socket.end();
