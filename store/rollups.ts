@@ -20,6 +20,9 @@ const SENT = 'toUInt64(greatest(toInt64(bytes_sent) - toInt64(bytes_retransmitte
 
 const bySide = (client: string, server: string) => `if(${CLIENT}, ${client}, ${server})`;
 
+/** What a TCP connection may carry that no request can be read from, by value of application_protocol. */
+export const OPAQUE_PROTOCOLS = ['tls', 'http2', 'other'] as const;
+
 /** What edges_1m takes from flows. */
 export const FLOW_SUMS: readonly Sum[] = [
   { name: 'connections_opened', doc: 'Connections established (UDP: first seen).', of: "flow_state = 'opened'" },
@@ -62,6 +65,11 @@ export const FLOW_SUMS: readonly Sum[] = [
   },
   { name: 'srtt_us_sum', doc: 'Sum of srtt_us over srtt_samples.', of: 'srtt_us', unit: 'us' },
   { name: 'srtt_samples', doc: 'Flow rows that knew a round trip time.', of: 'srtt_us > 0' },
+  ...OPAQUE_PROTOCOLS.map((carried) => ({
+    name: `opaque_${carried}`,
+    doc: `Flow rows of TCP connections that carried ${carried}: requests in them cannot be seen.`,
+    of: `protocol = 6 AND application_protocol = '${carried}' AND bytes_sent + bytes_received > 0`,
+  })),
 ];
 
 /** What edges_1m takes from requests. */

@@ -4,6 +4,7 @@
  * as the client did; what only clients saw (requests that never arrived) counts besides.
  */
 import { histogramQuantileSql } from '../../store/histogram.ts';
+import { OPAQUE_PROTOCOLS } from '../../store/rollups.ts';
 
 const ERRORS = ['server_error', 'no_response', 'refused'];
 const OUTCOMES = [...ERRORS, 'unknown', 'ok', 'client_error'];
@@ -61,6 +62,11 @@ export const EDGE_COUNTS: readonly {
     of: `nullIf(least(ifNull(c_min_rtt_us, ${NO_RTT}), ifNull(s_min_rtt_us, ${NO_RTT})), ${NO_RTT})`,
     merge: 'min',
   },
+  ...OPAQUE_PROTOCOLS.map((carried) => ({
+    name: `n_opaque_${carried}`,
+    of: `greatest(c_opaque_${carried}, s_opaque_${carried})`,
+    merge: 'sum' as const,
+  })),
   ...['retransmit', 'reset_sent', 'reset_received', 'drop', 'zero_window', 'accept_overflow'].map((kind) => ({
     name: `n_events_${kind}`,
     of: byBoth(`events_${kind}`),
@@ -109,6 +115,13 @@ export const EDGE_MEASURES: readonly EdgeMeasure[] = [
   quantile('p95', 0.95),
   quantile('p99', 0.99),
   figure('avg_duration_ns', 'n_duration / nullIf(n_timed, 0)', 'Mean duration of requests. Unit: ns.'),
+  ...OPAQUE_PROTOCOLS.map((carried) =>
+    count(
+      `opaque_${carried}`,
+      `n_opaque_${carried}`,
+      `Intervals of connections that carried ${carried}: their requests cannot be seen, and are not in requests.`,
+    ),
+  ),
   count('connections_opened', 'n_opened', 'Connections established (UDP: first seen).'),
   count('connections_closed', 'n_closed', 'Connections that ended.'),
   count('connections_failed', 'n_failed', 'Connects that came to nothing.'),
