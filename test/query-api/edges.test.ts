@@ -66,6 +66,7 @@ before(async () => {
       source_endpoint_id: 2n,
       destination_endpoint_id: 3n,
       destination_port: 6379,
+      application_protocol: 'tls',
       srtt_us: 0,
       min_rtt_us: 0,
       retransmitted_segments: 0,
@@ -113,6 +114,8 @@ test('rate, errors, latency, retransmits and round trip times, each fact once', 
   assert.equal(both.source_namespace, 'a');
   const client = edge(body, 'nginx', 'redis');
   assert.equal(client.requests, '6');
+  assert.deepEqual([client.opaque_tls, client.opaque_other], ['1', '0'], 'one connection cannot be looked into');
+  assert.equal(both.opaque_tls, '0');
   assert.equal(client.avg_srtt_us, null);
   assert.equal(client.min_rtt_us, null);
   assert.equal(client.bytes_from_client, '1000');
