@@ -133,8 +133,14 @@ static __always_inline void http_packet(struct __sk_buff *skb, struct tcp_sock *
 		if (!connection)
 			state->payload_direction = packet.direction + 1;
 	}
-	if (connection)
-		http_connection_packet(&packet, connection);
+	if (!connection)
+		return;
+	if (is_body_packet(&packet, connection)) {
+		if (state->payload_direction != packet.direction + 1)
+			state->payload_direction = packet.direction + 1;
+		return;
+	}
+	http_connection_packet(&packet, connection);
 }
 
 struct http_reading {

@@ -64,28 +64,40 @@ static __always_inline void release_confirmed(struct http_packet *packet, struct
 }
 
 /*
- * Body bytes in order, and more to come: nothing to look at, not even their checksum. Damaged or not, as many bytes will
- * stand at these sequence numbers in the end.
+ * Body bytes in order, and more to come: nothing to look at. Those of a known length need no judgement either: damaged,
+ * forged or not, as many bytes will stand at these sequence numbers in the end. Caller owns the stream.
  */
-static __always_inline bool pass_body(const struct http_packet *packet, struct http_connection *connection,
-				      struct http_stream *stream)
+static __always_inline bool pass_body(const struct http_packet *packet, struct http_stream *stream)
 {
 	u32 bytes = packet->header->payload_bytes;
 
-	if (stream->next_sequence != packet->sequence ||
-	    (packet->ingress && (connection->hole || !header_is_acceptable(packet->tp, packet->header))))
+	if (stream->next_sequence != packet->sequence)
 		return false;
 	if (is_counted(stream)) {
 		if (stream->body_left <= bytes)
 			return false;
 		stream->body_left -= bytes;
-	} else if (stream->state != HTTP_STATE_UNTIL_CLOSE || (packet->header->flags & TCP_FLAG_FIN)) {
+	} else if (stream->state != HTTP_STATE_UNTIL_CLOSE || (packet->header->flags & TCP_FLAG_FIN) ||
+		   (packet->ingress && !header_is_acceptable(packet->tp, packet->header))) {
 		return false;
 	}
 	stream->body_bytes += bytes;
 	stream->message_bytes += bytes;
 	stream->next_sequence += bytes;
 	return true;
+}
+
+/* The packet that a long body is made of: nothing waits, no byte is missing. */
+static __always_inline bool is_body_packet(const struct http_packet *packet, struct http_connection *connection)
+{
+	struct http_stream *stream = &connection->streams[packet->direction & 1];
+	bool passed;
+
+	if (packet->state->http_attention || !packet->header->payload_bytes || !try_lock(&stream->busy))
+		return false;
+	passed = pass_body(packet, stream);
+	unlock(&stream->busy);
+	return passed;
 }
 
 /* A body that lasts until the close ends with its FIN. */
@@ -139,7 +151,8 @@ static __always_inline void http_payload(struct http_packet *packet, struct http
 	 */
 	if (!wait_lock(&stream->busy))
 		return;
-	if (!pass_body(packet, connection, stream) && (!packet->ingress || is_taken(packet)))
+	if (((connection->hole && packet->ingress) || !pass_body(packet, stream)) &&
+	    (!packet->ingress || is_taken(packet)))
 		read_packet(packet, connection, packet->direction, true);
 	unlock(&stream->busy);
 }
