@@ -129,7 +129,7 @@ Ctrl-C stops everything.`);
     process.on('SIGHUP', () => (follow ? stop.signal() : collector.signal('SIGHUP')));
     if (follow) {
       following = true;
-      follower = followLive(queryApiUrl, config.query_api.token, say);
+      follower = followLive(queryApiUrl, [clickhouseUrl, collectorUrl, queryApiUrl], config.query_api.token, say);
     }
     await stop.signalled;
     return 0;
@@ -147,11 +147,22 @@ Ctrl-C stops everything.`);
   }
 }
 
-/** Follows live flows and requests on this terminal until aborted. */
-function followLive(server: string, token: string, say: (text: string) => void): AbortController {
+const portOf = (url: string): string => {
+  const { port, protocol } = new URL(url);
+  return port || (protocol === 'https:' ? '443' : '80');
+};
+
+/** Follows live flows and requests on this terminal until aborted, those of Flowspan's own ports (`own`) left out. */
+function followLive(
+  server: string,
+  own: readonly string[],
+  token: string,
+  say: (text: string) => void,
+): AbortController {
   const controller = new AbortController();
   const command = fileURLToPath(new URL('./flowspan.ts', import.meta.url));
-  const observe = spawn(process.execPath, [command, 'observe', '--follow', '--server', server], {
+  const withoutOwn = own.flatMap((url) => ['--not', '--port', portOf(url)]);
+  const observe = spawn(process.execPath, [command, 'observe', '--follow', '--server', server, ...withoutOwn], {
     stdio: ['pipe', 'inherit', 'inherit'],
     env: { ...process.env, [PARENT_VARIABLE]: 'stdin', FLOWSPAN_QUERY_API_TOKEN: token },
     detached: true,
