@@ -88,7 +88,7 @@ static __always_inline void keep_line(struct http_connection *connection, struct
 		if (request && bytes <= REQUEST_TEXT_MAX)
 			bpf_probe_read_kernel(request->record.text, bytes, work->window + from);
 	} else if (bytes <= HTTP_LINE_KEPT) {
-		bpf_probe_read_kernel(stream->line, bytes, work->window + from);
+		bpf_probe_read_kernel(connection->lines[work->direction & 1], bytes, work->window + from);
 	}
 }
 
@@ -113,7 +113,7 @@ __noinline int http_resume_line(struct http_connection *connection, struct http_
 	} else {
 		if (bytes > HTTP_LINE_KEPT)
 			return 0;
-		bpf_probe_read_kernel(work->window, bytes, stream->line);
+		bpf_probe_read_kernel(work->window, bytes, connection->lines[work->direction & 1]);
 	}
 	work->used = bytes;
 	/* A CR at the end was seen, but not judged: that takes the byte behind it. */

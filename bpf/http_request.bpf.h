@@ -35,8 +35,7 @@ static __always_inline struct http_request *allocate_request(struct http_connect
 	if (!connection->slot_owner) {
 		struct http_request *slot = &connection->slot;
 
-		__builtin_memset(&slot->record, 0, offsetof(struct request_record, text));
-		__builtin_memset(&slot->begin, 0, sizeof(*slot) - offsetof(struct http_request, begin));
+		__builtin_memset(slot, 0, offsetof(struct http_request, record.text));
 		connection->slot_owner = number + 1;
 		return slot;
 	}

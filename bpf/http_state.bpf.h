@@ -81,7 +81,7 @@ struct http_stream {
 	u64 message_bytes;
 	u64 body_bytes;
 	u64 first_ns;		/* first byte of the message, boot clock */
-	u32 line_bytes;		/* of a line that is not over, kept in `line` (a request line: in its record) */
+	u32 line_bytes;		/* of a line that is not over, kept in `lines` (a request line: in its record) */
 	u32 line_dropped;	/* and those not kept */
 	u16 first_space;	/* request line: where the method ends */
 	u16 status_code;
@@ -89,7 +89,6 @@ struct http_stream {
 	u8 state;
 	u8 flags;
 	u8 version;		/* of the message: 10 or 11 */
-	u8 line[HTTP_LINE_KEPT];
 };
 
 /* Evidence counters as they stood when a request began. */
@@ -125,7 +124,6 @@ enum http_method {
 };
 
 struct http_request {
-	struct request_record record;	/* filled as it is read, written as it stands */
 	struct http_evidence begin;
 	u64 first_ns;
 	u64 request_last_ns;
@@ -142,6 +140,7 @@ struct http_request {
 	u8 response_late;
 	u8 sight_lost;			/* bytes of it were never seen: sizes are of what was */
 	u8 reserved;
+	struct request_record record;	/* filled as it is read, written as it stands */
 };
 
 /* The ingress stream where TCP had accepted all that was read: a later copy of the same bytes is judged from here. */
@@ -192,6 +191,7 @@ struct http_connection {
 	u8 reserved[4];
 	struct http_facts facts;	/* of whoever owns `releasing` */
 	struct http_request slot;
+	u8 lines[2][HTTP_LINE_KEPT];
 };
 
 /* Freed with the socket, or when the connection is over or turns out not to be HTTP. */
