@@ -58,8 +58,7 @@ static __always_inline void content_length(const struct http_work *work, struct 
 					   struct http_span value)
 {
 	/* Twice, or beside chunks: no two readers agree. */
-	if ((stream->flags & (HTTP_HAS_LENGTH | HTTP_CHUNKED)) || !trim(work, &value) ||
-	    !decimal(work, value, &stream->body_left))
+	if ((stream->flags & HTTP_FRAMED) || !trim(work, &value) || !decimal(work, value, &stream->body_left))
 		stream->flags |= HTTP_INVALID;
 	stream->flags |= HTTP_HAS_LENGTH;
 }
@@ -67,7 +66,8 @@ static __always_inline void content_length(const struct http_work *work, struct 
 static __always_inline void transfer_encoding(const struct http_work *work, struct http_stream *stream,
 					      struct http_span value)
 {
-	if ((stream->flags & (HTTP_HAS_LENGTH | HTTP_CHUNKED)) || stream->version != 11 || !trim(work, &value) || !ends_in_chunked(work, value))
+	if ((stream->flags & HTTP_FRAMED) || stream->version != 11 || !trim(work, &value) ||
+	    !ends_in_chunked(work, value))
 		stream->flags |= HTTP_INVALID;
 	stream->flags |= HTTP_CHUNKED;
 }

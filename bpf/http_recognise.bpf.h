@@ -85,7 +85,7 @@ static __always_inline bool is_first_payload(const struct http_packet *packet, u
 	return tp->bytes_sent == packet->header->payload_bytes;
 }
 
-/* Whether the last payload before this went the other way. What was not seen is told by TCP's clocks, if they differ. */
+/* Whether the last payload went the other way. What was not seen is told by TCP's clocks, if they differ. */
 static __always_inline bool follows_an_answer(const struct http_packet *packet)
 {
 	const struct tcp_sock *tp = packet->tp;

@@ -153,7 +153,8 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 }
 
 /* The request was read to its end; `late`: with a hole in it that TCP is still waiting for. */
-static __always_inline void end_request(struct http_request *request, const struct http_stream *stream, u64 now, bool late)
+static __always_inline void end_request(struct http_request *request, const struct http_stream *stream, u64 now,
+					bool late)
 {
 	request->record.request_bytes = stream->message_bytes;
 	request->record.request_body_bytes = stream->body_bytes;

@@ -65,6 +65,7 @@ enum http_state {
 /* http_stream.flags: of the message. */
 #define HTTP_HAS_LENGTH 0x01
 #define HTTP_CHUNKED 0x02
+#define HTTP_FRAMED (HTTP_HAS_LENGTH | HTTP_CHUNKED)
 #define HTTP_INVALID 0x04
 #define HTTP_FOLD_MATTERS 0x08	/* the line before may not be continued */
 #define HTTP_HAS_HOST 0x10

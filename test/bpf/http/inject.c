@@ -72,7 +72,8 @@ static void catch_handshake(int raw, unsigned short port, struct frame *frame)
 
 		if (length < 0)
 			fail("no handshake was seen");
-		if (length < ETH_HLEN + 40 || ip->version != 4 || ip->protocol != IPPROTO_TCP || tcp->source != port || tcp->syn)
+		if (length < ETH_HLEN + 40 || ip->version != 4 || ip->protocol != IPPROTO_TCP ||
+		    tcp->source != port || tcp->syn)
 			continue;
 		frame->length = ETH_HLEN + 20 + (size_t)tcp->doff * 4;
 		return;
@@ -89,7 +90,7 @@ static void send_forged(int raw, struct frame frame, const char *kind)
 
 	/* Longer than what the kernel checks at once. */
 	frame.length += (size_t)snprintf((char *)frame.bytes + header, FRAME_MAX - header,
-					 "GET /forged/%s HTTP/1.1\r\nHost: forged\r\nX-Padding: %0100d\r\n\r\n", kind, 0);
+					 "GET /forged/%s HTTP/1.1\r\nHost: forged\r\nX-Pad: %0100d\r\n\r\n", kind, 0);
 	segment = frame.length - ETH_HLEN - 20;
 	tcp->psh = 1;
 	if (!strcmp(kind, "window"))

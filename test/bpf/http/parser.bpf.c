@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * The HTTP parser without sockets: a packet is an Ethernet header, a struct told_segment and payload bytes, and the test
- * says what TCP would have said.
+ * The HTTP parser without sockets: a packet is an Ethernet header, a struct told_segment and payload bytes, and the
+ * test says what TCP would have said.
  */
 #include "http_release.bpf.h"
 #include "http_sequence.bpf.h"
