@@ -17,7 +17,7 @@ describe('discards', () => {
     scene.watcher.close();
     watcher = new Watcher(scene.cgroup, {
       knobs: { drop_events_per_second: 2 },
-      mapEntries: { records: 4096, udp_flows: 4 },
+      mapEntries: { records: 64 * 1024, udp_flows: 4 },
     });
   });
   after(async () => {
@@ -50,7 +50,7 @@ describe('discards', () => {
     await listening(scene.server.namespace, ECHO_PORT);
     const talker = startTalker(scene.client, 'tcp-talk', scene.address.ipv4, ECHO_PORT, 3, 5, 1000);
     await done(talker);
-    for (let round = 0; round < 20; round += 1) watcher.snapshot();
+    for (let round = 0; round < 100; round += 1) watcher.snapshot();
     const counted = watcher.counted('flow');
     assert.ok(counted.lost > already.lost);
     watcher.seen({});
