@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pino from 'pino';
 import { writerAccount } from '../../collector/src/accounts.ts';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { configHelp } from '../../collector/src/config_help.ts';
 import { quoteName } from '../ddl.ts';
 import { FlowspanError } from '../errors.ts';
 import type { Account } from './accounts.ts';
@@ -24,6 +25,10 @@ const GRACE_MS = 1500;
  * @returns exit code
  */
 export async function main(argv: string[]): Promise<number> {
+  if (argv.includes('--help')) {
+    process.stdout.write(configHelp('store'));
+    return 0;
+  }
   const config = loadConfig(argv, process.env);
   const logger = pino({ name: 'store', level: config.log_level });
   const stop = new Promise<void>((resolve) => {
