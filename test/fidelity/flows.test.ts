@@ -10,7 +10,8 @@ import { done, startTalker } from '../support/talker.ts';
 import { quiet } from '../support/wait.ts';
 import { createWorld, type World } from '../support/world.ts';
 
-const PORT = 7000;
+/** One per IP version: two connections may have the same source port. */
+const PORTS = { ipv4: 7000, ipv6: 7001 } as const;
 const CONNECTIONS = 20;
 /** Intervals that pass after the last segment, so that the snapshot that holds it has been stored. */
 const SETTLE_MS = 2_500;
@@ -36,11 +37,13 @@ describe('flow counters against ss -ti', { skip: whyNot() ?? false }, () => {
   before(async () => {
     world = await createWorld();
     const { client, server, serverAddress } = world;
-    programs.push(startTalker(server, 'tcp-echo', PORT));
-    await listening(server.namespace, PORT);
+    for (const port of Object.values(PORTS)) {
+      programs.push(startTalker(server, 'tcp-echo', port));
+      await listening(server.namespace, port);
+    }
     const ends = [client, server].map(({ namespace }) => loseAtRandom(namespace, 0.01));
-    const talkers = [serverAddress.ipv4, serverAddress.ipv6].map((host) =>
-      startTalker(client, 'tcp-talk', host, PORT, CONNECTIONS / 2, 40, 20_000),
+    const talkers = (['ipv4', 'ipv6'] as const).map((family) =>
+      startTalker(client, 'tcp-talk', serverAddress[family], PORTS[family], CONNECTIONS / 2, 40, 20_000),
     );
     programs.push(...talkers);
     await Promise.all(talkers.map((talker) => done(talker)));
@@ -63,24 +66,25 @@ describe('flow counters against ss -ti', { skip: whyNot() ?? false }, () => {
       const { namespace } = world[point];
       const names = Object.keys(COUNTERS) as (keyof typeof COUNTERS)[];
       const read = () =>
-        world.flowspan.query<Record<string, string> & { source_port: number }>(
-          `SELECT source_port, ${names.map((name) => `toString(sum(${name})) AS ${name}`).join(', ')} FROM flows
-         WHERE netns = ${namespace.inode} AND observation_point = '${point}' AND destination_port = ${PORT} AND protocol = 6
-         GROUP BY source_port`,
+        world.flowspan.query<Record<string, string> & { source_port: number; destination_port: number }>(
+          `SELECT source_port, destination_port, ${names.map((name) => `toString(sum(${name})) AS ${name}`).join(', ')} FROM flows
+         WHERE netns = ${namespace.inode} AND observation_point = '${point}' AND destination_port IN (${Object.values(PORTS).join()}) AND protocol = 6
+         GROUP BY source_port, destination_port`,
         );
       // What is still on its way to the store comes with the next interval: two readings an interval apart agree.
       await quiet('the rows', async () => JSON.stringify(await read()), SETTLE_MS);
       const rows = await read();
       const connections = ssConnections(namespace);
       assert.equal(connections.length, CONNECTIONS);
-      const told = (port: number): Record<string, number> => {
-        const row = rows.find(({ source_port }) => source_port === port);
+      const told = (source: number, destination: number): Record<string, number> => {
+        const row = rows.find((one) => one.source_port === source && one.destination_port === destination);
         return Object.fromEntries(names.map((name) => [name, Number(row?.[name])]));
       };
       for (const connection of connections) {
-        const port = point === 'client' ? connection.localPort : connection.peerPort;
+        const { localPort, peerPort } = connection;
+        const [source, destination] = point === 'client' ? [localPort, peerPort] : [peerPort, localPort];
         const expected = Object.fromEntries(names.map((name) => [name, connection.counter(COUNTERS[name])]));
-        assert.deepEqual(told(port), expected, `connection from port ${port}`);
+        assert.deepEqual(told(source, destination), expected, `connection from port ${source}`);
       }
       const again = rows.reduce((sum, row) => sum + Number(row.retransmitted_segments), 0);
       assert.ok(again > 0, 'something was sent again');
