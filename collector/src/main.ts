@@ -1,10 +1,10 @@
 /** `flowspan collector`: puts the parts together by hand, runs until a signal, takes them apart again. */
-import { writeSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pino } from 'pino';
 import { startCollector } from './collector.ts';
 import { loadConfig } from './config.ts';
 import { configHelp } from './config_help.ts';
+import { stopSignal, tellReady } from './lifetime.ts';
 
 /** Longest that ending may take, whatever disk and network do. */
 const PATIENCE_MS = 2700;
@@ -21,9 +21,7 @@ export async function main(argv: string[]): Promise<number> {
   }
   const config = loadConfig(argv, process.env);
   const log = pino({ name: 'collector', level: config.log_level });
-  const stop = new Promise<NodeJS.Signals>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
-  });
+  const stop = stopSignal();
   const collector = await startCollector(config, log);
   const reload = () => {
     try {
@@ -36,8 +34,7 @@ export async function main(argv: string[]): Promise<number> {
   collector.ready.then((reached) => {
     if (!reached) return;
     log.info('ready');
-    const readyFd = Number(process.env.FLOWSPAN_READY_FD ?? '');
-    if (readyFd > 0) writeSync(readyFd, 'ready\n');
+    tellReady();
   });
   const signal = await stop;
   log.info({ signal }, 'stopping');

@@ -1,10 +1,11 @@
 /** `flowspan query-api`: answers questions over HTTP and WebSocket. */
-import { readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import pino from 'pino';
 import { readerAccount } from '../../collector/src/accounts.ts';
 import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
+import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
 import { buildApp } from './app.ts';
 import { QueryError } from './errors.ts';
 import { LiveHub } from './live/hub.ts';
@@ -25,13 +26,10 @@ export async function main(argv: string[]): Promise<number> {
   }
   const config = loadConfig(argv, process.env);
   const logger = pino({ name: 'query-api', level: config.log_level });
-  const stop = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-  });
+  const stop = stopSignal();
   const running = await startQueryApi(config, logger);
   logger.info({ listen: running.listen }, 'ready');
-  const readyFd = Number(process.env.FLOWSPAN_READY_FD ?? '');
-  if (readyFd > 0) writeSync(readyFd, 'ready\n');
+  tellReady();
   await stop;
   await running.close();
   logger.info('stopped');

@@ -1,11 +1,11 @@
 /** `flowspan store`: ClickHouse's engine on this machine, behind ClickHouse's HTTP interface. */
-import { writeSync } from 'node:fs';
 import { totalmem } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { writerAccount } from '../../collector/src/accounts.ts';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
+import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
 import { quoteName } from '../ddl.ts';
 import { FlowspanError } from '../errors.ts';
 import type { Account } from './accounts.ts';
@@ -31,13 +31,10 @@ export async function main(argv: string[]): Promise<number> {
   }
   const config = loadConfig(argv, process.env);
   const logger = pino({ name: 'store', level: config.log_level });
-  const stop = new Promise<void>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve());
-  });
+  const stop = stopSignal();
   const running = await startStore(config, logger);
   logger.info({ listen: running.listen, engine: running.engine.version, memory_bytes: engineMemoryBytes() }, 'ready');
-  const readyFd = Number(process.env.FLOWSPAN_READY_FD ?? '');
-  if (readyFd > 0) writeSync(readyFd, 'ready\n');
+  tellReady();
   await stop;
   await running.close();
   logger.info('stopped');
