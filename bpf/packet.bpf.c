@@ -45,7 +45,7 @@ static __noinline void full_listener_packet(struct __sk_buff *skb, struct tcp_so
 	ends.destination_port = header->destination_port;
 	ends.ip_version = header->ip_version;
 	ends.initiator_known = 1;
-	listener_packet_seen(tp, &ends, bpf_get_socket_cookie(skb), bpf_ktime_get_boot_ns());
+	write_accept_overflow(tp, &ends, bpf_get_socket_cookie(skb), bpf_ktime_get_boot_ns());
 }
 
 static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packet_header *header, bool ingress)
@@ -62,7 +62,7 @@ static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packe
 	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_STATE_LISTEN) {
 		if (!ingress || (header->flags & TCP_FLAG_RST))
 			return;
-		if (tp->inet_conn.icsk_inet.sk.sk_ack_backlog > tp->inet_conn.icsk_inet.sk.sk_max_ack_backlog)
+		if (accept_queue_is_full(&tp->inet_conn.icsk_inet.sk))
 			full_listener_packet(skb, tp, header);
 		http_listener_packet(skb, header);
 		return;

@@ -38,17 +38,21 @@ static __always_inline void peer_window_seen(struct socket_state *state, struct 
 	event_submit(record);
 }
 
+/* sk_acceptq_is_full() */
+static __always_inline bool accept_queue_is_full(const struct sock *listener)
+{
+	return listener->sk_ack_backlog > listener->sk_max_ack_backlog;
+}
+
 /*
- * A SYN, or the last ACK of a handshake, that meets a full accept queue (sk_acceptq_is_full()): the kernel drops it
- * without a trace of its own. `tp` is the listener's.
+ * A SYN, or the last ACK of a handshake, that met a full accept queue: the kernel drops it without a trace of its own.
+ * `tp` is the listener's.
  */
-static __always_inline void listener_packet_seen(struct tcp_sock *tp, const struct connection *ends, u64 cookie, u64 now)
+static __always_inline void write_accept_overflow(struct tcp_sock *tp, const struct connection *ends, u64 cookie, u64 now)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct tcp_event_record *record;
 
-	if (sk->sk_ack_backlog <= sk->sk_max_ack_backlog)
-		return;
 	record = event_reserve(EVENT_KIND_ACCEPT_OVERFLOW, now);
 	if (!record)
 		return;
