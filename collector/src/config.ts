@@ -4,61 +4,14 @@
  * (`clickhouse.url` is FLOWSPAN_CLICKHOUSE_URL), flags (`--clickhouse-url`).
  */
 
-import { isIP } from 'node:net';
 import { hostname } from 'node:os';
-import ipaddr from 'ipaddr.js';
-import Type, { type Static, type TProperties } from 'typebox';
-import Format from 'typebox/format';
+import Type, { type Static } from 'typebox';
+import { GiB, group, insecure, list, listen, MiB, parseListen, text, token, url, whole } from './config_fields.ts';
 import { ConfigError, changedKeys, readSources } from './config_sources.ts';
+import { METRICS, OTLP, SPANS } from './config_telemetry.ts';
 
+export { parseListen } from './config_fields.ts';
 export { ConfigError } from './config_sources.ts';
-
-const MiB = 1024 ** 2;
-const GiB = 1024 ** 3;
-
-/** What Flowspan's own tools read beside the words of JSON Schema. */
-interface KeyOptions {
-  readonly description: string;
-  /** Unit of a number; keys in bytes also take text such as `10GiB`. */
-  readonly unit?: 'bytes' | 's' | 'ms' | 'days' | 'rows' | 'count';
-  /** Never printed, not even in an error. */
-  readonly secret?: true;
-  /** A running collector takes a change of it on SIGHUP; any other key needs a restart. */
-  readonly reloadable?: true;
-}
-
-const group = <T extends TProperties>(properties: T, description: string) =>
-  Type.Object(properties, { description, default: {}, additionalProperties: false });
-const text = (value: string, options: KeyOptions) => Type.String({ default: value, ...options });
-const flag = (value: boolean, options: KeyOptions) => Type.Boolean({ default: value, ...options });
-const whole = (value: number, minimum: number, maximum: number, options: KeyOptions) =>
-  Type.Integer({ default: value, minimum, maximum, ...options });
-const listen = (value: string, description: string) =>
-  Type.String({
-    default: value,
-    format: 'listen',
-    allowed: 'address:port, such as 127.0.0.1:8123 or [::1]:0',
-    description,
-  });
-const url = (value: string, description: string) =>
-  Type.String({
-    default: value,
-    format: 'http-url',
-    allowed: 'http:// or https:// URL without credentials',
-    description,
-  });
-const list = (options: KeyOptions) => Type.Array(Type.String({ minLength: 1 }), { default: [], ...options });
-const token = () =>
-  text('', { secret: true, description: 'Bearer token that every request must carry; empty: none is asked for.' });
-const insecure = (what: string) =>
-  flag(false, { description: `Listen on other than loopback addresses although no ${what} is set.` });
-
-Format.Set('listen', (value) => parseListen(value) !== undefined);
-Format.Set('cidr', (value) => ipaddr.isValidCIDR(value));
-Format.Set('http-url', (value) => {
-  const parsed = URL.parse(value);
-  return parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.password === '';
-});
 
 const OUTSIDE_RANGE = Type.Object(
   {
@@ -141,6 +94,8 @@ const COLLECTOR = group(
       },
       'The live feed.',
     ),
+    metrics: METRICS,
+    spans: SPANS,
   },
   'The collector.',
 );
@@ -228,6 +183,7 @@ export const CONFIG_SCHEMA = group(
       },
       'Where rows are written to and read from.',
     ),
+    otlp: OTLP,
     collector: COLLECTOR,
     store: STORE,
     query_api: QUERY_API,
@@ -237,15 +193,6 @@ export const CONFIG_SCHEMA = group(
 
 /** The validated configuration, defaults filled in. */
 export type Config = Static<typeof CONFIG_SCHEMA>;
-
-/** Address and port of a `listen` value; undefined if it is none. Port 0 lets the system choose. */
-export function parseListen(value: string): { readonly host: string; readonly port: number } | undefined {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535 || (match?.[1] !== undefined && isIP(host) !== 6)) return undefined;
-  return { host, port };
-}
 
 /** Whether only this machine reaches the address of a `listen` value. */
 export function isLoopback(value: string): boolean {

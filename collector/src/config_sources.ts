@@ -71,6 +71,7 @@ export function allowedBy(schema: SchemaNode): string {
     const sizes = schema.unit === 'bytes' ? ', also with KiB, MiB, GiB or TiB' : '';
     return `a whole number from ${schema.minimum} to ${schema.maximum}${unit}${sizes}`;
   }
+  if (schema.type === 'number') return `a number from ${schema.minimum} to ${schema.maximum}`;
   if (schema.type === 'boolean') return 'true or false';
   if (schema.type === 'array') return `a list${(schema.minItems ?? 0) > 0 ? ' that is not empty' : ''}`;
   if (schema.type === 'object')
@@ -90,6 +91,7 @@ function sizeOf(value: string): unknown {
 /** Environment and flags carry text; the schema says what it stands for. */
 function fromText(schema: SchemaNode, value: string): unknown {
   if (schema.type === 'integer') return /^-?\d+$/.test(value) ? Number(value) : value;
+  if (schema.type === 'number') return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
   if (schema.type === 'boolean') return value === 'true' ? true : value === 'false' ? false : value;
   if (schema.type === 'array' && !value.trimStart().startsWith('[')) {
     return value === '' ? [] : value.split(',').map((part) => part.trim());

@@ -15,10 +15,13 @@ import type { Counters, KindCounts } from './counters.ts';
 import type { SegmentWriter } from './deliver/segment_writer.ts';
 import type { RowKind } from './rows.ts';
 
-/** Takes rows beside the tables: the live feed, and later metrics and spans. Must be quick, and bounded by itself. */
+/** Takes rows beside the tables: live feed and spans. Must be quick, and bounded by itself. */
 export interface RowSink {
-  /** Whether rows of this table are wanted at the moment. */
-  wants(table: Table): boolean;
+  /**
+   * Whether this row is wanted.
+   * @param record where its record is in the arena; ends, texts and clock speak of it during the call
+   */
+  wants(table: Table, record: number): boolean;
   /** One whole row in RowBinary; the bytes are the sink's only during the call. */
   row(table: Table, bytes: Uint8Array): void;
 }
@@ -138,7 +141,7 @@ export class Pipeline {
     lane.writer.end(end);
     lane.counts.rows += 1;
     if (clock.high * HIGH_MS + clock.low / 1e6 < this.promisedMs) lane.counts.late += 1;
-    for (const sink of sinks) if (sink.wants(lane.table)) sink.row(lane.table, arena.bytes.subarray(row, end));
+    for (const sink of sinks) if (sink.wants(lane.table, record)) sink.row(lane.table, arena.bytes.subarray(row, end));
   };
 
   #convertTime(record: number): void {
