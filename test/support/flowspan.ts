@@ -1,12 +1,14 @@
 /** Flowspan's own processes, started by tests on ports of their own with a data folder of their own. */
-import { existsSync, mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { temporaryFolder } from '../../deploy/lab/folder.ts';
+import { freePorts } from '../../deploy/lab/ports.ts';
 import { Child } from '../../query-api/cli/child.ts';
 import type { Cgroup } from './cgroup.ts';
-import { note, noteProcess, removeNow } from './registry.ts';
+import { noteProcess, removeNow } from './registry.ts';
 import { eventually } from './wait.ts';
+
+export { temporaryFolder } from '../../deploy/lab/folder.ts';
+export { freePorts } from '../../deploy/lab/ports.ts';
 
 const READY_TIMEOUT_MS = 60_000;
 const QUERY_TIMEOUT_MS = 60_000;
@@ -51,29 +53,6 @@ export interface Flowspan {
   /** What the processes have printed. */
   output(): string;
   stop(): Promise<void>;
-}
-
-/** A folder that is removed at the test's end. */
-export function temporaryFolder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'fs-test-'));
-  note('folder', path);
-  return path;
-}
-
-/** TCP ports of 127.0.0.1 that nobody listens on. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      (server) =>
-        new Promise<number>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
-        }),
-    ),
-  );
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 /** The environment that gives a Flowspan its own ports and data folder. */
