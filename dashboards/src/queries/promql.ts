@@ -1,0 +1,86 @@
+/** Pieces of PromQL over Flowspan's families: selectors, sums by edge, and the choice between the two observers. */
+
+/** Labels that name an edge, on every edge family alike. The source is always the client. */
+export const EDGE_LABELS = [
+  'cluster',
+  'source_namespace',
+  'source_workload',
+  'destination_namespace',
+  'destination_workload',
+] as const;
+
+/** PromQL duration such as `5m`, or a variable of Grafana such as `$__rate_interval`. */
+export type Window = string;
+
+/** Which edges are asked for, and how the answer is grouped. */
+export interface Selection {
+  /** Label matchers without braces that choose edges, such as `cluster="a",source_workload=~"$source"`. Default: all. */
+  readonly edges?: string;
+  /**
+   * Labels of the answer. Default: EDGE_LABELS. May add labels of the family (`outcome`, `sent_by`) or leave out labels
+   * of the edge; what is left out is summed after the observer has been chosen edge by edge.
+   */
+  readonly by?: readonly string[];
+}
+
+const byEdge = EDGE_LABELS.join(', ');
+
+/** `name{a,b}` of the matchers that are not empty; the bare name without any. */
+export function selector(name: string, ...matchers: readonly (string | undefined)[]): string {
+  const given = matchers.filter((matcher) => matcher !== undefined && matcher !== '');
+  return given.length === 0 ? name : `${name}{${given.join(',')}}`;
+}
+
+/** Sum of the per-second rates of a counter, by labels. */
+export function sumRate(counter: string, window: Window, by: readonly string[]): string {
+  return `sum by (${by.join(', ')}) (rate(${counter}[${window}]))`;
+}
+
+function labelsOf({ by = EDGE_LABELS }: Selection): { wanted: readonly string[]; inner: string[]; outer: boolean } {
+  const further = by.filter((label) => !(EDGE_LABELS as readonly string[]).includes(label));
+  return {
+    wanted: by,
+    inner: [...EDGE_LABELS, ...further],
+    outer: EDGE_LABELS.some((label) => !by.includes(label)),
+  };
+}
+
+/**
+ * Per-second rate of a fact that both ends of an edge may have counted: the server's count, and the client's for edges
+ * where the server's end counted nothing of the family in the window. Never both.
+ * @param facts matchers on labels of the family, such as `outcome="server_error"`. The observer is chosen before them:
+ *   an edge whose server saw no error has none, whatever the client's series say.
+ */
+export function rateOfObserver(family: string, window: Window, selection: Selection = {}, facts = ''): string {
+  const { wanted, inner, outer } = labelsOf(selection);
+  const at = (end: string, more: string) => selector(family, `observation_point="${end}"`, more, selection.edges);
+  const server = sumRate(at('server', facts), window, inner);
+  const client = sumRate(at('client', facts), window, inner);
+  const observed = sumRate(at('server', ''), window, EDGE_LABELS);
+  const chosen =
+    facts === ''
+      ? `${server} or on (${byEdge}) ${client}`
+      : `${server} or on (${byEdge}) (${client} unless on (${byEdge}) ${observed})`;
+  return outer ? `sum by (${wanted.join(', ')}) (${chosen})` : `(${chosen})`;
+}
+
+/**
+ * Per-second rate of a fact that each end counts for itself alone (segments sent, retransmits, drops, connects that
+ * failed, accept queues that overflowed): the sum of both ends, as far as they are observed.
+ */
+export function rateOfEnds(family: string, window: Window, selection: Selection = {}, facts = ''): string {
+  return sumRate(selector(family, facts, selection.edges), window, labelsOf(selection).wanted);
+}
+
+/**
+ * Quotient of two rates that have the same labels; 0 where there is no numerator, nothing where the denominator is 0
+ * or missing: what nobody asked for has no ratio.
+ */
+export function ratio(numerator: string, denominator: string): string {
+  return `(${numerator} or ${denominator} * 0) / (${denominator} > 0)`;
+}
+
+/** Quantile of a histogram, from the rates of its buckets. `buckets` must have the label `le`. */
+export function quantile(rank: number, buckets: string): string {
+  return `histogram_quantile(${rank}, ${buckets})`;
+}
