@@ -11,12 +11,6 @@ static __always_inline struct http_stream *stream_of(struct http_connection *con
 	return &connection->streams[work->direction & 1];
 }
 
-/* Sequence number of the first byte that is not used up. */
-static __always_inline u32 sequence_now(const struct http_work *work)
-{
-	return work->source_sequence + work->loaded - (work->used - work->position);
-}
-
 static __always_inline void reset_message(struct http_stream *stream)
 {
 	stream->state = HTTP_STATE_START;
@@ -66,6 +60,22 @@ __noinline int http_lose_stream(struct http_connection *connection, const struct
 	return 0;
 }
 
+/* First byte of a response, or, behind an interim one, of the final one. */
+static __always_inline void begin_response(struct http_connection *connection, const struct http_work *work,
+					   struct http_stream *stream)
+{
+	struct http_request *request;
+
+	/* An answer that nobody asked for, such as 408 on an idle connection. */
+	if (connection->answered == connection->begun) {
+		stream->state = HTTP_STATE_LOST;
+		return;
+	}
+	request = request_being_answered(connection);
+	if (request && !stream->message_bytes)
+		request->record.response_sequence = sequence_now(work);
+}
+
 /* First byte of a message. */
 static __always_inline void begin_message(struct http_connection *connection, const struct http_work *work,
 					  struct http_stream *stream)
@@ -73,9 +83,7 @@ static __always_inline void begin_message(struct http_connection *connection, co
 	stream->first_ns = work->now;
 	stream->flags |= HTTP_IN_MESSAGE | HTTP_FOLD_MATTERS;
 	if (work->direction == HTTP_RESPONSE) {
-		/* An answer that nobody asked for, such as 408 on an idle connection. */
-		if (connection->answered == connection->begun)
-			stream->state = HTTP_STATE_LOST;
+		begin_response(connection, work, stream);
 		return;
 	}
 	if (connection->streams[HTTP_RESPONSE].state == HTTP_STATE_LOST) {

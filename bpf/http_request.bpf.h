@@ -57,6 +57,12 @@ static __always_inline void free_request(struct http_connection *connection, u32
 		bpf_map_delete_elem(&http_pipelined, &key);
 }
 
+/* Sequence number of the first byte that is not used up. */
+static __always_inline u32 sequence_now(const struct http_work *work)
+{
+	return work->source_sequence + work->loaded - (work->used - work->position);
+}
+
 /* First byte of a request. False if there is no room to remember it. */
 static __always_inline bool begin_request(struct http_connection *connection, const struct http_work *work)
 {
@@ -67,6 +73,7 @@ static __always_inline bool begin_request(struct http_connection *connection, co
 		return false;
 	request->first_ns = work->now;
 	request->begin = work->evidence;
+	request->record.request_sequence = sequence_now(work);
 	if (number == connection->answered) {
 		connection->max_rtt_us = 0;
 		connection->rtt_floor_us = work->rtt_floor_us;
@@ -108,6 +115,8 @@ static long abandon_one(u32 index, struct http_connection **at)
 		request->record.request_end = connection->abandoned_end;
 		request->response_last_ns = connection->abandoned_ns;
 		request->response_end = connection->streams[HTTP_RESPONSE].next_sequence;
+		if (!request->record.response_sequence)
+			request->record.response_sequence = request->response_end;
 	}
 	__sync_fetch_and_add(&connection->answered, 1);
 	return 0;

@@ -4,72 +4,19 @@
  */
 import { FLOW_RECORD_FIELDS, REQUEST_RECORD_FIELDS, TCP_EVENT_RECORD_FIELDS } from '../bpf/wire/events.gen.ts';
 import { type Column, fromWire, type Table, UNKNOWN } from './columns.ts';
+import { ENDS, SAMPLE_WEIGHT, SCOPE, text, word, words } from './common_columns.ts';
 import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL } from './ids.ts';
 
 export { type Column, enumLabel, type StoredColumn, type StoredTable, type Table } from './columns.ts';
 
-/** Columns that begin every row: when, and who observed it. */
-const SCOPE: readonly Column[] = [
-  {
-    name: 'time',
-    type: "DateTime64(9, 'UTC')",
-    codec: 'Delta, T64, ZSTD(1)',
-    doc: 'When the described thing ended; its start is time minus duration_ns.',
-    source: 'collector',
-  },
-  {
-    name: 'cluster',
-    type: 'LowCardinality(String)',
-    doc: 'Name of the cluster or site, from the configuration.',
-    source: 'collector',
-  },
-  { name: 'node', type: 'LowCardinality(String)', doc: 'Name of the node that observed it.', source: 'collector' },
-  { name: 'boot_id', type: 'UUID', doc: "The node's boot (/proc/sys/kernel/random/boot_id).", source: 'collector' },
-];
-
-/** Who the two ends are. The source is the initiator (client). */
-const ENDS: readonly Column[] = [
-  {
-    name: 'source_endpoint_id',
-    type: 'UInt64',
-    doc: 'Endpoint of the initiator; see table endpoints.',
-    source: 'collector',
-    zeroIsUnknown: true,
-  },
-  {
-    name: 'destination_endpoint_id',
-    type: 'UInt64',
-    doc: 'Endpoint of the responder; see table endpoints.',
-    source: 'collector',
-    zeroIsUnknown: true,
-  },
-];
-
-const SAMPLE_WEIGHT: Column = {
-  name: 'sample_weight',
-  type: 'UInt32',
-  doc: 'How many like it this row stands for; every count, rate and quantile uses it.',
-  source: 'collector',
-};
-
-const text = (name: string, doc: string, codec = 'ZSTD(1)'): Column => ({
-  name,
-  type: 'String',
-  codec,
-  doc,
-  source: 'collector',
-  zeroIsUnknown: true,
-});
-const word = (name: string, doc: string): Column => ({
-  name,
-  type: 'LowCardinality(String)',
-  doc,
-  source: 'collector',
-  zeroIsUnknown: true,
-});
-
 /** Words for how an exchange went, the same for every protocol. */
 export const OUTCOMES = { unknown: 0, ok: 1, client_error: 2, server_error: 3, no_response: 4, refused: 5 } as const;
+
+/** Why a request was sent as a span: the first of these reasons that held. */
+export const SPAN_DECISIONS = { not_sent: 0, error: 1, slow: 2, evidence: 3, parent: 4, ratio: 5 } as const;
+
+/** Sequence numbers of a connection grow from row to row; between connections they are as good as random. */
+const SEQUENCE = { codec: 'Delta, ZSTD(1)' } as const;
 
 const BY_DAY = 'toYYYYMMDD(time)';
 /** Of the tables that grow fast: the byte budget deletes whole partitions. */
@@ -133,14 +80,14 @@ export const REQUESTS: Table = {
         response_start_ns: UNKNOWN,
         http_status_code: UNKNOWN,
         max_rtt_us: UNKNOWN,
+        request_sequence: SEQUENCE,
+        response_sequence: SEQUENCE,
         text_truncated: { type: 'Bool' },
       },
     ),
     {
       name: 'outcome',
-      type: `Enum8(${Object.entries(OUTCOMES)
-        .map(([key, value]) => `'${key}' = ${value}`)
-        .join(', ')})`,
+      type: words(OUTCOMES),
       doc: 'How it went: ok, client_error, server_error, no_response, refused or unknown.',
       source: 'collector',
     },
@@ -168,6 +115,12 @@ export const REQUESTS: Table = {
     text('http_host', 'Host header.', 'ZSTD(3)'),
     text('http_path', 'Path of the target; segments that look like secrets read REDACTED.'),
     text('http_query', 'Query of the target; values read REDACTED unless allowed by name.'),
+    {
+      name: 'span_decision',
+      type: words(SPAN_DECISIONS),
+      doc: 'Why it was sent as a span: error, slow, evidence, parent or ratio; not_sent if it was not.',
+      source: 'collector',
+    },
     SAMPLE_WEIGHT,
   ],
   engine: 'MergeTree',

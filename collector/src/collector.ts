@@ -32,7 +32,7 @@ import { migrateWhenReached } from './migrate_when_reached.ts';
 import { Pipeline } from './pipeline.ts';
 import { repeat } from './repeat.ts';
 import { Reporter } from './reporter.ts';
-import { compileRows } from './rows.ts';
+import { compileRows, NO_SPANS } from './rows.ts';
 import { StateFiles } from './state_files.ts';
 import { statusOf } from './status.ts';
 
@@ -124,7 +124,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const requestText = new RequestText(arena, new Routes(collector.routes_max), allowedOf(collector));
     const dropReasons = new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_');
     const resetReasons = new KernelWords(kernelEnum('sk_rst_reason'), 'SK_RST_REASON_');
-    const rows = compileRows({ arena, scope, clock, ends, endpoints, requestText, dropReasons, resetReasons });
+    const words = { dropReasons, resetReasons };
+    const rows = compileRows({ arena, scope, clock, ends, endpoints, requestText, ...words, spanDecision: NO_SPANS });
 
     const delivery = await Delivery.open({
       arena,

@@ -1,6 +1,6 @@
 /** The row writers of the hot tables: every column that the wire does not bring, in one place. */
 import { FLOW_RECORD, REQUEST_RECORD, TCP_EVENT_RECORD } from '../../bpf/wire/events.gen.ts';
-import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../store/tables.ts';
+import { FLOWS, REQUESTS, SPAN_DECISIONS, type Table, TCP_EVENTS } from '../../store/tables.ts';
 import type { Arena } from './batch/arena.ts';
 import type { WallClock } from './batch/clock.ts';
 import type { Endpoints } from './correlate/endpoints.ts';
@@ -18,6 +18,18 @@ export interface Scope {
   readonly boot_id: string;
 }
 
+/** Decides which requests are sent as spans. */
+export interface SpanDecision {
+  /**
+   * Value of the column `span_decision`; asked once per request, while its row is written.
+   * @param record where the request's record is in the arena; ends, texts and clock speak of it during the call
+   */
+  of(record: number): number;
+}
+
+/** No request is sent as a span. */
+export const NO_SPANS: SpanDecision = { of: () => SPAN_DECISIONS.not_sent };
+
 export interface RowParts {
   readonly arena: Arena;
   readonly scope: Scope;
@@ -30,6 +42,7 @@ export interface RowParts {
   readonly requestText: RequestText;
   readonly dropReasons: KernelWords;
   readonly resetReasons: KernelWords;
+  readonly spanDecision: SpanDecision;
 }
 
 /** A table of the data path with its row writer and the bytes a record of it has at least. */
@@ -41,7 +54,7 @@ export interface RowKind {
 
 /** Compiles the row writers. */
 export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKind; request: RowKind } {
-  const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText } = parts;
+  const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText, spanDecision } = parts;
   const { view, bytes } = arena;
   const endpoint = (number: () => number): ColumnValue => ({
     write(_record, row) {
@@ -49,6 +62,12 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
       view.setUint32(row, endpoints.idLow[at] as number, true);
       view.setUint32(row + 4, endpoints.idHigh[at] as number, true);
       return row + 8;
+    },
+  });
+  const byte = (value: (record: number) => number): ColumnValue => ({
+    write(record, row) {
+      bytes[row] = value(record);
+      return row + 1;
     },
   });
   const word = (words: KernelWords, field: number): ColumnValue => ({
@@ -71,6 +90,8 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
     boot_id: { constant: uuidBytes(scope.boot_id) },
     source_endpoint_id: endpoint(() => ends.source),
     destination_endpoint_id: endpoint(() => ends.destination),
+    peer_observed: byte(() => ends.peerObserved),
+    span_decision: byte((record) => spanDecision.of(record)),
     drop_reason: word(dropReasons, TCP_EVENT_RECORD.drop_reason),
     reset_reason: word(resetReasons, TCP_EVENT_RECORD.reset_reason),
     request_protocol: { constant: rowText('http') },

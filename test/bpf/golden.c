@@ -77,7 +77,8 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 	HEADER CONNECTION FIELD(duration_ns) FIELD(request_sent_ns) FIELD(application_read_ns) \
 	FIELD(response_start_ns) FIELD(request_bytes) FIELD(response_bytes) FIELD(request_body_bytes) \
 	FIELD(response_body_bytes) FIELD(rwnd_limited_us) FIELD(sndbuf_limited_us) FIELD(zero_window_ns) \
-	FIELD(request_index) FIELD(retransmitted_segments) FIELD(fast_retransmits) FIELD(timeouts) \
+	FIELD(request_sequence) FIELD(response_sequence) FIELD(request_index) \
+	FIELD(retransmitted_segments) FIELD(fast_retransmits) FIELD(timeouts) \
 	FIELD(tail_loss_probes) FIELD(srtt_us) FIELD(max_rtt_us) FIELD(bytes_out_of_order) FIELD(http_status_code) \
 	FIELD(http_version) FIELD(request_end) FIELD(close_cause) FIELD(closed_by) FIELD(text_truncated) \
 	FIELD(method_length) FIELD(target_length) FIELD(host_length) FIELD(traceparent_length) ARRAY(text)

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
   FLOW_RECORD_FIELDS,
+  REQUEST_RECORD,
   REQUEST_RECORD_FIELDS,
   TCP_EVENT_RECORD_FIELDS,
   type WireField,
 } from '../../bpf/wire/events.gen.ts';
+import { SPAN_DECISIONS } from '../../store/tables.ts';
 import { openPath } from './support/path.ts';
 import { connection, record, requestRecord, type Values } from './support/records.ts';
 
@@ -99,6 +101,21 @@ test('without trace and answer a request row says so', () => {
   );
 });
 
+test('a row says why it was sent as a span, and whether the other end is observed', () => {
+  const told: number[] = [];
+  const path = openPath({ spanDecision: { of: (at) => told.push(at) && SPAN_DECISIONS.slow } });
+  const server = requestRecord({}, connection({ observation_point: 'server', socket_cookie: 8, netns: 2 }));
+  const [row] = path.feed('requests', requestRecord({}, connection()), server);
+  assert.deepEqual([row!.span_decision, row!.peer_observed, told.length], ['slow', true, 2]);
+  const [alone] = openPath().feed('requests', requestRecord({}, connection()));
+  assert.deepEqual([alone!.span_decision, alone!.peer_observed], ['not_sent', false]);
+  const flows = openPath().feed('flows', record('flow', connection()), record('flow', connection({ source_port: 2 })));
+  assert.deepEqual(
+    flows.map((flow) => flow.peer_observed),
+    [false, false],
+  );
+});
+
 test('texts of more than 127 bytes travel whole', () => {
   const target = `/${'a-b/'.repeat(200)}end`;
   const [row] = openPath().feed('requests', requestRecord({ target, host: 'h'.repeat(200) }));
@@ -111,7 +128,7 @@ test('records that make no sense are counted and nothing more', () => {
   const short = record('flow', { ...connection(), length: 40 }).subarray(0, 40);
   const unknown = record('flow', { ...connection(), record_kind: 9 });
   const lying = requestRecord({ target: '/x' }, connection());
-  lying.writeUInt16LE(1000, 224);
+  lying.writeUInt16LE(1000, REQUEST_RECORD.target_length);
   assert.deepEqual(path.feed('flows', short, unknown), []);
   assert.deepEqual(path.feed('requests', lying), []);
   assert.deepEqual(path.feed('flows', record('cgroup', { length: 16 }).subarray(0, 16)), []);

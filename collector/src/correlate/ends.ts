@@ -66,6 +66,8 @@ export class Ends {
   /** Endpoint numbers of the initiator and the responder, 0 if not known. */
   source = 0;
   destination = 0;
+  /** 1 if the end that the record does not speak for is observed by this collector as well, else 0. */
+  peerObserved = 0;
   /** Servers whose owner could not be told and addresses that are new here, so far: reasons to look through /proc. */
   missed = 0;
 
@@ -111,10 +113,13 @@ export class Ends {
     const { low, high } = this.#fingerprint;
     const client = this.#connections.end(low, high, CLIENT);
     const server = this.#connections.end(low, high, SERVER);
+    this.peerObserved = 0;
     if (point === CLIENT) {
+      this.peerObserved = server === NOT_SEEN ? 0 : 1;
       this.source = this.#local(record, point, isFlow) || known(client);
       this.destination = this.#other(server, record, record + F.destination_address, F.destination_port);
     } else if (point === SERVER) {
+      this.peerObserved = client === NOT_SEEN ? 0 : 1;
       this.source = this.#other(client, record, record + F.source_address, 0);
       this.destination = this.#local(record, point, isFlow) || known(server);
     } else {

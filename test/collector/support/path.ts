@@ -15,7 +15,7 @@ import { Routes } from '../../../collector/src/correlate/requests/routes.ts';
 import { Counters } from '../../../collector/src/counters.ts';
 import type { SegmentWriter } from '../../../collector/src/deliver/segment_writer.ts';
 import { Pipeline, type RowSink } from '../../../collector/src/pipeline.ts';
-import { compileRows } from '../../../collector/src/rows.ts';
+import { compileRows, NO_SPANS, type SpanDecision } from '../../../collector/src/rows.ts';
 import { decodeRows } from '../../../store/rowbinary.ts';
 import type { Table } from '../../../store/tables.ts';
 
@@ -56,6 +56,8 @@ export interface PathOptions {
   readonly clocks?: Clocks;
   readonly nodeAddresses?: readonly Uint8Array[];
   readonly mostEndpoints?: number;
+  /** Default: no request is sent as a span. */
+  readonly spanDecision?: SpanDecision;
   /** Whether rows are decoded and kept; default true. */
   readonly keepRows?: boolean;
 }
@@ -102,6 +104,7 @@ export function openPath(options: PathOptions = {}) {
     requestText,
     dropReasons: words({ 2: 'SKB_DROP_REASON_NOT_SPECIFIED', 3: 'SKB_DROP_REASON_NO_SOCKET' }, 'SKB_DROP_REASON_'),
     resetReasons: words({ 5: 'SK_RST_REASON_TCP_STATE' }, 'SK_RST_REASON_'),
+    spanDecision: options.spanDecision ?? NO_SPANS,
   });
   const out = new Map<string, Row[]>();
   const memory = { at: arena.take(64 * 1024), full: false };
