@@ -57,3 +57,16 @@ export function refuseToSend(namespace: Namespace, share: number): () => void {
   namespace.run('iptables', '-A', ...rule);
   return () => void namespace.run('iptables', '-D', ...rule);
 }
+
+/**
+ * Loses a share of the IPv4 TCP packets to and from one address that a router passes on.
+ * @param share from 0 to 1
+ * @returns ends the loss
+ */
+export function loseOnLink(router: Namespace, address: string, share: number): () => void {
+  const match = ['-m', 'statistic', '--mode', 'random', '--probability', String(share)];
+  const ends = ['-s', '-d'].map((side) => ban(router, 4, side, address, ...match));
+  return () => {
+    for (const end of ends) end();
+  };
+}

@@ -1,13 +1,13 @@
 /** Flowspan's own processes, started by tests on ports of their own with a data folder of their own. */
 import { existsSync } from 'node:fs';
-import { temporaryFolder } from '../../deploy/lab/folder.ts';
-import { freePorts } from '../../deploy/lab/ports.ts';
+import { ownEnvironment } from '../../deploy/lab/own_environment.ts';
 import { Child } from '../../query-api/cli/child.ts';
 import type { Cgroup } from './cgroup.ts';
 import { noteProcess, removeNow } from './registry.ts';
 import { eventually } from './wait.ts';
 
 export { temporaryFolder } from '../../deploy/lab/folder.ts';
+export { ownEnvironment } from '../../deploy/lab/own_environment.ts';
 export { freePorts } from '../../deploy/lab/ports.ts';
 
 const READY_TIMEOUT_MS = 60_000;
@@ -53,19 +53,6 @@ export interface Flowspan {
   /** What the processes have printed. */
   output(): string;
   stop(): Promise<void>;
-}
-
-/** The environment that gives a Flowspan its own ports and data folder. */
-export async function ownEnvironment(): Promise<Record<string, string>> {
-  const [store, collector, queryApi] = await freePorts(3);
-  return {
-    FLOWSPAN_DATA_DIR: temporaryFolder(),
-    FLOWSPAN_STORE_LISTEN: `127.0.0.1:${store}`,
-    FLOWSPAN_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
-    FLOWSPAN_QUERY_API_LISTEN: `127.0.0.1:${queryApi}`,
-    FLOWSPAN_CLICKHOUSE_URL: `http://127.0.0.1:${store}`,
-    FLOWSPAN_QUERY_API_COLLECTORS: `http://127.0.0.1:${collector}`,
-  };
 }
 
 /** Rows of a query, asked as the reader over ClickHouse's HTTP interface. */
