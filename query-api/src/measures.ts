@@ -23,6 +23,9 @@ const QUANTILES: Readonly<Record<string, string>> = {
 };
 const WEIGHT = 't.sample_weight';
 
+/** RFC 3339 with nine digits. */
+const instant = (time: string) => `concat(replaceOne(toString(${time}), ' ', 'T'), 'Z')`;
+
 /** Functions of one column, by the word before the column's name. */
 const FUNCTIONS = ['sum', 'avg', 'min', 'max', ...Object.keys(QUANTILES)];
 
@@ -36,6 +39,8 @@ function general(definition: RowDefinition): Measure[] {
       json: 'string',
       doc: 'Number of different connections (addresses, ports, protocol); approximate above 65,536.',
     },
+    { name: 'first_time', expression: instant('min(t.time)'), json: 'string', doc: 'Time of the first row.' },
+    { name: 'last_time', expression: instant('max(t.time)'), json: 'string', doc: 'Time of the last row.' },
   ];
   const { failure } = definition;
   if (failure !== undefined) {

@@ -12,6 +12,7 @@ import {
 } from '../filter/parameters.ts';
 import type { PartBounds } from '../parts.ts';
 import type { Question } from '../question.ts';
+import { PHASE_MEASURES } from '../request_phases.ts';
 import { type Scope, scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
 import { earliest, latest } from '../time.ts';
@@ -38,6 +39,7 @@ export const REQUESTS_DEFINITION: RowDefinition = {
   key: ['node', 'boot_id', 'socket_cookie', 'generation', 'observation_point', 'request_index'],
   alongside: pairingColumns('t'),
   failure: "t.outcome IN ('server_error', 'no_response', 'refused')",
+  measures: PHASE_MEASURES,
   filters: allParameters(REQUESTS, [
     ...endParameters(REQUESTS),
     ...eitherEndParameters(REQUESTS),
