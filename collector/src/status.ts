@@ -1,5 +1,4 @@
 /** What GET /status answers. */
-import { readFileSync } from 'node:fs';
 import { rfc3339 } from '../../store/time.ts';
 import type { Drain } from './batch/drain.ts';
 import type { Config } from './config.ts';
@@ -11,6 +10,7 @@ import type { Losses } from './deliver/losses.ts';
 import type { Kernel } from './kernel.ts';
 import type { Reporter } from './reporter.ts';
 import type { Scope } from './rows.ts';
+import { VERSION } from './version.ts';
 
 export interface StatusParts {
   readonly drain: Drain;
@@ -26,8 +26,6 @@ export interface StatusParts {
   readonly live: LiveFeed;
   readonly config: Config;
 }
-
-const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
 
 /** Counts as they are now, the kernel's included. `lost` is in the kernel and after it; `lag_ms` how long the oldest row waits. */
 export function statusOf(parts: StatusParts): unknown {

@@ -1,11 +1,11 @@
 /** `flowspan query-api`: answers questions over HTTP and WebSocket. */
-import { readFileSync } from 'node:fs';
 import { ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import pino from 'pino';
 import { readerAccount } from '../../collector/src/accounts.ts';
 import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
 import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
+import { VERSION } from '../../collector/src/version.ts';
 import { buildApp } from './app.ts';
 import { QueryError } from './errors.ts';
 import { LiveHub } from './live/hub.ts';
@@ -43,11 +43,6 @@ export interface RunningQueryApi {
   close(): Promise<void>;
 }
 
-function version(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
-
 /**
  * Listens. The store need not be there yet: /readyz tells when it is.
  * @throws QueryError FLOW_QUERY_OPEN_TO_ALL when asked to listen beyond loopback without a token
@@ -77,7 +72,7 @@ export async function startQueryApi(config: Config, logger: pino.Logger): Promis
   const store = new Store(client, own);
   const hub = new LiveHub({ store, collectors: own.collectors, collectorToken: own.collector_token, logger });
   const access = { token: own.token, loopback, allowedOrigins: own.allowed_origins };
-  const app = await buildApp({ store, hub, limits: own, access, logger, version: version() });
+  const app = await buildApp({ store, hub, limits: own, access, logger, version: VERSION });
   const { host, port } = parseListen(own.listen)!;
   await app.listen({ host, port });
   const bound = app.server.address();
