@@ -1,12 +1,15 @@
 /**
  * Ids of requests, spans and traces: the same in SQL (views, query API) and in TypeScript (OTLP), made of what a request
- * row holds anyway, so that none is stored.
+ * row holds anyway, so that none is stored, and the same at both ends of a connection without a word between them.
  *
- * - request key: `<boot_id>/<socket_cookie>/<generation>/<request_index>`, one per request and observed end
- * - span id: the last eight bytes of its MD5
- * - trace id: the traceparent's; without one, Unix seconds of `time` (four bytes, big-endian) and the first twelve bytes
- *   of the MD5. Its lower seven bytes are as good as random, as W3C Trace Context level 2 wants them; the seconds in
- *   front let ClickHouse find it by a minmax index.
+ * - hop key: `<request_sequence>/<response_sequence>`, TCP sequence numbers as on the wire: equal at both ends, through
+ *   address translation as well, and as good as random between connections
+ * - span id: the last eight bytes of the MD5 of `<hop key>/<observation_point>`
+ * - trace id: the traceparent's; without one, Unix seconds of the begin of the five minutes of `time` (four bytes,
+ *   big-endian) and the first twelve bytes of the hop key's MD5. Its lower seven bytes are as good as random, as W3C
+ *   Trace Context level 2 wants them; the seconds in front let ClickHouse find it by a minmax index. Where five minutes
+ *   end between the ends' two views, each has a trace of its own.
+ * - parent: the traceparent's span; without one, a server's span has the client's if that end is observed as well
  * - request id: `time` in ns, destination and source endpoint id, span id, eight bytes each in hex: the row's place in
  *   the primary key.
  */
@@ -18,14 +21,17 @@ import { nanosecondsOf } from './time.ts';
 export interface RequestIdentity {
   /** RFC 3339, or ns since the epoch. */
   readonly time: string | bigint;
-  readonly boot_id: string;
-  readonly socket_cookie: string | bigint;
-  readonly generation: number;
-  readonly request_index: number;
+  readonly request_sequence: number;
+  readonly response_sequence: number;
+  /** Label: client or server. */
+  readonly observation_point: string;
+  readonly peer_observed: boolean;
   readonly destination_endpoint_id: string | bigint | null;
   readonly source_endpoint_id: string | bigint | null;
   /** 32 hex digits; null or zero without traceparent. */
   readonly trace_id?: string | null;
+  /** 16 hex digits; null or zero without traceparent. */
+  readonly parent_span_id?: string | null;
 }
 
 /** Where a request id points at. */
@@ -38,20 +44,24 @@ export interface RequestPlace {
   readonly spanId: string;
 }
 
-const KEY_SQL = `concat(toString(boot_id), '/', toString(socket_cookie), '/', toString(generation), '/', toString(request_index))`;
-const DIGEST_SQL = `lower(hex(MD5(${KEY_SQL})))`;
+/** What both ends of a connection know one request by. */
+export const HOP_KEY_SQL = "concat(toString(request_sequence), '/', toString(response_sequence))";
+const spanIdSql = (point: string) => `substring(lower(hex(MD5(concat(${HOP_KEY_SQL}, '/', ${point})))), 17)`;
 
 /** Span id of a row of `requests`, 16 hex digits. */
-export const SPAN_ID_SQL = `substring(${DIGEST_SQL}, 17)`;
+export const SPAN_ID_SQL = spanIdSql('toString(observation_point)');
 
 /** Trace id that a row of `requests` has if it has no traceparent, 32 hex digits. `requests` has a minmax index on it. */
-export const DERIVED_TRACE_ID_SQL = `concat(leftPad(lower(hex(toUInt32(toUnixTimestamp(time)))), 8, '0'), substring(${DIGEST_SQL}, 1, 24))`;
+export const DERIVED_TRACE_ID_SQL = `concat(leftPad(lower(hex(toUInt32(toUnixTimestamp(toStartOfFiveMinutes(time))))), 8, '0'), substring(lower(hex(MD5(${HOP_KEY_SQL}))), 1, 24))`;
 
 /** Trace id of the traceparent of a row of `requests`; zeros without one. `requests` has a bloom filter on it. */
 export const SENT_TRACE_ID_SQL = 'lower(hex(trace_id))';
 
 /** Trace id of a row of `requests`, 32 hex digits. */
 export const TRACE_ID_SQL = `if(has_trace, ${SENT_TRACE_ID_SQL}, ${DERIVED_TRACE_ID_SQL})`;
+
+/** Span id of the parent of a row of `requests`, 16 hex digits; empty if it has none. */
+export const PARENT_SPAN_ID_SQL = `multiIf(has_trace, lower(hex(parent_span_id)), observation_point = 'server' AND peer_observed, ${spanIdSql("'client'")}, '')`;
 
 /** Request id of a row of `requests`, 64 hex digits. */
 export const REQUEST_ID_SQL = `concat(${['toUnixTimestamp64Nano(time)', 'destination_endpoint_id', 'source_endpoint_id']
@@ -86,16 +96,27 @@ export function parseRequestId(id: string): RequestPlace {
   };
 }
 
+/** What both ends of a connection know one request by; equals HOP_KEY_SQL. */
+export function hopKey(row: Pick<RequestIdentity, 'request_sequence' | 'response_sequence'>): string {
+  return `${row.request_sequence}/${row.response_sequence}`;
+}
+
 /** Span id of a request row; equals SPAN_ID_SQL. */
 export function spanId(row: RequestIdentity): string {
-  return digest(row).slice(16);
+  return spanIdAt(row, row.observation_point);
 }
 
 /** Trace id of a request row; equals TRACE_ID_SQL. */
 export function traceId(row: RequestIdentity): string {
-  if (row.trace_id != null && !/^0*$/.test(row.trace_id)) return row.trace_id;
-  const seconds = nanoseconds(row.time) / 1_000_000_000n;
-  return hex(BigInt.asUintN(32, seconds), 8) + digest(row).slice(0, 24);
+  if (isSent(row.trace_id)) return row.trace_id;
+  const seconds = (nanoseconds(row.time) / 300_000_000_000n) * 300n;
+  return hex(BigInt.asUintN(32, seconds), 8) + md5(hopKey(row)).slice(0, 24);
+}
+
+/** Span id of the parent of a request row, empty if it has none; equals PARENT_SPAN_ID_SQL. */
+export function parentSpanId(row: RequestIdentity): string {
+  if (isSent(row.trace_id)) return row.parent_span_id ?? '';
+  return row.observation_point === 'server' && row.peer_observed ? spanIdAt(row, 'client') : '';
 }
 
 /** Request id of a request row; equals REQUEST_ID_SQL. */
@@ -108,9 +129,16 @@ function nanoseconds(time: string | bigint): bigint {
   return typeof time === 'bigint' ? time : nanosecondsOf(time);
 }
 
-function digest(row: RequestIdentity): string {
-  const key = `${row.boot_id}/${row.socket_cookie}/${row.generation}/${row.request_index}`;
-  return createHash('md5').update(key).digest('hex');
+function spanIdAt(row: RequestIdentity, point: string): string {
+  return md5(`${hopKey(row)}/${point}`).slice(16);
+}
+
+function isSent(id: string | null | undefined): id is string {
+  return id != null && !/^0*$/.test(id);
+}
+
+function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex');
 }
 
 function hex(value: bigint, digits: number): string {

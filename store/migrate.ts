@@ -36,12 +36,18 @@ interface ColumnState {
   readonly comment: string;
 }
 
+interface IndexState {
+  readonly name: string;
+  readonly definition: string;
+}
+
 interface TableState {
   readonly layout: string;
   readonly ttl: string;
   readonly settings: string;
   readonly comment: string;
   readonly columns: readonly ColumnState[];
+  readonly indices: readonly IndexState[];
 }
 
 /**
@@ -182,8 +188,30 @@ async function copyReplaced(run: Run, table: StoredTable): Promise<void> {
   await run.command(`DROP TABLE IF EXISTS ${run.named(replaced)} SYNC`);
 }
 
+/** Skip indices that are to change go before the columns they are made of change. */
+async function dropChangedIndices(run: Run, table: StoredTable, before: TableState, wanted: TableState): Promise<void> {
+  for (const index of before.indices.filter((each) => !hasIndex(wanted, each))) {
+    await run.command(`ALTER TABLE ${run.named(table.name)} DROP INDEX IF EXISTS ${quoteName(index.name)}`);
+  }
+}
+
+async function addIndices(run: Run, table: StoredTable, before: TableState, wanted: TableState): Promise<void> {
+  const alterTable = `ALTER TABLE ${run.named(table.name)}`;
+  for (const [position, index] of wanted.indices.entries()) {
+    if (hasIndex(before, index)) continue;
+    const place = position === 0 ? 'FIRST' : `AFTER ${quoteName(wanted.indices[position - 1]!.name)}`;
+    await run.command(`${alterTable} ADD INDEX IF NOT EXISTS ${index.definition} ${place}`);
+    await run.command(`${alterTable} MATERIALIZE INDEX ${quoteName(index.name)}`);
+  }
+}
+
+function hasIndex(state: TableState, index: IndexState): boolean {
+  return state.indices.some(({ definition }) => definition === index.definition);
+}
+
 async function alter(run: Run, table: StoredTable, before: TableState, wanted: TableState): Promise<void> {
   const alterTable = `ALTER TABLE ${run.named(table.name)}`;
+  await dropChangedIndices(run, table, before, wanted);
   const present = before.columns.map(({ name }) => name);
   for (const { name } of before.columns.filter(({ name }) => !wanted.columns.some((column) => column.name === name))) {
     await run.command(`${alterTable} DROP COLUMN IF EXISTS ${quoteName(name)}`);
@@ -203,6 +231,7 @@ async function alter(run: Run, table: StoredTable, before: TableState, wanted: T
     present.splice(present.indexOf(column.name), 1);
     present.splice(position, 0, column.name);
   }
+  await addIndices(run, table, before, wanted);
   if (before.ttl !== wanted.ttl) {
     await run.command(wanted.ttl === '' ? `${alterTable} REMOVE TTL` : `${alterTable} MODIFY TTL ${wanted.ttl}`);
   }
@@ -219,6 +248,10 @@ async function stateOf(run: Run, name: string): Promise<TableState | undefined> 
   const columns = await run.rows<ColumnState>(
     `SELECT name, type, compression_codec AS codec, comment FROM system.columns WHERE ${where} ORDER BY position`,
   );
+  const indices = await run.rows<IndexState>(
+    `SELECT name, concat(name, ' ', expr, ' TYPE ', type_full, ' GRANULARITY ', toString(granularity)) AS definition
+     FROM system.data_skipping_indices WHERE ${where}`,
+  );
   const [, layout, ttl, settings] = /^(.*?)(?: TTL (.*?))?(?: SETTINGS (.*))?$/s.exec(table.engine_full) ?? [];
   return {
     layout: layout ?? '',
@@ -226,5 +259,6 @@ async function stateOf(run: Run, name: string): Promise<TableState | undefined> 
     settings: (settings ?? '').split(', ').sort().join(', '),
     comment: table.comment,
     columns,
+    indices,
   };
 }

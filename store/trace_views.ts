@@ -1,10 +1,11 @@
 /**
  * Requests as spans, in the schema of the OpenTelemetry Collector's ClickHouse exporter, which Grafana's plugin reads.
- * One span per request row: the server's under the server's name, the client's under the client's. Spans of rows with a
- * traceparent have its parent id; no span takes the id that the traceparent itself names, which is the application's.
+ * One span per request row: the server's under the server's name, the client's under the client's. Names and attributes
+ * follow OpenTelemetry's semantic conventions for HTTP (1.45). Both ends' spans have the traceparent's parent; without
+ * one the server's has the client's. No span takes the id that the traceparent itself names: that is the application's.
  */
 import { quoteName } from './ddl.ts';
-import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL, SPAN_ID_SQL } from './ids.ts';
+import { DERIVED_TRACE_ID_SQL, PARENT_SPAN_ID_SQL, SENT_TRACE_ID_SQL, SPAN_ID_SQL } from './ids.ts';
 import { addressSql, joinedEnds } from './named_views.ts';
 import { TRACE_TIMES } from './rollups.ts';
 import { REQUESTS } from './tables.ts';
@@ -27,26 +28,37 @@ const RESOURCE: Readonly<Record<string, string>> = {
   'k8s.namespace.name': byEnd('namespace'),
   'host.name': 't.node',
   'container.id': byEnd('container_id'),
-  'process.pid': known('pid'),
   'telemetry.distro.name': "'flowspan'",
 };
 
+/** Methods that the conventions know: of RFC 9110, PATCH and QUERY. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'];
+const KNOWN_METHOD = `t.operation IN (${METHODS.map((method) => `'${method}'`).join(', ')})`;
+
+/** Host header without brackets and port; without one the address. */
+const HOST = `if(t.http_host = '', ${byAddress('destination')}, replaceRegexpOne(t.http_host, '^\\\\[?([^\\\\]]*?)\\\\]?(:[0-9]*)?$', '\\\\1'))`;
+const PORT_IN_HOST = "extract(t.http_host, ':([0-9]+)$')";
+const URL_FULL = `concat('http://', if(t.http_host = '', ${byAddress('destination')}, t.http_host), t.http_path, if(t.http_query = '', '', concat('?', t.http_query)))`;
+
 const ATTRIBUTES: Readonly<Record<string, string>> = {
-  'http.request.method': 't.operation',
+  'http.request.method': `if(${KNOWN_METHOD}, t.operation, '_OTHER')`,
+  'http.request.method_original': `if(${KNOWN_METHOD} OR t.operation = '_OTHER', '', t.operation)`,
   'http.route': `if(${SERVER}, t.resource, '')`,
   'url.template': `if(${SERVER}, '', t.resource)`,
   'http.response.status_code': known('http_status_code'),
+  'url.full': `if(${SERVER}, '', ${URL_FULL})`,
   'url.scheme': "'http'",
-  'url.path': 't.http_path',
-  'url.query': 't.http_query',
-  'server.address': 't.http_host',
-  'server.port': 'toString(t.destination_port)',
+  'url.path': `if(${SERVER}, t.http_path, '')`,
+  'url.query': `if(${SERVER}, t.http_query, '')`,
+  'server.address': HOST,
+  'server.port': `if(${PORT_IN_HOST} = '', toString(t.destination_port), ${PORT_IN_HOST})`,
   'network.peer.address': `if(${SERVER}, ${byAddress('source')}, ${byAddress('destination')})`,
   'network.peer.port': `toString(if(${SERVER}, t.source_port, t.destination_port))`,
   'network.transport': "'tcp'",
   'network.type': "if(t.ip_version = 4, 'ipv4', 'ipv6')",
-  'network.protocol.version': "if(t.http_version = 0, '1.0', '1.1')",
-  'error.type': 't.error_type',
+  'network.protocol.version': "if(t.http_version = 10, '1.0', '1.1')",
+  'error.type': `if(${FAILED}, t.error_type, '')`,
+  'process.pid': known('pid'),
   'http.request.size': 'toString(t.request_bytes)',
   'http.response.size': 'toString(t.response_bytes)',
   'http.request.body.size': 'toString(t.request_body_bytes)',
@@ -54,6 +66,10 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'flowspan.source': "if(source.endpoint_workload != '', source.endpoint_workload, source.endpoint_name)",
   'flowspan.destination':
     "if(destination.endpoint_workload != '', destination.endpoint_workload, destination.endpoint_name)",
+  'flowspan.sampling.decision': "if(t.span_decision = 'not_sent', '', toString(t.span_decision))",
+  'flowspan.request_sent_ns': 'toString(t.request_sent_ns)',
+  'flowspan.application_read_ns': known('application_read_ns'),
+  'flowspan.response_start_ns': known('response_start_ns'),
   'flowspan.retransmitted_segments': 'toString(t.retransmitted_segments)',
   'flowspan.fast_retransmits': 'toString(t.fast_retransmits)',
   'flowspan.timeouts': 'toString(t.timeouts)',
@@ -61,6 +77,7 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'flowspan.zero_window_ns': 'toString(t.zero_window_ns)',
   'flowspan.rwnd_limited_us': 'toString(t.rwnd_limited_us)',
   'flowspan.sndbuf_limited_us': 'toString(t.sndbuf_limited_us)',
+  'flowspan.bytes_out_of_order': 'toString(t.bytes_out_of_order)',
   'flowspan.srtt_us': known('srtt_us'),
   'flowspan.max_rtt_us': known('max_rtt_us'),
   'flowspan.request_end': 'toString(t.request_end)',
@@ -76,6 +93,12 @@ const MOMENTS: Readonly<Record<string, string>> = {
   response_start: 'response_start_ns',
 };
 
+/** Method and route: what is learned per server serves as the client's template too. */
+const NAME = `concat(if(${KNOWN_METHOD}, t.operation, 'HTTP'), if(t.resource = '', '', concat(' ', t.resource)))`;
+
+/** Rows of before sequence numbers were kept: no trace can be made of them. */
+const HAS_HOP_KEY = '(request_sequence, response_sequence) != (0, 0)';
+
 const EMPTY_MAP = "CAST(map(), 'Map(LowCardinality(String), String)')";
 
 function mapSql(values: Readonly<Record<string, string>>): string {
@@ -90,9 +113,9 @@ function spans(database: string, traceId: string, where: string): string {
     Timestamp: START,
     TraceId: traceId,
     SpanId: SPAN_ID_SQL,
-    ParentSpanId: "if(t.has_trace, lower(hex(t.parent_span_id)), '')",
+    ParentSpanId: PARENT_SPAN_ID_SQL,
     TraceState: "''",
-    SpanName: `toLowCardinality(if(${SERVER} AND t.resource != '', concat(t.operation, ' ', t.resource), t.operation))`,
+    SpanName: `toLowCardinality(${NAME})`,
     SpanKind: `toLowCardinality(if(${SERVER}, 'Server', 'Client'))`,
     ServiceName: `toLowCardinality(${SERVICE})`,
     ResourceAttributes: mapSql(RESOURCE),
@@ -122,7 +145,7 @@ export const TRACE_VIEWS: readonly View[] = [
     doc: 'Requests as OpenTelemetry spans, one per request and observed end.',
     select: (database) =>
       [
-        spans(database, DERIVED_TRACE_ID_SQL, 'NOT t.has_trace'),
+        spans(database, DERIVED_TRACE_ID_SQL, `NOT t.has_trace AND ${HAS_HOP_KEY}`),
         spans(database, SENT_TRACE_ID_SQL, 't.has_trace'),
       ].join('\nUNION ALL\n'),
   },
@@ -132,7 +155,7 @@ export const TRACE_VIEWS: readonly View[] = [
     select: (database) =>
       [
         `SELECT ${DERIVED_TRACE_ID_SQL} AS TraceId, toDateTime(time - toIntervalNanosecond(duration_ns)) AS Start, toDateTime(time) AS End`,
-        `FROM ${quoteName(database)}.${REQUESTS.name} WHERE NOT has_trace`,
+        `FROM ${quoteName(database)}.${REQUESTS.name} WHERE NOT has_trace AND ${HAS_HOP_KEY}`,
         'UNION ALL',
         `SELECT ${SENT_TRACE_ID_SQL} AS TraceId, start AS Start, end AS End FROM ${quoteName(database)}.${TRACE_TIMES.name}`,
       ].join('\n'),

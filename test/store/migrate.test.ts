@@ -81,6 +81,7 @@ test('changed columns, TTL and order end as a fresh database does, rows kept', a
     ...losses,
     ttlDays: 2,
     columns: [...losses.columns.slice(0, 3), ...losses.columns.slice(5).reverse()],
+    indices: ['gone_too count TYPE minmax GRANULARITY 1'],
   };
   const olderSchema: Schema = { tables: [older, olderLosses], views: [] };
   const writer = store.writer();

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import {
+  HOP_KEY_SQL,
+  hopKey,
+  PARENT_SPAN_ID_SQL,
+  parentSpanId,
   REQUEST_ID_SQL,
+  type RequestIdentity,
   requestId,
   requestIdCondition,
   SPAN_ID_SQL,
@@ -61,14 +66,40 @@ test('ids in SQL equal those in TypeScript', async () => {
   );
   const rows = decodeRows(REQUESTS, await answer.bytes());
   const { data } = await ask<Record<string, string>>(
-    `SELECT ${REQUEST_ID_SQL} AS request, ${SPAN_ID_SQL} AS span, ${TRACE_ID_SQL} AS trace FROM flowspan.requests ORDER BY time LIMIT 50`,
+    `SELECT ${REQUEST_ID_SQL} AS request, ${HOP_KEY_SQL} AS hop, ${SPAN_ID_SQL} AS span, ${PARENT_SPAN_ID_SQL} AS parent,
+       ${TRACE_ID_SQL} AS trace FROM flowspan.requests ORDER BY time LIMIT 50`,
   );
   assert.equal(rows.length, 50);
   const made = rows.map((row) => {
-    const identity = row as unknown as Parameters<typeof requestId>[0];
-    return { request: requestId(identity), span: spanId(identity), trace: traceId(identity) };
+    const identity = row as unknown as RequestIdentity;
+    const [request, hop, span] = [requestId(identity), hopKey(identity), spanId(identity)];
+    return { request, hop, span, parent: parentSpanId(identity), trace: traceId(identity) };
   });
   assert.deepEqual(data, made);
+  for (const parent of [/^$/, /^6162636465666768$/, /^(?!6162)[0-9a-f]{16}$/]) {
+    assert.ok(
+      made.some((row) => parent.test(row.parent)),
+      `some row with a parent like ${parent}`,
+    );
+  }
+});
+
+test('both ends of a request have one trace, and the server has the client for its parent', () => {
+  const seen = { request_sequence: 4_294_967_295, response_sequence: 0, time: 1_700_000_100_000_000_000n };
+  const none = { destination_endpoint_id: null, source_endpoint_id: null, trace_id: null, parent_span_id: null };
+  const client: RequestIdentity = { ...seen, ...none, observation_point: 'client', peer_observed: true };
+  const server: RequestIdentity = { ...client, observation_point: 'server', time: 1_700_000_399_999_999_999n };
+  assert.equal(hopKey(client), '4294967295/0');
+  assert.equal(traceId(server), traceId(client));
+  assert.equal(traceId(client).slice(0, 8), (1_700_000_100).toString(16));
+  assert.equal(parentSpanId(server), spanId(client));
+  assert.equal(parentSpanId(client), '');
+  assert.notEqual(spanId(server), spanId(client));
+  assert.equal(parentSpanId({ ...server, peer_observed: false }), '', 'no parent that nobody sends');
+  const sent = { trace_id: '0af7651916cd43dd8448eb211c80319c', parent_span_id: 'b7ad6b7169203331' };
+  for (const end of [client, server]) {
+    assert.deepEqual([traceId({ ...end, ...sent }), parentSpanId({ ...end, ...sent })], Object.values(sent));
+  }
 });
 
 test('a request id finds its row and reads a few granules', async () => {
@@ -85,7 +116,7 @@ test('a request id finds its row and reads a few granules', async () => {
 
 for (const [what, condition] of [
   ['derived', "ParentSpanId = ''"],
-  ['sent', "ParentSpanId != ''"],
+  ['sent', "ParentSpanId = '6162636465666768'"],
 ] as const) {
   test(`a trace with a ${what} id opens as Grafana opens it, without a scan`, async () => {
     const { data } = await ask<{ TraceId: string }>(
@@ -118,18 +149,24 @@ test('a search over a quarter of an hour reads no more than that', async () => {
   assert.ok(found.rows_read <= COUNT / 5, `read ${found.rows_read} of ${COUNT} rows`);
 });
 
+interface Span {
+  readonly SpanName: string;
+  readonly SpanId: string;
+  readonly StatusCode: string;
+  readonly SpanAttributes: Record<string, string>;
+  readonly ResourceAttributes: Record<string, string>;
+}
+
 test('spans carry what a trace view shows', async () => {
-  const { data } = await ask<{
-    SpanName: string;
-    SpanId: string;
-    SpanAttributes: Record<string, string>;
-    ResourceAttributes: Record<string, string>;
-  }>(
+  const { data } = await ask<Span>(
     "SELECT * FROM flowspan.otel_traces WHERE SpanKind = 'Server' AND ServiceName = 'w3.service' AND StatusCode = 'Error' LIMIT 1",
   );
   const [span] = data;
   assert.match(span!.SpanName, /^GET \/r\/\d$/);
   assert.equal(span!.SpanAttributes['http.response.status_code'], '200');
+  assert.deepEqual(Object.keys(span!.ResourceAttributes).sort(), [
+    ...['host.name', 'k8s.cluster.name', 'service.name', 'telemetry.distro.name'],
+  ]);
   assert.equal(span!.ResourceAttributes['service.name'], 'w3.service');
   assert.match(span!.SpanId, /^[0-9a-f]{16}$/);
 });
@@ -142,4 +179,51 @@ test('named views give names, and addresses where there is no name', async () =>
   assert.deepEqual(data.at(-1), { id: '7', destination: '2001:db8::2', destination_kind: '' });
   const edges = await ask('SELECT DISTINCT source, destination FROM flowspan.edges_1m_named ORDER BY ALL LIMIT 1');
   assert.deepEqual(edges.data, [{ source: '', destination: '' }]);
+});
+
+test('names, status and attributes are what the semantic conventions for HTTP ask for', async () => {
+  const spans = async (values: Record<string, string>): Promise<Span[]> => {
+    const columns = {
+      ...requestColumns(BEGIN, 1),
+      trace_id: "unhex('0af7651916cd43dd8448eb211c80319d')",
+      has_trace: '1',
+    };
+    const row = { ...columns, time: 'now64(9)', destination_endpoint_id: '3', pid: '77', ...values };
+    await store.writer().command({ query: `TRUNCATE TABLE flowspan.requests` });
+    await store.writer().command({ query: insertSql('flowspan.requests', row, 2) });
+    return (await ask<Span>('SELECT * FROM flowspan.otel_traces ORDER BY SpanKind')).data;
+  };
+  const missing = { http_status_code: '404', status: "'404'", outcome: "'client_error'", error_type: "'404'" };
+  const url = { http_host: "'shop.test:8080'", http_path: "'/cart'", http_query: "'page=REDACTED'" };
+  const [client, server] = await spans({ ...missing, ...url, resource: "'/cart'", span_decision: "'slow'" });
+  assert.deepEqual([client!.StatusCode, client!.SpanAttributes['error.type']], ['Error', '404']);
+  assert.deepEqual([server!.StatusCode, server!.SpanAttributes['error.type']], ['Unset', undefined]);
+  assert.deepEqual([client!.SpanName, server!.SpanName], ['GET /cart', 'GET /cart']);
+  assert.equal(client!.SpanAttributes['url.full'], 'http://shop.test:8080/cart?page=REDACTED');
+  assert.deepEqual([client!.SpanAttributes['url.path'], client!.SpanAttributes['http.route']], [undefined, undefined]);
+  const { SpanAttributes: told } = server!;
+  assert.deepEqual([told['url.path'], told['url.query'], told['http.route']], ['/cart', 'page=REDACTED', '/cart']);
+  assert.deepEqual([told['server.address'], told['server.port'], told['process.pid']], ['shop.test', '8080', '77']);
+  assert.equal(told['flowspan.sampling.decision'], 'slow');
+
+  const [, odd] = await spans({
+    operation: "'PROPFIND'",
+    http_host: "'[::1]'",
+    resource: "'/dav'",
+    http_version: '10',
+  });
+  assert.equal(odd!.SpanName, 'HTTP /dav');
+  assert.equal(odd!.SpanAttributes['http.request.method'], '_OTHER');
+  assert.equal(odd!.SpanAttributes['http.request.method_original'], 'PROPFIND');
+  assert.deepEqual([odd!.SpanAttributes['server.address'], odd!.SpanAttributes['server.port']], ['::1', '80']);
+  assert.equal(odd!.SpanAttributes['network.protocol.version'], '1.0');
+
+  const [, nameless] = await spans({ operation: "'_OTHER'", resource: "''" });
+  assert.equal(nameless!.SpanName, 'HTTP');
+  assert.deepEqual(
+    [nameless!.SpanAttributes['http.request.method'], nameless!.SpanAttributes['http.request.method_original']],
+    ['_OTHER', undefined],
+  );
+  assert.equal(nameless!.SpanAttributes['server.address'], '2001:db8::2');
+  assert.equal(nameless!.SpanAttributes['flowspan.sampling.decision'], undefined);
 });
