@@ -1,16 +1,24 @@
 /** GET /metrics, the same for collector, store and query API. */
-import { collectDefaultMetrics, Gauge, type Metric, type MetricValue, Registry } from 'prom-client';
-import { CONTENT_TYPES, type Family, formatOf, labelsText, metricsText } from './metrics_text.ts';
+import { collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client';
+import {
+  boundText,
+  CONTENT_TYPES,
+  type Family,
+  formatOf,
+  labelsText,
+  type MetricsFormat,
+  metricsText,
+} from './metrics_text.ts';
 
 /** How often the event loop's delay is measured, milliseconds; each time costs a wake-up. */
 const LOOP_DELAY_PRECISION_MS = 50;
 /** prom-client's sums of labelled families, gauges with the name of a counter. */
 const MISNAMED = ['nodejs_active_resources_total', 'nodejs_active_handles_total', 'nodejs_active_requests_total'];
 
-/** An answer to GET /metrics. */
-export interface MetricsAnswer {
+/** An answer to GET /metrics, as a whole or in pieces. */
+export interface MetricsAnswer<Body = string> {
   readonly contentType: string;
-  readonly body: string;
+  readonly body: Body;
 }
 
 /** What one process tells of itself. */
@@ -40,14 +48,28 @@ export class MetricsPage {
     this.#sources.push(source);
   }
 
-  /** @param accept the request's Accept header */
-  async answer(accept: string | undefined): Promise<MetricsAnswer> {
+  /**
+   * An answer that is written while it is sent; between two pieces other work gets its turn.
+   * @param accept the request's Accept header
+   */
+  pieces(accept: string | undefined): MetricsAnswer<AsyncGenerator<string>> {
     const format = formatOf(accept);
+    return { contentType: CONTENT_TYPES[format], body: this.#write(format) };
+  }
+
+  /** The same as a whole. */
+  async answer(accept: string | undefined): Promise<MetricsAnswer> {
+    const { contentType, body } = this.pieces(accept);
+    const written: string[] = [];
+    for await (const piece of body) written.push(piece);
+    return { contentType, body: written.join('') };
+  }
+
+  async *#write(format: MetricsFormat): AsyncGenerator<string> {
     // its types call the metrics plain objects
     const metrics = this.registry.getMetricsAsArray() as unknown as Metric[];
     const own = await Promise.all(metrics.map(familyOf));
-    const families = [...own, ...this.#sources.flatMap((source) => [...source()])];
-    return { contentType: CONTENT_TYPES[format], body: await metricsText(families, format) };
+    yield* metricsText([...own, ...this.#sources.flatMap((source) => [...source()])], format);
   }
 }
 
@@ -58,13 +80,17 @@ async function familyOf(metric: Metric): Promise<Family> {
     name,
     help,
     type: String(type) as Family['type'],
-    samples: values.map(({ labels, value, metricName = name }: Value) => ({
+    samples: (values as readonly Value[]).map(({ labels, value, metricName = name }) => ({
       suffix: metricName.slice(name.length),
-      labels: labelsText(labels as Record<string, string | number>),
+      labels: labelsText(typeof labels.le === 'number' ? { ...labels, le: boundText(labels.le) } : labels),
       value,
     })),
   };
 }
 
 /** Histograms name each of their lines, which the types do not tell. */
-type Value = MetricValue<string> & { readonly metricName?: string };
+interface Value {
+  readonly metricName?: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}

@@ -9,8 +9,8 @@ export interface Exemplar {
   /** As they stand between the braces. */
   readonly labels: string;
   readonly value: number;
-  /** Seconds since the epoch. */
-  readonly timestamp: number;
+  /** When it was, seconds since the epoch. */
+  readonly seconds: number;
 }
 
 /** One line. */
@@ -37,7 +37,7 @@ export const CONTENT_TYPES: Readonly<Record<MetricsFormat, string>> = {
   openmetrics: 'application/openmetrics-text; version=1.0.0; charset=utf-8',
 };
 
-/** Lines after which other work of the process gets its turn. */
+/** Lines of one piece. */
 const LINES_AT_ONCE = 500;
 const UNIT = /_(seconds|bytes)$/;
 
@@ -60,18 +60,26 @@ export function labelsText(labels: Readonly<Record<string, string | number>>): s
     .join(',');
 }
 
-/** Writes families one behind the other. Every few hundred lines it lets the process do other work. */
-export async function metricsText(families: Iterable<Family>, format: MetricsFormat): Promise<string> {
-  const parts: string[] = [];
+/** Text of a bucket's upper bound, `1.0` and not `1` in both formats: the same series whichever was asked for. */
+export function boundText(bound: number): string {
+  return Number.isInteger(bound) ? `${bound}.0` : numberText(bound);
+}
+
+/** Writes families one behind the other, in pieces between which other work of the process gets its turn. */
+export async function* metricsText(families: Iterable<Family>, format: MetricsFormat): AsyncGenerator<string> {
+  let lines: string[] = [];
   for (const family of families) {
-    parts.push(head(family, format));
+    lines.push(head(family, format));
     for (const sample of family.samples) {
-      parts.push(line(family.name, sample, format));
-      if (parts.length % LINES_AT_ONCE === 0) await turn();
+      lines.push(line(family.name, sample, format));
+      if (lines.length < LINES_AT_ONCE) continue;
+      yield lines.join('');
+      lines = [];
+      await turn();
     }
   }
-  if (format === 'openmetrics') parts.push('# EOF\n');
-  return parts.join('');
+  if (format === 'openmetrics') lines.push('# EOF\n');
+  yield lines.join('');
 }
 
 function head({ name, help, type }: Family, format: MetricsFormat): string {
@@ -86,7 +94,7 @@ function head({ name, help, type }: Family, format: MetricsFormat): string {
 function line(name: string, { suffix, labels, value, exemplar }: Sample, format: MetricsFormat): string {
   const series = `${name}${suffix}${labels === '' ? '' : `{${labels}}`} ${numberText(value)}`;
   if (exemplar === undefined || format === 'text') return `${series}\n`;
-  return `${series} # {${exemplar.labels}} ${numberText(exemplar.value)} ${exemplar.timestamp}\n`;
+  return `${series} # {${exemplar.labels}} ${numberText(exemplar.value)} ${exemplar.seconds}\n`;
 }
 
 function numberText(value: number): string {

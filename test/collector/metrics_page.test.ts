@@ -48,7 +48,8 @@ test('a counter is the same series in both formats, in any order of asking', asy
   for (const accept of [undefined, OPENMETRICS, undefined, OPENMETRICS]) {
     const { body } = await made.answer(accept);
     assert.match(body, /^flowspan_test_bytes_total\{name="a \\"b\\" \\\\ \\n"\} 2$/m);
-    assert.match(body, /^flowspan_test_seconds_bucket\{le="1"\} 1$/m);
+    assert.match(body, /^flowspan_test_seconds_bucket\{le="1.0"\} 1$/m);
+    assert.match(body, /^flowspan_test_seconds_bucket\{le="\+Inf"\} 1$/m);
     assert.match(body, /^flowspan_test_seconds_count 1$/m);
     assert.match(body, /^flowspan_build_info\{component="store",version="1.2.3"\} 1$/m);
     assert.match(body, /^process_resident_memory_bytes \d+$/m);
@@ -79,7 +80,7 @@ test('families that are not prom-client’s are asked at each scrape; exemplars 
   let value = 0;
   made.add(() => {
     value += 1;
-    const exemplar = { labels: labelsText({ trace_id: 'ab' }), value: 0.25, timestamp: 1.5 };
+    const exemplar = { labels: labelsText({ trace_id: 'ab' }), value: 0.25, seconds: 1.5 };
     const samples = [{ suffix: '_bucket', labels: 'le="+Inf"', value, exemplar }];
     return [{ name: 'flowspan_more_seconds', help: 'More.', type: 'histogram', samples }];
   });
@@ -97,7 +98,8 @@ test('other work gets its turn while a long answer is written', async () => {
   let immediate = setImmediate(count);
   const samples = Array.from({ length: 10_000 }, (_, at) => ({ suffix: '', labels: `at="${at}"`, value: at }));
   const family: Family = { name: 'flowspan_many', help: 'Many.', type: 'gauge', samples };
-  const text = await metricsText([family], 'text');
+  let text = '';
+  for await (const piece of metricsText([family], 'text')) text += piece;
   clearImmediate(immediate);
   assert.equal(text.split('\n').length, 10_003);
   assert.ok(turns >= 10, `${turns} turns`);
