@@ -115,8 +115,6 @@ static long abandon_one(u32 index, struct http_connection **at)
 		request->record.request_end = connection->abandoned_end;
 		request->response_last_ns = connection->abandoned_ns;
 		request->response_end = connection->streams[HTTP_RESPONSE].next_sequence;
-		if (!request->record.response_sequence)
-			request->record.response_sequence = request->response_end;
 	}
 	__sync_fetch_and_add(&connection->answered, 1);
 	return 0;
@@ -156,6 +154,9 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 		current->record.response_bytes = bytes_read(response);
 		current->record.response_body_bytes = response->body_bytes;
 	}
+	/* Where it would have begun is known at both ends, also if only one of them has seen it begin. */
+	if (current && response->state == HTTP_STATE_START && !current->record.response_sequence)
+		current->record.response_sequence = response->next_sequence;
 	connection->abandoned_ns = now;
 	connection->abandoned_end = request_end;
 	bpf_loop(HTTP_PIPELINE_MAX + 1, abandon_one, &connection, 0);

@@ -34,6 +34,9 @@ export interface RequestIdentity {
   readonly parent_span_id?: string | null;
 }
 
+/** What a hop key is made of. */
+export type HopIdentity = Pick<RequestIdentity, 'request_sequence' | 'response_sequence'>;
+
 /** Where a request id points at. */
 export interface RequestPlace {
   /** ns since the epoch. */
@@ -97,17 +100,17 @@ export function parseRequestId(id: string): RequestPlace {
 }
 
 /** What both ends of a connection know one request by; equals HOP_KEY_SQL. */
-export function hopKey(row: Pick<RequestIdentity, 'request_sequence' | 'response_sequence'>): string {
+export function hopKey(row: HopIdentity): string {
   return `${row.request_sequence}/${row.response_sequence}`;
 }
 
 /** Span id of a request row; equals SPAN_ID_SQL. */
-export function spanId(row: RequestIdentity): string {
+export function spanId(row: HopIdentity & Pick<RequestIdentity, 'observation_point'>): string {
   return spanIdAt(row, row.observation_point);
 }
 
 /** Trace id of a request row; equals TRACE_ID_SQL. */
-export function traceId(row: RequestIdentity): string {
+export function traceId(row: HopIdentity & Pick<RequestIdentity, 'time' | 'trace_id'>): string {
   if (isSent(row.trace_id)) return row.trace_id;
   const seconds = (nanoseconds(row.time) / 300_000_000_000n) * 300n;
   return hex(BigInt.asUintN(32, seconds), 8) + md5(hopKey(row)).slice(0, 24);
@@ -129,7 +132,7 @@ function nanoseconds(time: string | bigint): bigint {
   return typeof time === 'bigint' ? time : nanosecondsOf(time);
 }
 
-function spanIdAt(row: RequestIdentity, point: string): string {
+function spanIdAt(row: HopIdentity, point: string): string {
   return md5(`${hopKey(row)}/${point}`).slice(16);
 }
 

@@ -392,7 +392,7 @@ export const REQUEST_RECORD_FIELDS: readonly WireField[] = [
   { name: 'sndbuf_limited_us', offset: 168, type: 'u64', doc: 'Time limited by the send buffer during this request.' },
   { name: 'zero_window_ns', offset: 176, type: 'u64', doc: 'Time the peer\'s receive window was closed during this request.' },
   { name: 'request_sequence', offset: 184, type: 'u32', doc: 'TCP sequence number of the request\'s first byte, as on the wire.' },
-  { name: 'response_sequence', offset: 188, type: 'u32', doc: 'TCP sequence number of the response\'s first byte, as on the wire; without a response, of where it would have begun.' },
+  { name: 'response_sequence', offset: 188, type: 'u32', doc: 'TCP sequence number of the response\'s first byte, as on the wire; without a response, of where it would have begun; 0 if that cannot be told.' },
   { name: 'request_index', offset: 192, type: 'u32', doc: 'Number of this request on its connection as observed, from 0.' },
   { name: 'retransmitted_segments', offset: 196, type: 'u32', doc: 'Segments the observed end sent again during this request.' },
   { name: 'fast_retransmits', offset: 200, type: 'u32', doc: 'Of these, segments sent again by fast retransmit or recovery.' },

@@ -270,7 +270,7 @@ struct request_record {
 	wire_u64 sndbuf_limited_us DOC("Time limited by the send buffer during this request.");
 	wire_u64 zero_window_ns DOC("Time the peer's receive window was closed during this request.");
 	wire_u32 request_sequence DOC("TCP sequence number of the request's first byte, as on the wire.");
-	wire_u32 response_sequence DOC("TCP sequence number of the response's first byte, as on the wire; without a response, of where it would have begun.");
+	wire_u32 response_sequence DOC("TCP sequence number of the response's first byte, as on the wire; without a response, of where it would have begun; 0 if that cannot be told.");
 	wire_u32 request_index DOC("Number of this request on its connection as observed, from 0.");
 	wire_u32 retransmitted_segments DOC("Segments the observed end sent again during this request.");
 	wire_u32 fast_retransmits DOC("Of these, segments sent again by fast retransmit or recovery.");

@@ -79,7 +79,7 @@ for (const received of ['request', 'response'] as const)
       const random = randomOf(SEED * 4_000_000 + i);
       const streams = wellFormed(random, 1 + random(8));
       const rows = run(streams, received, (bytes) => disorder(random, segmentsOf(random, bytes), 6), random);
-      assert.deepEqual(rows, expectedOf(streams.requests, streams.responses).rows, `connection ${i}`);
+      assert.deepEqual(rows, expectedOf(streams.requests, streams.responses, FIRST).rows, `connection ${i}`);
     }
     assert.equal(parser.discarded('stream_gap'), gaps);
     assert.equal(parser.leftovers(), 0);
@@ -120,7 +120,7 @@ test('chunks are followed over holes far larger than what is kept out of order',
       late?.payload ?? Buffer.of(),
     );
     parser.segment({ ...filling, accepted: end, confirmed: end, sequence: end, now: 9n }, Buffer.alloc(0));
-    assert.deepEqual(parser.rows(), expectedOf(requests, responses).rows, `segment ${lost}`);
+    assert.deepEqual(parser.rows(), expectedOf(requests, responses, FIRST).rows, `segment ${lost}`);
     parser.close();
   }
   assert.equal(parser.discarded('reorder_full'), full);
@@ -217,6 +217,39 @@ test('bytes that were never seen end the sight, and are counted', () => {
   parser.close();
   assert.deepEqual(told(), ['/good 0 lost_sight']);
   assert.equal(parser.discarded('stream_gap'), gaps + 2);
+});
+
+/** Sequence numbers of requests and answers, from FIRST on. */
+const numbers = (): number[][] =>
+  parser.rows().map(({ requestSequence, responseSequence }) => [requestSequence - FIRST, responseSequence - FIRST]);
+
+test('a client that gave up and a server that answered nevertheless name the request alike', () => {
+  const interim = Buffer.from('HTTP/1.1 103 Early Hints\r\n\r\n');
+  const seen: number[][][] = [];
+  for (const answered of [Buffer.alloc(0), interim, Buffer.concat([interim, OK])]) {
+    parser.begin(FIRST, FIRST);
+    parser.segment({ direction: 'request', sequence: FIRST }, GOOD);
+    parser.segment({ direction: 'response', sequence: FIRST }, OK);
+    parser.segment({ direction: 'request', sequence: FIRST + GOOD.length }, Buffer.from(`\r\n${GOOD}`));
+    if (answered.length > 0) parser.segment({ direction: 'response', sequence: FIRST + OK.length }, answered);
+    parser.close();
+    seen.push(numbers());
+  }
+  const pair = [
+    [0, 0],
+    [GOOD.length + 2, OK.length],
+  ];
+  assert.deepEqual(seen, [pair, pair, pair]);
+});
+
+test('of a request behind one without an answer nobody can tell where its answer would begin', () => {
+  parser.begin(FIRST, FIRST);
+  parser.segment({ direction: 'request', sequence: FIRST }, Buffer.concat([GOOD, GOOD]));
+  parser.close();
+  assert.deepEqual(numbers(), [
+    [0, 0],
+    [GOOD.length, -FIRST],
+  ]);
 });
 
 test('more out of order than is kept ends the sight, and is counted', () => {

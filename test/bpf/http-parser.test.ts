@@ -36,7 +36,7 @@ function run(streams: Streams, cut: (bytes: Buffer) => Buffer[]) {
 }
 
 function compare(streams: Streams, cut: (bytes: Buffer) => Buffer[], name: string): void {
-  const expected = expectedOf(streams.requests, streams.responses);
+  const expected = expectedOf(streams.requests, streams.responses, FIRST);
   const seen = run(streams, cut);
   try {
     assert.deepEqual(seen, expected);

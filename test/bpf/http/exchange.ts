@@ -9,6 +9,10 @@ export interface Exchange {
   /** 0: no final response was seen. */
   readonly status: number;
   readonly truncated: boolean;
+  /** TCP sequence numbers of the first bytes. */
+  readonly requestSequence: number;
+  /** Where the response would have begun if there was none; 0: cannot be told. */
+  readonly responseSequence: number;
   readonly requestBytes: number;
   readonly requestBodyBytes: number;
   readonly responseBytes: number;

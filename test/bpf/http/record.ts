@@ -34,6 +34,8 @@ export function readRequest(record: Buffer): Exchange {
     version: record.readUInt8(R.http_version),
     status: record.readUInt16LE(R.http_status_code),
     truncated: record.readUInt8(R.text_truncated) === 1,
+    requestSequence: record.readUInt32LE(R.request_sequence),
+    responseSequence: record.readUInt32LE(R.response_sequence),
     requestBytes: Number(record.readBigUInt64LE(R.request_bytes)),
     requestBodyBytes: Number(record.readBigUInt64LE(R.request_body_bytes)),
     responseBytes: Number(record.readBigUInt64LE(R.response_bytes)),

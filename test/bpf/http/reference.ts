@@ -17,6 +17,8 @@ interface ReadRequest {
   readonly version: number;
   readonly head: Head;
   readonly truncated: boolean;
+  /** Where it begins. */
+  readonly start: number;
   bytes: number;
   bodyBytes: number;
 }
@@ -113,6 +115,7 @@ function readRequests(bytes: string): Requests {
       version,
       head,
       truncated: target.length > TARGET_MAX || head.truncated,
+      start,
       bytes: bytes.length - start,
       bodyBytes: 0,
     };
@@ -135,21 +138,23 @@ function readRequests(bytes: string): Requests {
 }
 
 interface Answer {
+  /** Where it begins; undefined: cannot be told. */
+  readonly start: number | undefined;
   readonly status: number;
   readonly bytes: number;
   readonly bodyBytes: number;
   readonly end: string;
 }
 
-const UNANSWERED: Answer = { status: 0, bytes: 0, bodyBytes: 0, end: 'connection_closed' };
+const UNANSWERED: Answer = { start: undefined, status: 0, bytes: 0, bodyBytes: 0, end: 'connection_closed' };
 
 /** Answers to the requests, in order; fewer if the bytes end before. */
 function readAnswers(bytes: string, requests: readonly (ReadRequest | undefined)[]): Answer[] {
   const answers: Answer[] = [];
   let start = 0;
   let at = 0;
-  const lose = (answer: Omit<Answer, 'end'>): Answer[] => {
-    answers.push({ ...answer, end: 'lost_sight' });
+  const lose = (answer: Omit<Answer, 'start' | 'end'>): Answer[] => {
+    answers.push({ ...answer, start, end: 'lost_sight' });
     while (answers.length < requests.length) answers.push({ ...UNANSWERED, end: 'lost_sight' });
     return answers;
   };
@@ -158,24 +163,24 @@ function readAnswers(bytes: string, requests: readonly (ReadRequest | undefined)
     const line = lineAt(bytes, at);
     if (line === undefined || line.forbidden) {
       if (line === undefined && !forbiddenIn(bytes, at))
-        return [...answers, { ...UNANSWERED, bytes: bytes.length - start }];
+        return [...answers, { ...UNANSWERED, start, bytes: bytes.length - start }];
       return lose({ status: 0, bytes: at - start, bodyBytes: 0 });
     }
     const [, minor, digits] = /^HTTP\/1\.([0-9]) ([1-9][0-9]{2})(?= |$)/.exec(line.text) ?? [];
     if (digits === undefined) return lose({ status: 0, bytes: line.next - start, bodyBytes: 0 });
     const status = Number(digits);
     const head = readHead(bytes, line.next, false, minor === '0' ? 10 : 11);
-    if (head.end === undefined) return [...answers, { ...UNANSWERED, bytes: bytes.length - start }];
+    if (head.end === undefined) return [...answers, { ...UNANSWERED, start, bytes: bytes.length - start }];
     at = head.end;
     if (status === 101 || (request?.method === 'CONNECT' && status >= 200 && status < 300)) {
-      answers.push({ status, bytes: at - start, bodyBytes: 0, end: 'upgraded' });
+      answers.push({ start, status, bytes: at - start, bodyBytes: 0, end: 'upgraded' });
       return answers;
     }
     if (status < 200) continue;
     const empty = request?.method === 'HEAD' || status === 204 || status === 304;
     if (!empty && head.invalid) return lose({ status, bytes: at - start, bodyBytes: 0 });
     const body = readBody(bytes, at, empty ? { kind: 'none' } : bodyOf(head, 'close'));
-    const told = { status, bodyBytes: body.bodyBytes };
+    const told = { start, status, bodyBytes: body.bodyBytes };
     if (body.end === undefined) {
       if (body.malformedAt !== undefined) return lose({ ...told, bytes: body.malformedAt - start });
       return [...answers, { ...told, bytes: bytes.length - start, end: 'connection_closed' }];
@@ -184,8 +189,8 @@ function readAnswers(bytes: string, requests: readonly (ReadRequest | undefined)
     at = body.end;
     start = at;
   }
-  /* Interim responses, and then nothing. */
-  if (at > start) answers.push({ ...UNANSWERED, bytes: at - start });
+  /* Interim responses, and then nothing; or nothing at all. */
+  answers.push({ ...UNANSWERED, start, bytes: at - start });
   return answers;
 }
 
@@ -195,8 +200,11 @@ export interface Expected {
   readonly rejected: string | undefined;
 }
 
-/** All requests were sent, then all answers, then the connection was closed. */
-export function expectedOf(requestBytes: Uint8Array, responseBytes: Uint8Array): Expected {
+/**
+ * All requests were sent, then all answers, then the connection was closed.
+ * @param first sequence number of the first byte of both
+ */
+export function expectedOf(requestBytes: Uint8Array, responseBytes: Uint8Array, first: number): Expected {
   const { requests, rejected } = readRequests(Buffer.from(requestBytes).toString('latin1'));
   const answers = readAnswers(Buffer.from(responseBytes).toString('latin1'), requests);
   const rows = requests.flatMap((request, index): Exchange[] => {
@@ -212,6 +220,8 @@ export function expectedOf(requestBytes: Uint8Array, responseBytes: Uint8Array):
         version: request.version,
         status: answer.status,
         truncated: request.truncated,
+        requestSequence: (first + request.start) >>> 0,
+        responseSequence: answer.start === undefined ? 0 : (first + answer.start) >>> 0,
         requestBytes: request.bytes,
         requestBodyBytes: request.bodyBytes,
         responseBytes: answer.bytes,
