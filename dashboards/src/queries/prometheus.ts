@@ -3,7 +3,16 @@
  * mean the same thing by the same word. Pure functions from a window (`5m`, `$__rate_interval`) and a selection to an
  * expression. Rates are per second. No function fails: the expression is only text.
  */
-import { EDGE_LABELS, quantile, rateOfEnds, rateOfObserver, ratio, type Selection, type Window } from './promql.ts';
+import {
+  EDGE_LABELS,
+  quantile,
+  rateOfEnds,
+  rateOfObserver,
+  ratio,
+  type Selection,
+  shareOfBoth,
+  type Window,
+} from './promql.ts';
 
 export { EDGE_LABELS, type Selection, type Window } from './promql.ts';
 
@@ -122,9 +131,7 @@ export function connectsFailed(window: Window, selection: Selection = {}): strin
 
 /** Share of connects, 0 to 1, that failed. */
 export function connectFailureRatio(window: Window, selection: Selection = {}): string {
-  const failed = connectsFailed(window, selection);
-  const opened = connectionsOpened(window, selection);
-  return `${failed} / ((${failed} + ${opened} or ${failed}) > 0)`;
+  return shareOfBoth(connectsFailed(window, selection), connectionsOpened(window, selection));
 }
 
 /** Connection samples per second by upper bound of the smoothed round trip time in seconds (`le`). */

@@ -80,6 +80,11 @@ export function ratio(numerator: string, denominator: string): string {
   return `(${numerator} or ${denominator} * 0) / (${denominator} > 0)`;
 }
 
+/** Share of two things that exclude each other: `part / (part + rest)`; nothing where there is no part. */
+export function shareOfBoth(part: string, rest: string): string {
+  return `${part} / ((${part} + ${rest} or ${part}) > 0)`;
+}
+
 /** Quantile of a histogram, from the rates of its buckets. `buckets` must have the label `le`. */
 export function quantile(rank: number, buckets: string): string {
   return `histogram_quantile(${rank}, ${buckets})`;

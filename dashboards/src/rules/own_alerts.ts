@@ -1,0 +1,82 @@
+/** Alerts about Flowspan itself: what it lost, how far it trails, whether it is there. */
+import { RATE_WINDOW_S } from './recording.ts';
+import type { AlertRule, RuleContext } from './rule.ts';
+import { THRESHOLDS } from './thresholds.ts';
+
+const share = '{{ $value | humanizePercentage }}';
+
+/** All alerts about Flowspan itself. They keep `instance`: it says which machine to look at. */
+export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
+  const window = span(RATE_WINDOW_S);
+  const rate = (family: string, by: string, matchers = '') => `sum by (${by}) (rate(${family}${matchers}[${window}]))`;
+  const dashboardUrl = `${links.grafana}/d/flowspan-health?var-instance={{ $labels.instance | urlquery }}`;
+  const completeness = `${links.queryApi}/v1/edges?since=15m`;
+  const about = { dashboardUrl, firstQuery: completeness };
+  // Packet drops beyond the rate that is told one by one are counted, on purpose, not lost by failure.
+  const lost = rate('flowspan_collector_lost_records_total', 'instance, kind', '{reason!="drop_event_limit"}');
+  return [
+    {
+      alert: 'FlowspanRecordsLost',
+      severity: 'warning',
+      expr: `${lost} / ${rate('flowspan_collector_records_wanted_total', 'instance, kind')} > ${THRESHOLDS.lostRecordRatio}`,
+      forS: 120,
+      keepFiringS: 900,
+      summary: 'Flowspan loses records; counts of requests and events are too low.',
+      description: `The collector {{ $labels.instance }} loses ${share} of its records of kind {{ $labels.kind }}.`,
+      ...about,
+    },
+    {
+      alert: 'FlowspanSpansLost',
+      severity: 'info',
+      expr: `${rate('flowspan_collector_spans_lost_total', 'instance, reason')} > 0`,
+      forS: 600,
+      keepFiringS: 0,
+      summary: 'Spans do not reach the OpenTelemetry collector; rows and metrics are not concerned.',
+      description:
+        'The collector {{ $labels.instance }} loses {{ $value | printf "%.2f" }} spans a second ({{ $labels.reason }}).',
+      ...about,
+    },
+    {
+      alert: 'FlowspanMetricsOverflow',
+      severity: 'info',
+      expr: `${rate('flowspan_collector_metrics_overflow_records_total', 'instance')} > 0`,
+      forS: 600,
+      keepFiringS: 0,
+      summary: 'There are more edges than series are allowed; no alert can name the ones beyond.',
+      description:
+        'The collector {{ $labels.instance }} counts {{ $value | printf "%.2f" }} records a second under _overflow.',
+      ...about,
+    },
+    {
+      alert: 'FlowspanStoreLag',
+      severity: 'warning',
+      expr: `flowspan_collector_lag_seconds > ${THRESHOLDS.lagSeconds}`,
+      forS: 300,
+      keepFiringS: 0,
+      summary: 'Rows reach the store late; answers end in the past.',
+      description: 'The oldest row that {{ $labels.instance }} has not stored is {{ $value | humanizeDuration }} old.',
+      ...about,
+    },
+    {
+      alert: 'FlowspanProcessDown',
+      severity: 'critical',
+      expr: 'up{job=~"flowspan.*"} == 0',
+      forS: 120,
+      keepFiringS: 0,
+      summary: 'A process of Flowspan does not answer.',
+      description: '{{ $labels.job }} at {{ $labels.instance }} cannot be scraped.',
+      ...about,
+    },
+    {
+      alert: 'FlowspanCollectorAbsent',
+      severity: 'critical',
+      expr: 'absent(flowspan_build_info{component="collector"})',
+      forS: 300,
+      keepFiringS: 0,
+      summary: 'No collector is scraped at all; every other alert of Flowspan is blind.',
+      description: 'Prometheus has no series of any collector: it scrapes none, or none runs.',
+      dashboardUrl: `${links.grafana}/d/flowspan-health`,
+      firstQuery: completeness,
+    },
+  ];
+}

@@ -1,0 +1,31 @@
+/**
+ * From when on something is worth waking somebody. Rates per second, ratios 0 to 1, times in seconds. The minimum rates
+ * keep one bad request of three from being an alert.
+ */
+export const THRESHOLDS = {
+  /** 150 requests in five minutes: a ratio of 5 % stands for eight of them. */
+  requestsPerSecond: 0.5,
+  serverErrorRatio: 0.05,
+  /** An upper bound of a bucket, so that the quantile is exact there. */
+  durationP99Seconds: 1,
+  /** Per sender: 600 segments in five minutes, of which 0.5 % are three. */
+  segmentsPerSecond: 2,
+  /**
+   * Inside a data centre fewer than one segment of a thousand is sent again. Pure acknowledgements count as segments
+   * and are never sent again: a link that loses 1 % shows about this ratio.
+   */
+  retransmitRatio: 0.005,
+  resetsPerSecond: 0.1,
+  /** Resets for each connection that ended: many programs close now and then with a reset. */
+  resetRatio: 0.2,
+  connectsFailedPerSecond: 0.05,
+  connectFailureRatio: 0.1,
+  /** 15 in five minutes: one burst is a burst. */
+  acceptQueueOverflowsPerSecond: 0.05,
+  /** What an edge was before and is now, when its requests went out of sight. */
+  opaqueRatioBefore: 0.1,
+  opaqueRatioNow: 0.9,
+  /** One record of a thousand. */
+  lostRecordRatio: 0.001,
+  lagSeconds: 60,
+} as const;
