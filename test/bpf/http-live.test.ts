@@ -70,9 +70,21 @@ describe('requests on the wire', () => {
       .filter((row) => row.point === point)
       .map(({ index, target, status, end }) => `${index} ${target} ${status} ${end}`);
 
+  /** Both ends name each request by the same two sequence numbers, and no two alike. */
+  function assertSameNumbers(rows: readonly Seen[]): void {
+    const named = (point: string) =>
+      rows
+        .filter((row) => row.point === point)
+        .map(({ target, requestSequence, responseSequence }) => `${target} ${requestSequence}/${responseSequence}`);
+    const [client, server] = POINTS.map((point) => named(point).sort());
+    assert.deepEqual(client, server);
+    assert.equal(new Set(client!.map((name) => name.split(' ')[1])).size, client!.length);
+  }
+
   async function expectAtBothEnds(prefix: string, lines: readonly string[]): Promise<Seen[]> {
     const rows = await watcher.wait(prefix, lines.length * 2);
     for (const point of POINTS) assert.deepEqual(told(rows, point), lines, point);
+    assertSameNumbers(rows);
     return rows;
   }
 
@@ -209,6 +221,7 @@ describe('requests on the wire', () => {
       );
     }
     assert.ok(rows.every(({ status, end }) => status === 200 && end === 'complete'));
+    assertSameNumbers(rows.filter(({ target }) => Number(target.split('/')[2]) >= 3));
   });
 
   it('are read again behind one that no reader may interpret', async () => {
@@ -261,6 +274,7 @@ describe('requests on the wire', () => {
           `1 /deferred/${i}/b 200 complete`,
         ]).flat(),
       );
+    assertSameNumbers(rows);
     await nginx.stop();
   });
 
