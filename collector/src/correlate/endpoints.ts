@@ -35,6 +35,8 @@ export class Endpoints {
   /** Low and high half of each endpoint's id, by number. */
   idLow = new Uint32Array(256);
   idHigh = new Uint32Array(256);
+  /** How often an endpoint that was known already got another name or workload. */
+  renamed = 0;
 
   /**
    * @param most endpoints that are kept at most
@@ -69,6 +71,16 @@ export class Endpoints {
     this.#writeId(number, identity.id);
     this.#changed.add(number);
     return number;
+  }
+
+  /** Who an endpoint is, by its number; undefined for 0. */
+  identity(number: number): Identity | undefined {
+    return this.#entries[number - 1]?.identity;
+  }
+
+  /** Who an endpoint is, by its id; undefined if it has not been seen. */
+  identityOf(id: bigint): Identity | undefined {
+    return this.#entries[(this.#numbers.get(id) ?? 0) - 1]?.identity;
   }
 
   /** One more address at which an endpoint is reached. */
@@ -114,6 +126,7 @@ export class Endpoints {
     }
     const same = entry.identity.name === identity.name && entry.identity.workload === identity.workload;
     if (same && (cgroupId === 0 || entry.cgroupId === cgroupId)) return;
+    if (!same) this.renamed += 1;
     entry.identity = identity;
     if (cgroupId !== 0) entry.cgroupId = cgroupId;
     this.#changed.add(number);

@@ -19,13 +19,17 @@ export class KernelWords {
     this.#prefix = prefix;
   }
 
-  /** RowBinary String of a number's name: empty for 0, the number itself where the kernel has no name for it. */
+  /** A number's name: empty for 0, the number itself where the kernel has no name for it. */
+  word(number: number): string {
+    return number === 0 ? '' : (this.#names[number]?.replace(this.#prefix, '') ?? String(number));
+  }
+
+  /** RowBinary String of a number's name. */
   of(number: number): Buffer {
     let text = this.#texts.get(number);
     if (text === undefined) {
       if (this.#texts.size >= MOST) this.#texts.clear();
-      const name = this.#names[number]?.replace(this.#prefix, '') ?? String(number);
-      text = rowText(number === 0 ? '' : name);
+      text = rowText(this.word(number));
       this.#texts.set(number, text);
     }
     return text;
