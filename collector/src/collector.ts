@@ -26,6 +26,8 @@ import { Delivery, deliveryBytes } from './deliver/delivery.ts';
 import { CollectorHttp } from './deliver/http.ts';
 import { LiveFeed } from './deliver/live.ts';
 import { Losses } from './deliver/losses.ts';
+import { SpanCounts } from './deliver/spans/counts.ts';
+import { SpanDelivery } from './deliver/spans/span_delivery.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId, cgroupMount, machineId, nodeAddresses } from './machine.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
@@ -35,6 +37,7 @@ import { Reporter } from './reporter.ts';
 import { compileRows, NO_SPANS } from './rows.ts';
 import { StateFiles } from './state_files.ts';
 import { statusOf } from './status.ts';
+import { VERSION } from './version.ts';
 
 /** A collector that runs in this process. */
 export interface RunningCollector {
@@ -125,7 +128,22 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const dropReasons = new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_');
     const resetReasons = new KernelWords(kernelEnum('sk_rst_reason'), 'SK_RST_REASON_');
     const words = { dropReasons, resetReasons };
-    const rows = compileRows({ arena, scope, clock, ends, endpoints, requestText, ...words, spanDecision: NO_SPANS });
+    const spanCounts = new SpanCounts();
+    const spanParts = { arena, endpoints, request: requestText, counts: spanCounts, scope, version: VERSION, log };
+    const spans =
+      config.otlp.endpoint === ''
+        ? undefined
+        : await SpanDelivery.open({ ...spanParts, otlp: config.otlp, spans: collector.spans });
+    const rows = compileRows({
+      arena,
+      scope,
+      clock,
+      ends,
+      endpoints,
+      requestText,
+      ...words,
+      spanDecision: spans ?? NO_SPANS,
+    });
 
     const delivery = await Delivery.open({
       arena,
@@ -167,7 +185,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       requestText,
       rows,
       writer: (table) => delivery.writer(table),
-      sinks: [live],
+      sinks: spans === undefined ? [live] : [live, spans],
       flush: (nowMs) => delivery.flush(nowMs),
     });
     const drain = new Drain({
@@ -211,6 +229,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
           delivery,
           endpoints,
           live,
+          spans: spanCounts,
           config,
         }),
     });
@@ -225,6 +244,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     ends.begin(Date.now(), nowNs());
     await learnListeners(ends, localEnd);
     drain.start();
+    spans?.start();
     await kernel.adopt();
     reporter.restarted();
     let missed = ends.missed;
@@ -272,6 +292,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         log.level = next.log_level;
         requestText.allow(allowedOf(next.collector));
         identity.setOutside(next.collector.outside);
+        spans?.configure(next.collector.spans);
         log.info({ taken: reloadable }, 'configuration read again');
         if (restart.length > 0) log.warn({ keys: restart }, 'these take effect after a restart');
       },
@@ -286,7 +307,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         kernel.close();
         await http.close();
         identity.close();
-        await delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0);
+        await Promise.all([delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0), spans?.close(LAST_BATCHES_MS)]);
         await client.close();
         directory.release();
       },

@@ -7,6 +7,7 @@ import { type Counters, RECORD_KINDS } from './counters.ts';
 import type { Delivery } from './deliver/delivery.ts';
 import type { LiveFeed } from './deliver/live.ts';
 import type { Losses } from './deliver/losses.ts';
+import type { SpanCounts } from './deliver/spans/counts.ts';
 import type { Kernel } from './kernel.ts';
 import type { Reporter } from './reporter.ts';
 import type { Scope } from './rows.ts';
@@ -24,13 +25,27 @@ export interface StatusParts {
   readonly delivery: Delivery;
   readonly endpoints: Endpoints;
   readonly live: LiveFeed;
+  readonly spans: SpanCounts;
   readonly config: Config;
 }
 
 /** Counts as they are now, the kernel's included. `lost` is in the kernel and after it; `lag_ms` how long the oldest row waits. */
 export function statusOf(parts: StatusParts): unknown {
-  const { drain, scope, startedNs, nowNs, kernel, counters, losses, reporter, delivery, endpoints, live, config } =
-    parts;
+  const {
+    drain,
+    scope,
+    startedNs,
+    nowNs,
+    kernel,
+    counters,
+    losses,
+    reporter,
+    delivery,
+    endpoints,
+    live,
+    spans,
+    config,
+  } = parts;
   losses.readKernel(kernel);
   const nowMs = Number(nowNs / 1_000_000n);
   return {
@@ -53,6 +68,7 @@ export function statusOf(parts: StatusParts): unknown {
     drain: { looks: drain.looks, looks_without_room: drain.looksWithoutRoom, room_bytes: delivery.roomBytes },
     endpoints: endpoints.count,
     live: { clients: live.clients },
+    spans: { decisions: spans.decisions, exported: spans.exported, lost: spans.lost },
     clickhouse: { url: config.clickhouse.url, database: config.clickhouse.database },
   };
 }

@@ -51,6 +51,16 @@ export class RequestText {
     this.#allowed = allowed;
   }
 
+  /** Value of the column `outcome` of the request prepared last. */
+  get outcome(): number {
+    return this.#outcome;
+  }
+
+  /** Traceparent of the request prepared last. */
+  get trace(): Traceparent {
+    return this.#trace;
+  }
+
   /** From now on other things are kept. */
   allow(allowed: Allowed): void {
     this.#allowed = allowed;

@@ -1,0 +1,84 @@
+/** The Resource of each endpoint: one object per endpoint, so that its spans travel under it together. */
+import type { Attributes } from '@opentelemetry/api';
+import type { ReadableSpan } from '@opentelemetry/sdk-trace';
+import type { Identity } from '../../control/identity.ts';
+
+export type Resource = ReadableSpan['resource'];
+
+/** Whom a span is of. */
+export interface SpanOwner {
+  /** Endpoint id, decimal; null if it is not known. */
+  readonly endpointId: string | null;
+  /** Its address, which names it where nothing else does. */
+  readonly address: string;
+}
+
+export interface ResourceScope {
+  readonly cluster: string;
+  readonly node: string;
+  /** Flowspan's version. */
+  readonly version: string;
+}
+
+/** Resources that are kept; then all are made anew. */
+const MOST = 16_384;
+
+interface Known {
+  readonly identity: Identity | undefined;
+  readonly resource: Resource;
+}
+
+/** Name that people know an endpoint by, undefined if it has none. */
+export function endpointName(identity: Identity | undefined): string | undefined {
+  return identity?.workload || identity?.name || undefined;
+}
+
+/** Makes resources, and remembers them. */
+export class Resources {
+  readonly #scope: ResourceScope;
+  readonly #known = new Map<string, Known>();
+
+  constructor(scope: ResourceScope) {
+    this.#scope = scope;
+  }
+
+  /** @param identity of the owner now, undefined if it is not known */
+  of(owner: SpanOwner, identity: Identity | undefined): Resource {
+    const key = owner.endpointId ?? owner.address;
+    const known = this.#known.get(key);
+    if (known !== undefined && known.identity === identity) return known.resource;
+    if (this.#known.size >= MOST) this.#known.clear();
+    const resource = resourceOf(this.#attributes(owner, identity));
+    this.#known.set(key, { identity, resource });
+    return resource;
+  }
+
+  #attributes({ endpointId, address }: SpanOwner, identity: Identity | undefined): Attributes {
+    const { cluster, node, version } = this.#scope;
+    const isPod = identity?.kind === 'pod';
+    const all: Attributes = {
+      'service.name': endpointName(identity) ?? address,
+      'service.namespace': identity?.namespace,
+      'service.instance.id': endpointId ?? undefined,
+      'k8s.cluster.name': cluster,
+      'k8s.namespace.name': identity?.namespace,
+      'k8s.pod.name': isPod ? identity.name : undefined,
+      'k8s.node.name': isPod ? node : undefined,
+      'host.name': node,
+      'container.id': identity?.containerId,
+      'telemetry.distro.name': 'flowspan',
+      'telemetry.distro.version': version,
+    };
+    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined && value !== ''));
+  }
+}
+
+/** As the exporter takes it; the SDK's own Resource would have to be loaded for no more than this. */
+function resourceOf(attributes: Attributes): Resource {
+  const resource: Resource = {
+    attributes,
+    merge: (other) => (other === null ? resource : resourceOf({ ...attributes, ...other.attributes })),
+    getRawAttributes: () => Object.entries(attributes),
+  };
+  return resource;
+}
