@@ -5,7 +5,7 @@
  * one the server's has the client's. No span takes the id that the traceparent itself names: that is the application's.
  */
 import { quoteName } from './ddl.ts';
-import { DERIVED_TRACE_ID_SQL, PARENT_SPAN_ID_SQL, SENT_TRACE_ID_SQL, SPAN_ID_SQL } from './ids.ts';
+import { DERIVED_TRACE_ID_SQL, PARENT_SPAN_ID_SQL, REQUEST_ID_SQL, SENT_TRACE_ID_SQL, SPAN_ID_SQL } from './ids.ts';
 import { addressSql, joinedEnds } from './named_views.ts';
 import { TRACE_TIMES } from './rollups.ts';
 import { REQUESTS } from './tables.ts';
@@ -19,13 +19,20 @@ const START = 't.time - toIntervalNanosecond(t.duration_ns)';
 
 const SERVICE = `multiIf(${byEnd('workload')} != '', ${byEnd('workload')}, ${byEnd('name')} != '', ${byEnd('name')}, if(${SERVER}, ${byAddress('destination')}, ${byAddress('source')}))`;
 
+const OWN_ID = `if(${SERVER}, t.destination_endpoint_id, t.source_endpoint_id)`;
+const ofPod = (value: string) => `if(${byEnd('kind')} = 'pod', ${value}, '')`;
+const nameOf = (end: string) => `if(${end}.endpoint_workload != '', ${end}.endpoint_workload, ${end}.endpoint_name)`;
+
 const FAILED = `t.outcome IN ('server_error', 'no_response', 'refused') OR (t.outcome = 'client_error' AND NOT ${SERVER})`;
 
 const RESOURCE: Readonly<Record<string, string>> = {
   'service.name': SERVICE,
   'service.namespace': byEnd('namespace'),
+  'service.instance.id': `if(${OWN_ID} = 0, '', toString(${OWN_ID}))`,
   'k8s.cluster.name': 't.cluster',
   'k8s.namespace.name': byEnd('namespace'),
+  'k8s.pod.name': ofPod(byEnd('name')),
+  'k8s.node.name': ofPod('t.node'),
   'host.name': 't.node',
   'container.id': byEnd('container_id'),
   'telemetry.distro.name': "'flowspan'",
@@ -38,7 +45,9 @@ const KNOWN_METHOD = `t.operation IN (${METHODS.map((method) => `'${method}'`).j
 /** Host header without brackets and port; without one the address. */
 const HOST = `if(t.http_host = '', ${byAddress('destination')}, replaceRegexpOne(t.http_host, '^\\\\[?([^\\\\]]*?)\\\\]?(:[0-9]*)?$', '\\\\1'))`;
 const PORT_IN_HOST = "extract(t.http_host, ':([0-9]+)$')";
-const URL_FULL = `concat('http://', if(t.http_host = '', ${byAddress('destination')}, t.http_host), t.http_path, if(t.http_query = '', '', concat('?', t.http_query)))`;
+/** As a URL has it: addresses of IPv6 in brackets, the port where it is not the scheme's. */
+const ADDRESS_IN_URL = `concat(if(t.ip_version = 6, concat('[', ${byAddress('destination')}, ']'), ${byAddress('destination')}), if(t.destination_port = 80, '', concat(':', toString(t.destination_port))))`;
+const URL_FULL = `concat('http://', if(t.http_host = '', ${ADDRESS_IN_URL}, t.http_host), if(t.http_path = '*', '', t.http_path), if(t.http_query = '', '', concat('?', t.http_query)))`;
 
 const ATTRIBUTES: Readonly<Record<string, string>> = {
   'http.request.method': `if(${KNOWN_METHOD}, t.operation, '_OTHER')`,
@@ -63,9 +72,13 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'http.response.size': 'toString(t.response_bytes)',
   'http.request.body.size': 'toString(t.request_body_bytes)',
   'http.response.body.size': 'toString(t.response_body_bytes)',
-  'flowspan.source': "if(source.endpoint_workload != '', source.endpoint_workload, source.endpoint_name)",
-  'flowspan.destination':
-    "if(destination.endpoint_workload != '', destination.endpoint_workload, destination.endpoint_name)",
+  'service.peer.name': `if(${SERVER}, ${nameOf('source')}, ${nameOf('destination')})`,
+  'flowspan.request_id': REQUEST_ID_SQL,
+  'flowspan.source': nameOf('source'),
+  'flowspan.destination': nameOf('destination'),
+  'flowspan.outcome': 'toString(t.outcome)',
+  'flowspan.request_index': 'toString(t.request_index)',
+  'flowspan.peer_observed': 'toString(t.peer_observed)',
   'flowspan.sampling.decision': "if(t.span_decision = 'not_sent', '', toString(t.span_decision))",
   'flowspan.request_sent_ns': 'toString(t.request_sent_ns)',
   'flowspan.application_read_ns': known('application_read_ns'),

@@ -165,7 +165,7 @@ test('spans carry what a trace view shows', async () => {
   assert.match(span!.SpanName, /^GET \/r\/\d$/);
   assert.equal(span!.SpanAttributes['http.response.status_code'], '200');
   assert.deepEqual(Object.keys(span!.ResourceAttributes).sort(), [
-    ...['host.name', 'k8s.cluster.name', 'service.name', 'telemetry.distro.name'],
+    ...['host.name', 'k8s.cluster.name', 'service.instance.id', 'service.name', 'telemetry.distro.name'],
   ]);
   assert.equal(span!.ResourceAttributes['service.name'], 'w3.service');
   assert.match(span!.SpanId, /^[0-9a-f]{16}$/);
@@ -188,7 +188,8 @@ test('names, status and attributes are what the semantic conventions for HTTP as
       trace_id: "unhex('0af7651916cd43dd8448eb211c80319d')",
       has_trace: '1',
     };
-    const row = { ...columns, time: 'now64(9)', destination_endpoint_id: '3', pid: '77', ...values };
+    const fixed = { time: 'now64(9)', destination_endpoint_id: '3', pid: '77', peer_observed: 'true' };
+    const row = { ...columns, ...fixed, ...values };
     await store.writer().command({ query: `TRUNCATE TABLE flowspan.requests` });
     await store.writer().command({ query: insertSql('flowspan.requests', row, 2) });
     return (await ask<Span>('SELECT * FROM flowspan.otel_traces ORDER BY SpanKind')).data;
@@ -204,7 +205,8 @@ test('names, status and attributes are what the semantic conventions for HTTP as
   const { SpanAttributes: told } = server!;
   assert.deepEqual([told['url.path'], told['url.query'], told['http.route']], ['/cart', 'page=REDACTED', '/cart']);
   assert.deepEqual([told['server.address'], told['server.port'], told['process.pid']], ['shop.test', '8080', '77']);
-  assert.equal(told['flowspan.sampling.decision'], 'slow');
+  assert.deepEqual([told['flowspan.sampling.decision'], told['flowspan.peer_observed']], ['slow', 'true']);
+  assert.match(told['flowspan.request_id']!, /^[0-9a-f]{64}$/);
 
   const [, odd] = await spans({
     operation: "'PROPFIND'",
@@ -225,5 +227,7 @@ test('names, status and attributes are what the semantic conventions for HTTP as
     ['_OTHER', undefined],
   );
   assert.equal(nameless!.SpanAttributes['server.address'], '2001:db8::2');
+  const [hostless] = await spans({ http_path: "'*'", ip_version: '6', destination_port: '8080' });
+  assert.equal(hostless!.SpanAttributes['url.full'], 'http://[2001:db8::2]:8080');
   assert.equal(nameless!.SpanAttributes['flowspan.sampling.decision'], undefined);
 });
