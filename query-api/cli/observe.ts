@@ -1,7 +1,8 @@
 /** `flowspan observe`: flows, requests and events in the terminal. */
 import { once } from 'node:events';
+import { UsageError } from './filter_flags.ts';
 import { type LiveFrame, ObserveClient, type ObservedRow } from './observe_client.ts';
-import { type ObserveCommand, observeHelp, readObserveCommand, UsageError } from './observe_flags.ts';
+import { type ObserveCommand, observeHelp, readObserveCommand } from './observe_flags.ts';
 import { Formatter, incompleteness } from './observe_format.ts';
 
 /** Exit codes, for scripts. */

@@ -1,61 +1,8 @@
 /** Flags of `flowspan observe`, with hubble's names, as questions to the query API. */
 import { parseArgs } from 'node:util';
-import { rfc3339 } from '../../store/time.ts';
 import { LIVE_TYPES, type LiveType } from '../src/live/question.ts';
-import { parseInstant, wallClock } from '../src/time.ts';
-
-/** A command line that cannot be understood; `code` is FLOW_CLI_USAGE. */
-export class UsageError extends Error {
-  readonly code = 'FLOW_CLI_USAGE';
-}
-
-/** A flag that filters: the parameters of the query API it stands for. */
-interface FilterFlag {
-  readonly parameter: string;
-  readonly doc: string;
-  /** The value as the query API spells it. */
-  readonly value?: (text: string) => string;
-}
-
-/** hubble's pod filters are prefixes: `[namespace/]name`. */
-const prefix = (text: string) => (/[*?]$|^\d+$/.test(text) ? text : `${text}*`);
-const pod = (parameter: string, whom: string): FilterFlag => ({
-  parameter,
-  doc: `${whom} is this pod, unit, container or process: [namespace/]name, by prefix or with * and ?`,
-  value: prefix,
-});
-const plain = (parameter: string, doc: string): FilterFlag => ({ parameter, doc });
-
-const FILTERS: Readonly<Record<string, FilterFlag>> = {
-  'from-pod': pod('source', 'the source'),
-  'to-pod': pod('destination', 'the destination'),
-  pod: pod('endpoint', 'either end'),
-  'from-namespace': plain('source_namespace', 'namespace of the source'),
-  'to-namespace': plain('destination_namespace', 'namespace of the destination'),
-  namespace: plain('namespace', 'namespace of either end'),
-  'from-workload': plain('source_workload', 'workload of the source'),
-  'to-workload': plain('destination_workload', 'workload of the destination'),
-  workload: plain('workload', 'workload of either end'),
-  'from-ip': plain('source_address', 'address of the source, exactly or as CIDR'),
-  'to-ip': plain('destination_address', 'address of the destination'),
-  ip: plain('address', 'address of either end'),
-  'from-port': plain('source_port', 'port of the source'),
-  'to-port': plain('destination_port', 'port of the destination'),
-  port: plain('port', 'port of either end'),
-  protocol: plain('protocol', 'tcp, udp or http'),
-  verdict: plain('verdict', 'FORWARDED, DROPPED, …'),
-  'http-status': plain('status', '404, 5+, 5xx or 500..599'),
-  'http-method': plain('method', 'get, post, …'),
-  'http-path': plain('path', 'path, exactly or with * and ? (/items/*)'),
-  'http-host': plain('host', 'Host header'),
-  'trace-id': plain('trace_id', 'trace id of the traceparent'),
-  'node-name': plain('node', 'node that observed it'),
-  cluster: plain('cluster', 'cluster'),
-  outcome: plain('outcome', 'ok, client_error, server_error, no_response, refused, unknown'),
-  cause: plain('cause', 'why it was closed, sent again, dropped or reset'),
-  kind: plain('kind', 'kind of event: retransmit, reset_sent, drop, …'),
-  'min-duration': plain('min_duration', 'at least this long: 50ms'),
-};
+import { wallClock } from '../src/time.ts';
+import { DEFAULT_SERVER, FILTERS, filterHelp, fixedTime, oneOf, readFilters, UsageError } from './filter_flags.ts';
 
 const OUTPUTS = ['compact', 'json', 'table'] as const;
 /** How rows are shown. */
@@ -80,24 +27,15 @@ export interface ObserveCommand {
 
 /** Rows that are shown when nothing says how many. */
 const DEFAULT_LAST = 20;
-/** `15m` as a point in time, so that it means the same in every question; what cannot be read the query API refuses. */
-function fixed(text: string | undefined, now: bigint): string | undefined {
-  const instant = text === undefined ? undefined : parseInstant(text, now);
-  return instant === undefined ? text : rfc3339(instant);
-}
-
-const DEFAULT_SERVER = 'http://127.0.0.1:7470';
-
 /** What `flowspan observe --help` prints. */
 export function observeHelp(): string {
-  const flags = Object.entries(FILTERS).map(([name, { doc }]) => `  --${name.padEnd(16)} ${doc}`);
   return [
     'Usage: flowspan observe [flags]',
     '',
     'Shows flows, requests and TCP events: the last 20, those of a time, or live.',
     '',
     'Which (a flag that is given twice means either; --not before a flag excludes):',
-    ...flags,
+    ...filterHelp(Object.keys(FILTERS)),
     '  -t, --type         kinds of rows, separated by commas: flow, request, event',
     '',
     'When:',
@@ -167,17 +105,9 @@ function numberOf(name: string, text: string | undefined): number | undefined {
   return Number(text);
 }
 
-function oneOf<T extends string>(name: string, text: string | undefined, allowed: readonly T[], otherwise: T): T {
-  if (text === undefined) return otherwise;
-  const found = allowed.find((one) => one === text);
-  if (found === undefined) throw new UsageError(`--${name}: '${text}' is not one of ${allowed.join(', ')}`);
-  return found;
-}
-
 interface Parsed {
   readonly values: Values;
   readonly filters: URLSearchParams;
-  /** `--protocol http` speaks of requests. */
   readonly onlyRequests: boolean;
 }
 
@@ -188,23 +118,7 @@ function parse(argv: readonly string[]): Parsed {
   } catch (error) {
     throw new UsageError(`${(error as Error).message}; 'flowspan observe --help' lists the flags`);
   }
-  const filters = new URLSearchParams();
-  let negated = false;
-  let onlyRequests = false;
-  for (const token of found.tokens) {
-    if (token.kind !== 'option') continue;
-    const { name, value }: { name: string; value?: string | undefined } = token;
-    if (name === 'not') {
-      negated = true;
-      continue;
-    }
-    const flag = FILTERS[name];
-    if (flag === undefined || value === undefined) continue;
-    if (name === 'protocol' && value.toLowerCase() === 'http' && !negated) onlyRequests = true;
-    else filters.append(flag.parameter, `${negated ? '!' : ''}${(flag.value ?? ((text) => text))(value)}`);
-    negated = false;
-  }
-  if (negated) throw new UsageError('--not: needs a filter behind it');
+  const { filters, onlyRequests } = readFilters(found.tokens);
   return { values: found.values as Values, filters, onlyRequests };
 }
 
@@ -239,8 +153,8 @@ export function readObserveCommand(
   return {
     server: (values.server ?? env.FLOWSPAN_SERVER ?? DEFAULT_SERVER).replace(/\/$/, ''),
     parameters: new Map(able.map((type) => [type, new URLSearchParams(filters)])),
-    since: fixed(values.since, now),
-    until: fixed(values.until ?? (follow ? undefined : '0s'), now),
+    since: fixedTime(values.since, now),
+    until: fixedTime(values.until ?? (follow ? undefined : '0s'), now),
     last: nothingSaid ? (follow ? 0 : DEFAULT_LAST) : last,
     first,
     follow,

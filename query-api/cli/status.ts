@@ -3,8 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { Completeness } from '../src/completeness.ts';
+import { UsageError } from './filter_flags.ts';
 import { ClientError, getJson } from './observe_client.ts';
-import { UsageError } from './observe_flags.ts';
 import { incompleteness, printable } from './observe_format.ts';
 
 /** Exit codes, for scripts. */

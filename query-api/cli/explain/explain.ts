@@ -1,0 +1,44 @@
+/** What the answers say is wrong: one finding per edge and cause, worst first. */
+import type { Answers } from './answers.ts';
+import { type EdgeFacts, edgeFacts, edgeName } from './edge_facts.ts';
+import { examplesOf } from './examples.ts';
+import type { Finding } from './finding.ts';
+import { followsFrom } from './follows.ts';
+import { acceptQueueOverflow, connectionRefused, packetLoss } from './network_causes.ts';
+import { clientAbort, readsLate, serverError, slowApplication } from './request_causes.ts';
+import type { Suspicion } from './suspicion.ts';
+
+/** Every rule, asked about one edge. */
+function suspicionsOf(facts: EdgeFacts): Suspicion[] {
+  const overflow = acceptQueueOverflow(facts);
+  const found = [
+    overflow,
+    packetLoss(facts),
+    connectionRefused(facts),
+    serverError(facts),
+    clientAbort(facts),
+    readsLate(facts, overflow !== undefined),
+    slowApplication(facts, overflow !== undefined),
+  ];
+  return found.filter((one) => one !== undefined);
+}
+
+const worstFirst = (a: Finding, b: Finding) =>
+  a.follows_from.length - b.follows_from.length || b.share - a.share || b.count - a.count || (a.id < b.id ? -1 : 1);
+
+/**
+ * Findings of the answers: those that nothing explains first, each by the share of its edge's traffic that suffers.
+ * Without samples none has examples, and nothing follows from anything.
+ */
+export function explain(answers: Answers): Finding[] {
+  const findings = edgeFacts(answers).flatMap((facts) =>
+    suspicionsOf(facts).map((suspicion): Finding => {
+      const id = `${suspicion.cause} ${edgeName(facts.edge)}`;
+      const examples = examplesOf(suspicion, answers.samples[id]);
+      return { id, ...suspicion, edge: facts.edge, examples, follows_from: [] };
+    }),
+  );
+  return findings
+    .map((one) => ({ ...one, follows_from: followsFrom(one, findings, answers.samples) }))
+    .toSorted(worstFirst);
+}
