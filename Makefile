@@ -14,7 +14,7 @@ BPF_OBJECT := build/bpf/flowspan.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
 TESTS ?= 'test/**/*.test.ts'
 
-.PHONY: help setup setup-test packages modules bpf generate native run test fixtures bench fmt check clean
+.PHONY: help setup setup-demo setup-test packages modules bpf generate native run demo test soak fixtures bench fmt check clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -23,9 +23,17 @@ run: setup ## Set up, build and start Flowspan on this machine (ARGS='--help' fo
 	@$(MAKE) --no-print-directory bpf native
 	@exec query-api/cli/flowspan up $(ARGS)
 
+demo: setup-demo ## Break a small shop in eight ways and show what Flowspan says (FAULTS=none, FAULTS=loss,both, KEEP=1)
+	@$(MAKE) --no-print-directory bpf native
+	@exec node deploy/demo/main.ts
+
 test: setup-test ## Set up, build and run every test (TESTS='test/store/*.test.ts' for some)
 	@$(MAKE) --no-print-directory bpf native
 	@node test/support/run-tests.ts $(TESTS)
+
+soak: setup-test ## Set up, build and run the long tests
+	@$(MAKE) --no-print-directory bpf native
+	@node test/support/run-tests.ts 'test/**/*.soak.ts'
 
 fixtures: setup-test ## Build the real peers that some tests meet into fixtures/
 	@for script in test/fixtures/*.sh; do echo "fixtures: $$script"; "$$script" fixtures; done
@@ -44,6 +52,9 @@ fmt: modules ## Format the TypeScript and JSON files
 	biome format --write
 
 setup: packages modules ## Install the Debian packages and Node modules that building and running need
+
+setup-demo: modules ## Install what the demo needs besides
+	@deploy/setup/packages.sh run demo
 
 setup-test: modules ## Install what the tests need besides
 	@deploy/setup/packages.sh run test

@@ -41,7 +41,7 @@ function keepOrder(namespace: Namespace, device: string): void {
 export function createNetwork<Name extends string>(names: readonly Name[]): Network<Name> {
   const slice = createCgroup(cgroupRoot(), `flowspan-demo-${process.pid}-${uniqueName()}.slice`);
   const router = createNamespace();
-  router.run('sysctl', '-q', '-w', 'net.ipv4.ip_forward=1');
+  router.run('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward');
   const hosts = names.map((name, index): Host => {
     const namespace = createNamespace();
     const [device, cable] = [uniqueName(), uniqueName()];

@@ -33,6 +33,7 @@ export function gatewayConfiguration(folder: string, catalog: string, checkout: 
     listen 80;
     proxy_http_version 1.1;
     proxy_set_header Connection "";
+    proxy_set_header Host $host;
     proxy_next_upstream off;
     location / { return 200 "welcome to the shop\\n"; }
     ${location('catalog')}

@@ -8,7 +8,8 @@ import { createNetwork, type Host, type Network } from './network.ts';
 import { gatewayConfiguration, paymentsConfiguration } from './nginx.ts';
 import { type Behaviour, SERVICE_PORT } from './shop/service.ts';
 
-const HOSTS = ['customer', 'mobile', 'gateway', 'catalog', 'checkout', 'cart', 'payments', 'redis'] as const;
+/** The hosts of the shop. */
+export const HOSTS = ['customer', 'mobile', 'gateway', 'catalog', 'checkout', 'cart', 'payments', 'redis'] as const;
 /** Name of a host, and of its workload in what Flowspan says. */
 export type HostName = (typeof HOSTS)[number];
 type NodeService = 'catalog' | 'checkout' | 'cart';
@@ -103,7 +104,7 @@ export async function openShop(network: Network<HostName>): Promise<Shop> {
   );
   const mobile = (words: string, pauseS: number): Program => {
     // curl runs beside the shell, so that the shell can end it.
-    const script = `trap 'kill $!; exit' TERM; while :; do curl -s -o /dev/null ${words} & wait $!; sleep ${pauseS}; done`;
+    const script = `trap 'kill $!; exit' TERM; while :; do curl -s -o /dev/null -H 'Host: shop' ${words} & wait $!; sleep ${pauseS}; done`;
     return start(hosts.mobile, ['/bin/sh', '-c', script], { GATEWAY: hosts.gateway.address, http_proxy: '' });
   };
   await started('customer', [

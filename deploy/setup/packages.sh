@@ -1,18 +1,20 @@
 #!/bin/bash
-# Installs the Debian packages of the named sets that are missing. Usage: packages.sh run [test]
+# Installs the Debian packages of the named sets that are missing. Usage: packages.sh run [demo] [test]
 # Services that come with a package (nginx, redis) are not started.
 set -euo pipefail
 
 run='ca-certificates clang-19 bpftool libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev'
 test='curl nginx redis-server wrk iproute2 iptables nftables procps util-linux openssl prometheus'
+demo='curl nginx redis-server iproute2 iptables util-linux prometheus'
 
 wanted=()
 for set in "$@"; do
   # shellcheck disable=SC2206 # a list of words by intent
   case $set in
     run) wanted+=($run) ;;
+    demo) wanted+=($demo) ;;
     test) wanted+=($test) ;;
-    *) echo "FLOW_SETUP_USAGE: no package set '$set'; there are: run test" >&2; exit 2 ;;
+    *) echo "FLOW_SETUP_USAGE: no package set '$set'; there are: run demo test" >&2; exit 2 ;;
   esac
 done
 # A machine that has npm from elsewhere keeps it: it only fetches packages, Node 24 among them.

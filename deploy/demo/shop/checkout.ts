@@ -6,7 +6,7 @@ const PAYMENTS_PORT = 80;
 
 serve(async ({ pathname }) => {
   const buyer = pathname.split('/').at(-1) ?? '';
-  const sum = await call('GET', `http://${cart}:${SERVICE_PORT}/cart/${buyer}`);
-  const receipt = await call('POST', `http://${payments}:${PAYMENTS_PORT}/charges`, sum);
+  const sum = await call('GET', 'cart', `http://${cart}:${SERVICE_PORT}/cart/${buyer}`);
+  const receipt = await call('POST', 'payments', `http://${payments}:${PAYMENTS_PORT}/charges`, sum);
   return { status: 200, body: JSON.stringify({ paid: true, receipt_bytes: receipt.length }) };
 });

@@ -13,7 +13,7 @@ const VISIT = ['/', '/catalog/items', '/catalog/items/7', '/checkout/', '/checko
 
 function ask(path: string, agent: Agent): Promise<void> {
   return new Promise((resolve) => {
-    const asked = get({ host: gateway, path, agent, timeout: LONGEST_MS }, (answer) => {
+    const asked = get({ host: gateway, path, agent, headers: { host: 'shop' }, timeout: LONGEST_MS }, (answer) => {
       answer.resume().on('close', resolve);
     });
     asked.on('timeout', () => asked.destroy());

@@ -94,11 +94,13 @@ const agent = new Agent({ keepAlive: true, maxSockets: 16 });
 
 /**
  * Asks another service, over connections that are kept.
+ * @param name what the service is called
  * @throws with the name of the system's error, or with the status if it is not 200
  */
-export function call(method: 'GET' | 'POST', url: string, body = ''): Promise<string> {
+export function call(method: 'GET' | 'POST', name: string, url: string, body = ''): Promise<string> {
   return new Promise((resolve, reject) => {
-    const headers = body === '' ? {} : { 'content-type': 'application/json', 'content-length': body.length };
+    const content = body === '' ? {} : { 'content-type': 'application/json', 'content-length': body.length };
+    const headers = { host: name, ...content };
     const asked = request(url, { method, agent, headers, timeout: CALL_TIMEOUT_MS }, (answer) => {
       let text = '';
       answer.setEncoding('utf8');
@@ -108,11 +110,11 @@ export function call(method: 'GET' | 'POST', url: string, body = ''): Promise<st
       answer.on('error', reject);
       answer.on('end', () => {
         if (answer.statusCode === 200) resolve(text);
-        else reject(new Error(`${new URL(url).pathname}: status ${answer.statusCode}`));
+        else reject(new Error(`${name}: status ${answer.statusCode}`));
       });
     });
     asked.on('timeout', () => asked.destroy(new Error('no answer in time')));
-    asked.on('error', (error: NodeJS.ErrnoException) => reject(new Error(`${error.code ?? error.message}`)));
+    asked.on('error', (error: NodeJS.ErrnoException) => reject(new Error(`${name}: ${error.code ?? error.message}`)));
     asked.end(body);
   });
 }

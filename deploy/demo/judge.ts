@@ -1,0 +1,101 @@
+/** Compares what Flowspan says with what was done. */
+import { edgeName } from '../../query-api/cli/explain/edge_facts.ts';
+import type { Finding } from '../../query-api/cli/explain/finding.ts';
+import { CORRELATED, type FiredAlert } from './alerts.ts';
+import type { Explanation, RequestView, Shown } from './ask.ts';
+import type { ExpectedCause, Fault } from './faults.ts';
+
+/** What a request took at least to be called late or slow, ns. */
+const SLOW_NS = 200e6;
+
+const number = (view: RequestView | null, name: string): number => Number(view?.[name] ?? 0);
+
+/** Causes that show in requests, and how the kernel's own evidence of a request tells of each. */
+const EVIDENT: Readonly<Partial<Record<Finding['cause'], (shown: Shown) => boolean>>> = {
+  packet_loss: ({ views }) =>
+    number(views.client, 'retransmitted_segments') + number(views.server, 'retransmitted_segments') > 0,
+  server_error: ({ request }) => number(request, 'http_status_code') >= 500,
+  reads_late: ({ views: { server } }) =>
+    number(server, 'application_read_ns') - number(server, 'request_sent_ns') >= SLOW_NS / 2,
+  slow_application: ({ views: { server } }) =>
+    number(server, 'response_start_ns') - number(server, 'application_read_ns') >= SLOW_NS,
+  client_abort: ({ request }) => request.outcome === 'no_response' && request.closed_by === 'client',
+};
+
+function isExpected({ cause, edge }: Finding, expected: ExpectedCause): boolean {
+  return (
+    cause === expected.cause &&
+    edge.source.workload === expected.source &&
+    edge.destination.workload === expected.destination
+  );
+}
+
+/** Whether a finding follows, over any number of steps, from one of those that were meant to be found. */
+function leadsTo(finding: Finding, meant: readonly Finding[], all: readonly Finding[], steps = 8): boolean {
+  if (steps === 0) return false;
+  return finding.follows_from.some((id) => {
+    const before = all.find((one) => one.id === id);
+    return before !== undefined && (meant.includes(before) || leadsTo(before, meant, all, steps - 1));
+  });
+}
+
+/** What is wrong with the examples of a finding that was meant to be found. */
+function wrongExamples({ id, cause, edge, examples }: Finding, shown: Explanation['shown']): string[] {
+  const evident = EVIDENT[cause];
+  if (evident === undefined) return [];
+  if (examples.length === 0) return [`${id}: expected requests that show it, and there is none`];
+  return examples.flatMap((example) => {
+    const one = shown.get(example.id);
+    if (one === undefined) return [`${id}: request ${example.id} is not there`];
+    const { source_workload, destination_workload } = one.request;
+    if (source_workload !== edge.source.workload || destination_workload !== edge.destination.workload) {
+      return [`${id}: request ${example.id} is one of ${source_workload} -> ${destination_workload}`];
+    }
+    return evident(one) ? [] : [`${id}: nothing in request ${example.id} shows it`];
+  });
+}
+
+function wrongAlerts(expected: Fault['correlated'], fired: readonly FiredAlert[]): string[] {
+  const words = (edges: readonly { source: string; destination: string }[]): string =>
+    edges
+      .map(({ source, destination }) => `${source} -> ${destination}`)
+      .toSorted()
+      .join(', ') || 'no edge';
+  const [meant, told] = [words(expected), words(fired.filter(({ alert }) => alert === CORRELATED))];
+  return meant === told ? [] : [`expected ${CORRELATED} for ${meant}, and it fired for ${told}`];
+}
+
+function wrongCompleteness({ completeness }: Explanation, mayLose: readonly string[]): string[] {
+  const { lost, unobserved, sampled } = completeness;
+  return [
+    ...lost
+      .filter(({ reason }) => !mayLose.includes(reason))
+      .map(({ kind, reason, count }) => `expected nothing to be lost: ${kind} ${reason} ${count}`),
+    ...(unobserved.length > 0 ? [`expected no time without a watcher: ${JSON.stringify(unobserved)}`] : []),
+    ...(sampled ? ['expected every row to stand for itself'] : []),
+  ];
+}
+
+/**
+ * Everything that is not as it should be, each with what was expected; empty if all is right.
+ * @param fault undefined: nothing was broken, and nothing may be found or fire
+ */
+export function complaints(fault: Fault | undefined, said: Explanation, fired: readonly FiredAlert[]): string[] {
+  const { findings, shown } = said;
+  const causes = fault?.causes ?? [];
+  const meant = findings.filter((finding) => causes.some((cause) => isExpected(finding, cause)));
+  const missing = causes.filter((cause) => !meant.some((finding) => isExpected(finding, cause)));
+  const surplus = findings.filter((finding) => !meant.includes(finding) && !leadsTo(finding, meant, findings));
+  const explainedAway = meant.filter(({ follows_from }) => follows_from.length > 0);
+  return [
+    ...missing.map(({ cause, source, destination }) => `expected ${cause} ${source} -> ${destination}: not found`),
+    ...surplus.map(({ cause, edge, count, of }) => `not expected: ${cause} ${edgeName(edge)}, ${count} of ${of}`),
+    ...explainedAway.map(({ id, follows_from }) => `${id} is the cause, and yet said to follow from ${follows_from}`),
+    ...meant.flatMap((finding) => wrongExamples(finding, shown)),
+    ...wrongAlerts(fault?.correlated ?? [], fired),
+    ...(fault === undefined
+      ? fired.map((one) => `no alert expected: ${one.alert} ${one.source} -> ${one.destination}`)
+      : []),
+    ...wrongCompleteness(said, fault?.mayLose ?? []),
+  ];
+}

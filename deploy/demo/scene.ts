@@ -1,0 +1,32 @@
+/** Everything the demo needs, running: the shop, a Flowspan that watches it, a Prometheus with the rules. */
+import { type Alerts, startAlerts } from './alerts.ts';
+import { type Flowspan, startFlowspan } from './flowspan.ts';
+import { buildShop, openShop, type Shop } from './shop.ts';
+
+/** A running demo. */
+export interface Scene {
+  readonly shop: Shop;
+  readonly flowspan: Flowspan;
+  readonly alerts: Alerts;
+  /** Stops and removes everything. What is left after a crash is removed by the next run, see ../lab/registry.ts. */
+  end(): Promise<void>;
+}
+
+/** Starts everything; resolves when customers have come and Prometheus has scraped the collector. */
+export async function startScene(): Promise<Scene> {
+  const network = buildShop();
+  // Flowspan first: it then sees every connection from its begin.
+  const flowspan = await startFlowspan(network.slice);
+  const [shop, alerts] = await Promise.all([openShop(network), startAlerts(flowspan)]);
+  await alerts.calm();
+  return {
+    shop,
+    flowspan,
+    alerts,
+    end: async () => {
+      await Promise.all([shop.stop(), alerts.stop()]);
+      await flowspan.stop();
+      network.remove();
+    },
+  };
+}
