@@ -30,6 +30,7 @@ import { SpanCounts } from './deliver/spans/counts.ts';
 import { SpanDelivery } from './deliver/spans/span_delivery.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId, cgroupMount, machineId, nodeAddresses } from './machine.ts';
+import { CollectorMetrics } from './metrics.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
 import { Pipeline } from './pipeline.ts';
 import { repeat } from './repeat.ts';
@@ -128,6 +129,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const dropReasons = new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_');
     const resetReasons = new KernelWords(kernelEnum('sk_rst_reason'), 'SK_RST_REASON_');
     const words = { dropReasons, resetReasons };
+    const metricsParts = { arena, clock, ends, endpoints, requestText, dropReasons, cluster: scope.cluster };
+    const metrics = new CollectorMetrics({ ...metricsParts, settings: collector.metrics });
     const spanCounts = new SpanCounts();
     const spanParts = { arena, endpoints, request: requestText, counts: spanCounts, scope, version: VERSION, log };
     const spans =
@@ -169,6 +172,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         counters.kinds[kind].lost_after_read += count;
         losses.add(kind, reason.replace('row_', ''), count);
       },
+      sent: metrics.sent,
     });
     const live = new LiveFeed({
       counters,
@@ -183,6 +187,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       localEnd,
       ends,
       requestText,
+      metrics: metrics.edges,
       rows,
       writer: (table) => delivery.writer(table),
       sinks: spans === undefined ? [live] : [live, spans],
@@ -196,6 +201,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       largestRecord: Math.ceil(REQUEST_RECORD.size / 8) * 8,
       read: (begin, end) => pipeline.read(begin, end),
       hasRoom: () => delivery.roomBytes >= lookRows,
+      looked: metrics.looked,
     });
     const reporter = new Reporter({
       scope,
@@ -209,6 +215,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       nowNs,
       pipeline,
     });
+
+    const nowMs = () => Number(nowNs() / 1_000_000n);
+    metrics.tell({ kernel, counters, losses, delivery, reporter, live, spans: spanCounts, nowMs });
 
     let migrated = false;
     const http = new CollectorHttp({
@@ -232,6 +241,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
           spans: spanCounts,
           config,
         }),
+      metrics: metrics.routes(),
     });
     let current = config;
     const port = await http.listen();
@@ -304,6 +314,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         drain.finish(LAST_LOOKS);
         pipeline.finish();
         await reporter.report();
+        metrics.close();
         kernel.close();
         await http.close();
         identity.close();

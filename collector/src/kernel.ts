@@ -1,7 +1,7 @@
 /** The kernel side as the data path sees it: rings to drain, walks to run, counters to read. */
 import { fileURLToPath } from 'node:url';
 import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
-import { type BpfMap, openRing, type Ring } from '../native/addon.ts';
+import { type BpfMap, enableStats, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
 import type { Host } from './attach/host.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
 import { formatReport } from './attach/table.ts';
@@ -28,6 +28,10 @@ export interface Kernel {
   discardCount(reason: number): number;
   /** Records in the rings that made no sense, since the start. */
   malformedRecords(): number;
+  /** Makes the kernel count how often and how long programs run, until the handle is closed. */
+  countRunTime(): Handle;
+  /** What was counted of each program. */
+  programStats(): ProgramStats[];
   close(): void;
 }
 
@@ -68,6 +72,8 @@ export function openKernel(attached: Attached): Kernel {
     }),
     discardCount: (reason) => perCpuSum(discards, reason, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
+    countRunTime: enableStats,
+    programStats: () => object.programStats(),
     close: () => attached.close(),
   };
 }

@@ -25,7 +25,7 @@ export interface MetricsAnswer<Body = string> {
 export class MetricsPage {
   /** Counters, gauges and histograms of prom-client register here; it holds those of the process already. */
   readonly registry = new Registry();
-  readonly #sources: (() => Iterable<Family>)[] = [];
+  readonly #sources: ((format: MetricsFormat) => Iterable<Family>)[] = [];
 
   /**
    * @param component `collector`, `store` or `query-api`
@@ -44,7 +44,7 @@ export class MetricsPage {
   }
 
   /** Adds families that are not prom-client's; asked at every scrape, and read while the answer is written. */
-  add(source: () => Iterable<Family>): void {
+  add(source: (format: MetricsFormat) => Iterable<Family>): void {
     this.#sources.push(source);
   }
 
@@ -69,7 +69,7 @@ export class MetricsPage {
     // its types call the metrics plain objects
     const metrics = this.registry.getMetricsAsArray() as unknown as Metric[];
     const own = await Promise.all(metrics.map(familyOf));
-    yield* metricsText([...own, ...this.#sources.flatMap((source) => [...source()])], format);
+    yield* metricsText([...own, ...this.#sources.flatMap((source) => [...source(format)])], format);
   }
 }
 

@@ -12,6 +12,7 @@ import type { Ends } from './correlate/ends.ts';
 import type { LocalEnd } from './correlate/local_end.ts';
 import type { RequestText } from './correlate/requests/request_text.ts';
 import type { Counters, KindCounts } from './counters.ts';
+import type { EdgeMetrics } from './deliver/prometheus/edge_metrics.ts';
 import type { SegmentWriter } from './deliver/segment_writer.ts';
 import type { RowKind } from './rows.ts';
 
@@ -33,6 +34,8 @@ export interface PipelineParts {
   readonly localEnd: LocalEnd;
   readonly ends: Ends;
   readonly requestText: RequestText;
+  /** Counts every record before it becomes a row, whether or not the row finds room. */
+  readonly metrics: EdgeMetrics;
   readonly rows: { readonly flow: RowKind; readonly tcp_event: RowKind; readonly request: RowKind };
   readonly writer: (table: Table) => SegmentWriter;
   readonly sinks: readonly RowSink[];
@@ -84,10 +87,11 @@ export class Pipeline {
 
   /** Takes one look's records; they must stay where they are until the look after the next. */
   read(begin: number, end: number): void {
-    const { arena, clock, counters, ends, flush } = this.#parts;
+    const { arena, clock, counters, ends, flush, metrics } = this.#parts;
     const nowNs = clock.nowNs();
     const nowMs = Number(nowNs / 1_000_000n);
     ends.begin(nowMs, nowNs);
+    metrics.begin(performance.now());
     const lost = walkRecords(arena, begin, end, this.#learn);
     if (lost > 0) counters.discard('record_bytes_malformed', lost);
     walkRecords(arena, this.#heldBegin, this.#heldEnd, this.#write);
@@ -127,14 +131,18 @@ export class Pipeline {
   readonly #write = (record: number, kind: number, length: number): void => {
     const lane = this.#lanes[kind];
     if (lane === undefined) return;
-    const { arena, clock, counters, ends, requestText, sinks } = this.#parts;
+    const { arena, clock, counters, ends, metrics, requestText, sinks } = this.#parts;
     if (length < lane.recordBytes || (lane.isRequest && !requestFits(arena, record, length))) {
       counters.discard('record_short');
       return;
     }
     this.#convertTime(record);
     ends.resolve(record, lane.isFlow);
-    if (lane.isRequest) requestText.prepare(record, ends.destinationKey(record));
+    if (lane.isRequest) {
+      requestText.prepare(record, ends.destinationKey(record));
+      metrics.request(record);
+    } else if (lane.isFlow) metrics.flow(record);
+    else metrics.event(record);
     const row = lane.writer.begin();
     if (row === -1) return;
     const end = lane.write(record, row);

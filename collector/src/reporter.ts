@@ -37,6 +37,8 @@ export class Reporter {
   #savedNs = 0n;
   /** All that happened until then is in ClickHouse, as far as reports have come; nanoseconds since the epoch. */
   storedUntilNs: bigint;
+  /** Time between an earlier run and this one, when nobody watched; nanoseconds. */
+  unobservedNs = 0n;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -49,7 +51,8 @@ export class Reporter {
     const { state, startedNs } = this.#options;
     const before = state.watchedUntil();
     if (before === undefined || before >= startedNs) return;
-    this.#loss({ kind: 'all', reason: 'restart', count: 0 }, startedNs, startedNs - before);
+    this.unobservedNs = startedNs - before;
+    this.#loss({ kind: 'all', reason: 'restart', count: 0 }, startedNs, this.unobservedNs);
   }
 
   /** Rows of endpoints that are new or have changed. */

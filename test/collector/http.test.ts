@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { Counters } from '../../collector/src/counters.ts';
 import { CollectorHttp } from '../../collector/src/deliver/http.ts';
 import { LiveFeed } from '../../collector/src/deliver/live.ts';
+import type { Scrapes } from '../../collector/src/deliver/prometheus/scrapes.ts';
 import { encodeRow } from '../../store/rowbinary.ts';
 import { FLOWS, LOSSES, REQUESTS } from '../../store/tables.ts';
 import { openPath } from './support/path.ts';
@@ -16,7 +17,8 @@ async function open(t: TestContext, { token = '', maxClients = 2, clientBufferBy
   const live = new LiveFeed({ counters, maxClients, clientBufferBytes, rowsPerSecond });
   const reasons: string[] = [];
   const status = () => ({ version: 'x' });
-  const http = new CollectorHttp({ host: '127.0.0.1', port: 0, token, live, notReady: () => reasons, status });
+  const metrics = new Map<string, Scrapes>();
+  const http = new CollectorHttp({ host: '127.0.0.1', port: 0, token, live, notReady: () => reasons, status, metrics });
   const address = `127.0.0.1:${await http.listen()}`;
   t.after(() => http.close());
   const get = async (path: string, init: RequestInit = {}) => {

@@ -25,6 +25,8 @@ export interface DrainOptions {
   readonly read: BatchReader;
   /** Whether there is room for what one more look brings; without, records wait in the rings. */
   readonly hasRoom?: () => boolean;
+  /** Told of each look that found records: their bytes, and performance.now() before it. */
+  readonly looked?: (bytes: number, beganMs: number) => void;
 }
 
 /** Full looks in a row before other work of the process gets its turn. */
@@ -96,7 +98,8 @@ export class Drain {
 
   /** @returns whether the region was too small for what the rings hold */
   #lookOnce(): boolean {
-    const { arena, rings, bufferBytes, largestRecord, read } = this.#options;
+    const { arena, rings, bufferBytes, largestRecord, read, looked } = this.#options;
+    const beganMs = performance.now();
     this.looks += 1;
     const begin = this.#regions[this.#turn] as number;
     this.#turn = 1 - this.#turn;
@@ -112,6 +115,7 @@ export class Drain {
       full ||= limit - end < largestRecord;
     }
     read(begin, end);
+    if (end > begin) looked?.(end - begin, beganMs);
     return full;
   }
 }

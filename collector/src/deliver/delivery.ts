@@ -11,7 +11,7 @@ import { ChunkPool } from './chunks.ts';
 import { clickhousePost } from './clickhouse.ts';
 import { type Segment, segmentBegunMs } from './segment.ts';
 import { type SegmentLimits, SegmentWriter } from './segment_writer.ts';
-import { type Answer, Sender } from './sender.ts';
+import { type Answer, type Attempt, Sender } from './sender.ts';
 import { leftovers, makeSpool, SpoolBudget } from './spool.ts';
 
 /** Bytes of a chunk: rows of one look, or a part of them. */
@@ -37,6 +37,8 @@ export interface DeliveryOptions {
   readonly stored: (table: string, rows: number) => void;
   /** Told of rows that were lost, and why. */
   readonly lost: (table: string, rows: number, reason: Discard) => void;
+  /** Told of each attempt to insert; `beganMs` is performance.now() before it. */
+  readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;
 }
 
 /** Arena bytes that a delivery with this many chunks takes. */
@@ -201,9 +203,19 @@ function track(pending: Set<Promise<void>>, done: Promise<void>): void {
   done.finally(() => pending.delete(done));
 }
 
-function openSender({ client, node, log, stored, lost }: DeliveryOptions, budget: SpoolBudget): Sender {
+function openSender({ client, node, log, stored, lost, sent }: DeliveryOptions, budget: SpoolBudget): Sender {
+  const post = clickhousePost(client, node);
   return new Sender({
-    post: clickhousePost(client, node),
+    async post(segment, signal) {
+      const beganMs = performance.now();
+      let answer: Attempt = 'failed';
+      try {
+        answer = await post(segment, signal);
+        return answer;
+      } finally {
+        if (!signal.aborted) sent?.(segment.table, segment.rows, beganMs, answer);
+      }
+    },
     async finished(segment: Segment, answer: Answer) {
       if (answer === 'stored') stored(segment.table, segment.rows);
       else {

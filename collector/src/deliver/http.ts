@@ -1,21 +1,24 @@
-/** The collector's own HTTP: health, readiness, status and the live feed. */
+/** The collector's own HTTP: health, readiness, status, metrics and the live feed. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { FlowspanError } from '../../../store/errors.ts';
 import type { LiveFeed } from './live.ts';
+import { Scrapes } from './prometheus/scrapes.ts';
 
 export interface HttpOptions {
   readonly host: string;
   readonly port: number;
-  /** Bearer token that status and live feed ask for; empty: none. */
+  /** Bearer token that status, metrics and live feed ask for; empty: none. */
   readonly token: string;
   readonly live: LiveFeed;
   /** Reasons why the collector does not do its whole work yet; empty when it does. */
   readonly notReady: () => readonly string[];
   /** Body of GET /status. */
   readonly status: () => unknown;
+  /** Who answers which path with metrics. */
+  readonly metrics: ReadonlyMap<string, Scrapes>;
 }
 
 function same(a: string, b: string): boolean {
@@ -40,6 +43,17 @@ const problem = (status: number, title: string, detail: string, headers: Record<
   headers,
   body: { type: 'about:blank', status, title, detail },
 });
+
+function reply(response: ServerResponse, { status, body, headers }: Answer): void {
+  const text = `${JSON.stringify(body)}\n`;
+  response.writeHead(status, {
+    'content-type': status >= 400 && 'title' in (body as object) ? 'application/problem+json' : 'application/json',
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    ...headers,
+  });
+  response.end(text);
+}
 
 /** Serves until it is closed. */
 export class CollectorHttp {
@@ -80,22 +94,35 @@ export class CollectorHttp {
 
   #handle(request: IncomingMessage, response: ServerResponse): void {
     request.resume();
-    const { status, body, headers } = this.#answer(request);
-    const text = `${JSON.stringify(body)}\n`;
-    response.writeHead(status, {
-      'content-type': status < 500 && status >= 400 ? 'application/problem+json' : 'application/json',
-      'content-length': Buffer.byteLength(text),
-      'cache-control': 'no-store',
-      ...headers,
-    });
-    response.end(text);
+    const answer = this.#answer(request);
+    if (!(answer instanceof Scrapes)) {
+      reply(response, answer);
+      return;
+    }
+    if (!answer.hasRoom) {
+      reply(response, problem(503, 'Busy', 'other scrapes are being answered: ask again', { 'retry-after': '1' }));
+      return;
+    }
+    try {
+      answer.answer(request, response);
+    } catch (error) {
+      reply(response, problem(503, 'Not to be had', (error as Error).message));
+    }
   }
 
-  #answer(request: IncomingMessage): Answer {
+  #answer(request: IncomingMessage): Answer | Scrapes {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return problem(405, 'Method not allowed', 'allowed are GET and HEAD', { allow: 'GET, HEAD' });
     }
-    switch ((request.url ?? '').split('?')[0]) {
+    const path = (request.url ?? '').split('?')[0] as string;
+    const scrapes = this.#options.metrics.get(path);
+    if ((path === '/status' || scrapes !== undefined) && !this.#allowed(request)) {
+      return problem(401, 'Unauthorized', 'send Authorization: Bearer <collector.token>', {
+        'www-authenticate': 'Bearer',
+      });
+    }
+    if (scrapes !== undefined) return scrapes;
+    switch (path) {
       case '/healthz':
         return { status: 200, body: { status: 'ok' } };
       case '/readyz': {
@@ -103,12 +130,9 @@ export class CollectorHttp {
         return { status: reasons.length === 0 ? 200 : 503, body: { ready: reasons.length === 0, reasons } };
       }
       case '/status':
-        if (this.#allowed(request)) return { status: 200, body: this.#options.status() };
-        return problem(401, 'Unauthorized', 'send Authorization: Bearer <collector.token>', {
-          'www-authenticate': 'Bearer',
-        });
+        return { status: 200, body: this.#options.status() };
       default:
-        return problem(404, 'Not found', 'there are /healthz, /readyz, /status and the WebSocket /live');
+        return problem(404, 'Not found', 'there are /healthz, /readyz, /status, /metrics and the WebSocket /live');
     }
   }
 

@@ -23,6 +23,8 @@ export class Losses {
   readonly #counters: Counters;
   readonly #waiting = new Map<string, Loss>();
   readonly #told = new Map<string, number>();
+  /** Since the start, by kind and reason. */
+  readonly #totals = new Map<string, Loss>();
   #malformed = 0;
 
   constructor(counters: Counters) {
@@ -32,8 +34,9 @@ export class Losses {
   /** Something was lost. */
   add(kind: Loss['kind'], reason: string, count: number): void {
     const key = `${kind} ${reason}`;
-    const before = this.#waiting.get(key)?.count ?? 0;
-    this.#waiting.set(key, { kind, reason, count: before + count });
+    for (const losses of [this.#waiting, this.#totals]) {
+      losses.set(key, { kind, reason, count: (losses.get(key)?.count ?? 0) + count });
+    }
   }
 
   /** Reads the kernel's counters; what grew since the last time was lost. */
@@ -59,6 +62,11 @@ export class Losses {
     const losses = [...this.#waiting.values()];
     this.#waiting.clear();
     return losses;
+  }
+
+  /** What was lost since the start. */
+  totals(): Loss[] {
+    return [...this.#totals.values()];
   }
 
   #addGrowth(kind: RecordKind, reason: string, total: number): void {

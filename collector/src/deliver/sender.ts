@@ -5,6 +5,9 @@ import type { Segment } from './segment.ts';
 /** What became of one attempt to send a segment. */
 export type Answer = 'stored' | 'refused';
 
+/** The same, or that it is worth another attempt. */
+export type Attempt = Answer | 'failed';
+
 export interface SenderOptions {
   /** Sends one segment. Throws when it is worth another attempt. */
   readonly post: (segment: Segment, signal: AbortSignal) => Promise<Answer>;

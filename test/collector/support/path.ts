@@ -13,6 +13,7 @@ import type { Process } from '../../../collector/src/correlate/processes.ts';
 import { RequestText } from '../../../collector/src/correlate/requests/request_text.ts';
 import { Routes } from '../../../collector/src/correlate/requests/routes.ts';
 import { Counters } from '../../../collector/src/counters.ts';
+import { EdgeMetrics, type EdgeMetricsOptions } from '../../../collector/src/deliver/prometheus/edge_metrics.ts';
 import type { SegmentWriter } from '../../../collector/src/deliver/segment_writer.ts';
 import { Pipeline, type RowSink } from '../../../collector/src/pipeline.ts';
 import { compileRows, NO_SPANS, type SpanDecision } from '../../../collector/src/rows.ts';
@@ -56,6 +57,8 @@ export interface PathOptions {
   readonly clocks?: Clocks;
   readonly nodeAddresses?: readonly Uint8Array[];
   readonly mostEndpoints?: number;
+  /** Keys of `collector.metrics` that are not as by default. */
+  readonly metrics?: Partial<EdgeMetricsOptions['settings']>;
   /** Default: no request is sent as a span. */
   readonly spanDecision?: SpanDecision;
   /** Whether rows are decoded and kept; default true. */
@@ -95,6 +98,17 @@ export function openPath(options: PathOptions = {}) {
   const requestText = new RequestText(arena, new Routes(200), { queryNames: new Set(), pathSegments: new Set() });
   const scope = { cluster: 'c', node: 'n1', boot_id: '11111111-2222-3333-4444-555555555555' };
   const words = (names: Record<number, string>, prefix: string) => new KernelWords(names, prefix);
+  const dropReasons = words({ 2: 'SKB_DROP_REASON_NOT_SPECIFIED', 3: 'SKB_DROP_REASON_NO_SOCKET' }, 'SKB_DROP_REASON_');
+  const metrics = new EdgeMetrics({
+    arena,
+    clock,
+    ends,
+    endpoints,
+    requestText,
+    dropReasons,
+    cluster: scope.cluster,
+    settings: { max_edges: 2000, edge_idle_s: 900, exemplars: true, ...options.metrics },
+  });
   const rows = compileRows({
     arena,
     scope,
@@ -102,7 +116,7 @@ export function openPath(options: PathOptions = {}) {
     ends,
     endpoints,
     requestText,
-    dropReasons: words({ 2: 'SKB_DROP_REASON_NOT_SPECIFIED', 3: 'SKB_DROP_REASON_NO_SOCKET' }, 'SKB_DROP_REASON_'),
+    dropReasons,
     resetReasons: words({ 5: 'SK_RST_REASON_TCP_STATE' }, 'SK_RST_REASON_'),
     spanDecision: options.spanDecision ?? NO_SPANS,
   });
@@ -125,6 +139,7 @@ export function openPath(options: PathOptions = {}) {
     localEnd,
     ends,
     requestText,
+    metrics,
     rows,
     writer,
     sinks: options.sinks ?? [],
@@ -159,6 +174,7 @@ export function openPath(options: PathOptions = {}) {
     identity,
     localEnd,
     memory,
+    metrics,
     out,
     pipeline,
     processes,

@@ -1,0 +1,239 @@
+/**
+ * What Prometheus is told of edges: every record of a flow, a request or a TCP event is counted here before it becomes a
+ * row. Ends, texts and clock speak of the record during the call; numbers are read where they lie. Once a series is
+ * there, nothing is made for a record.
+ */
+import {
+  TCP_EVENT_RECORD as E,
+  ENUMS,
+  FLOW_RECORD as F,
+  REQUEST_RECORD as R,
+} from '../../../../bpf/wire/events.gen.ts';
+import { OUTCOMES } from '../../../../store/tables.ts';
+import type { Arena } from '../../batch/arena.ts';
+import type { WallClock } from '../../batch/clock.ts';
+import type { Endpoints } from '../../correlate/endpoints.ts';
+import type { Ends } from '../../correlate/ends.ts';
+import type { KernelWords } from '../../correlate/kernel_words.ts';
+import type { RequestText } from '../../correlate/requests/request_text.ts';
+import type { Family, MetricsFormat } from '../../metrics_text.ts';
+import { CAUSES, DURATION_BUCKETS, type EdgeFamilies, edgeFamilies, PHASE, STATUSES } from './edge_families.ts';
+import { cellOf, type FamilyInfo, pointOf } from './edge_family.ts';
+import { Edges } from './edges.ts';
+import { Exemplars } from './exemplars.ts';
+import { ServiceGraph } from './service_graph.ts';
+
+export interface EdgeMetricsOptions {
+  readonly arena: Arena;
+  readonly clock: WallClock;
+  readonly ends: Ends;
+  readonly endpoints: Endpoints;
+  readonly requestText: RequestText;
+  readonly dropReasons: KernelWords;
+  readonly cluster: string;
+  /** `collector.metrics` of the configuration. */
+  readonly settings: { readonly max_edges: number; readonly edge_idle_s: number; readonly exemplars: boolean };
+}
+
+const HIGH = 2 ** 32;
+const TCP = 6;
+const UDP = 17;
+const CLIENT = ENUMS.observation_point.client;
+const SERVER = ENUMS.observation_point.server;
+const FIRST_CAUSE = ENUMS.retransmit_cause.timeout;
+const LAST_CAUSE = ENUMS.retransmit_cause.syn_ack;
+const { tls, http2, other } = ENUMS.application_protocol;
+const KIND = ENUMS.event_kind;
+
+/** Whether an outcome counts as an error; by number. */
+const FAILED = Object.entries(OUTCOMES).reduce<boolean[]>((failed, [word, number]) => {
+  failed[number] = word === 'server_error' || word === 'no_response' || word === 'refused';
+  return failed;
+}, []);
+
+/** Counts of edges. */
+export class EdgeMetrics {
+  readonly #options: EdgeMetricsOptions;
+  readonly #families: EdgeFamilies;
+  readonly #graph: ServiceGraph;
+  readonly #exemplars: Exemplars | undefined;
+  /** How many edges there are, were given up, and had no room. */
+  readonly edges: Edges;
+
+  constructor(options: EdgeMetricsOptions) {
+    const { cluster, dropReasons, endpoints, settings } = options;
+    this.#options = options;
+    this.edges = new Edges({
+      cluster,
+      endpoints,
+      maxEdges: settings.max_edges,
+      idleMs: settings.edge_idle_s * 1000,
+      dropped: (edge) => this.#drop(edge),
+    });
+    const exemplars = settings.exemplars ? new Exemplars(DURATION_BUCKETS.length + 1) : undefined;
+    this.#exemplars = exemplars;
+    this.#families = edgeFamilies(this.edges, {
+      dropReasons,
+      duration: {
+        made: (row) => exemplars?.clear(row),
+        exemplar: (row, bucket, point) => exemplars?.of(row, bucket, point),
+      },
+      segments: { made: (_row, edge, cell) => this.#begin(edge, pointOf(cell)) },
+    });
+    this.#graph = new ServiceGraph(this.edges, this.#families.duration, FAILED);
+  }
+
+  /** Before each look. @param nowMs of a clock that nobody sets, milliseconds */
+  begin(nowMs: number): void {
+    this.edges.begin(nowMs);
+  }
+
+  /** What is published of each family. */
+  get infos(): FamilyInfo[] {
+    return [...Object.values(this.#families).map(({ info }) => info), ...this.#graph.infos];
+  }
+
+  /** All families, to be written into an answer. */
+  *families(format: MetricsFormat): Generator<Family> {
+    for (const family of Object.values(this.#families)) yield family.family(format);
+    yield* this.#graph.families();
+  }
+
+  /** Counts a flow record. */
+  flow(record: number): void {
+    const { arena, ends } = this.#options;
+    const { bytes, view } = arena;
+    const edge = this.edges.of(ends.source, ends.destination);
+    const point = bytes[record + F.observation_point] as number;
+    // The ends of a record are numbered alike by who observed and who sent.
+    const peer = point === CLIENT ? SERVER : point === SERVER ? CLIENT : 0;
+    const families = this.#families;
+    const protocol = bytes[record + F.protocol];
+    const sent = this.#u64(record + F.bytes_sent);
+    const received = this.#u64(record + F.bytes_received);
+    if (protocol === UDP) {
+      families.udpBytes.add(edge, point, point, sent);
+      families.udpBytes.add(edge, point, peer, received);
+      families.udpDatagrams.add(edge, point, point, view.getUint32(record + F.segments_sent, true));
+      families.udpDatagrams.add(edge, point, peer, view.getUint32(record + F.segments_received, true));
+      return;
+    }
+    if (protocol !== TCP) return;
+    const once = Math.max(0, sent - this.#u64(record + F.bytes_retransmitted));
+    families.segments.add(edge, point, point, view.getUint32(record + F.segments_sent, true));
+    families.bytes.add(edge, point, point, once);
+    families.bytes.add(edge, point, peer, received);
+    if (sent + received > 0) {
+      const carried = bytes[record + F.application_protocol] as number;
+      families.intervals.add(edge, point, 0, 1);
+      if (carried === tls || carried === http2 || carried === other) families.opaque.add(edge, point, carried, 1);
+    }
+    const state = bytes[record + F.flow_state];
+    if (state === ENUMS.flow_state.opened) families.opened.add(edge, point, 0, 1);
+    if (state === ENUMS.flow_state.closed) families.closed.add(edge, point, bytes[record + F.close_cause] as number, 1);
+    const srtt = view.getUint32(record + F.srtt_us, true);
+    if (srtt > 0) families.rtt.observe(families.rtt.series.row(edge, cellOf(point, 0)), srtt);
+  }
+
+  /** Counts a request record whose texts are prepared. */
+  request(record: number): void {
+    const { arena, ends, requestText } = this.#options;
+    const { bytes, view } = arena;
+    const edge = this.edges.of(ends.source, ends.destination);
+    const point = bytes[record + R.observation_point] as number;
+    const { outcome } = requestText;
+    const families = this.#families;
+    const status = Math.min(view.getUint16(record + R.http_status_code, true), STATUSES - 1);
+    const duration = this.#u64(record + R.duration_ns);
+    families.requests.add(edge, point, outcome * STATUSES + status, 1);
+    const row = families.duration.series.row(edge, cellOf(point, outcome));
+    const bucket = families.duration.observe(row, duration);
+    if (this.#exemplars !== undefined) this.#keepExemplar(this.#exemplars, row, bucket, record);
+    if (point === CLIENT && ends.peerObserved === 0) this.#graph.alone(edge, outcome);
+    this.#phases(edge, point, record, duration);
+  }
+
+  /** Counts a record of a TCP event. */
+  event(record: number): void {
+    const { arena, ends } = this.#options;
+    const { bytes, view } = arena;
+    const edge = this.edges.of(ends.source, ends.destination);
+    const point = bytes[record + E.observation_point] as number;
+    const sentBy = bytes[record + E.sent_by] as number;
+    const families = this.#families;
+    switch (bytes[record + E.event_kind]) {
+      case KIND.retransmit: {
+        const cause = bytes[record + E.retransmit_cause] as number;
+        const segments = view.getUint32(record + E.segments, true);
+        families.retransmits.add(edge, point, sentBy * CAUSES + (cause > LAST_CAUSE ? 0 : cause), segments);
+        return;
+      }
+      case KIND.reset_sent:
+      case KIND.reset_received:
+        families.resets.add(edge, point, sentBy, 1);
+        return;
+      case KIND.drop:
+        families.drops.add(edge, point, view.getUint32(record + E.drop_reason, true), 1);
+        return;
+      case KIND.connect_failed:
+        families.connectsFailed.add(edge, point, view.getUint16(record + E.error_number, true), 1);
+        return;
+      case KIND.zero_window:
+        families.zeroWindows.add(edge, point, sentBy, 1);
+        return;
+      case KIND.accept_overflow:
+        families.acceptOverflows.add(edge, point, 0, 1);
+        return;
+    }
+  }
+
+  /** What a rate is taken of begins with 0, so that the first one is seen. */
+  #begin(edge: number, point: number): void {
+    const { resets, retransmits, zeroWindows } = this.#families;
+    for (let cause = FIRST_CAUSE as number; cause <= LAST_CAUSE; cause += 1) {
+      retransmits.add(edge, point, point * CAUSES + cause, 0);
+    }
+    for (const side of [ENUMS.sent_by.client, ENUMS.sent_by.server]) {
+      resets.add(edge, point, side, 0);
+      zeroWindows.add(edge, point, side, 0);
+    }
+  }
+
+  /** As query-api/src/request_phases.ts has them; what they leave of the duration is `wait`. */
+  #phases(edge: number, point: number, record: number, duration: number): void {
+    const { phases } = this.#families;
+    const sent = this.#u64(record + R.request_sent_ns);
+    const read = this.#u64(record + R.application_read_ns);
+    const answered = this.#u64(record + R.response_start_ns);
+    const receive = read !== 0 && read <= sent ? sent - read : sent;
+    const queue = read > sent ? read - sent : read;
+    const begun = Math.max(read, sent);
+    const application = read !== 0 && answered > begun ? answered - begun : 0;
+    const send = answered !== 0 && duration > answered ? duration - answered : 0;
+    phases.add(edge, point, PHASE.receive, receive);
+    phases.add(edge, point, PHASE.queue, queue);
+    phases.add(edge, point, PHASE.application, application);
+    phases.add(edge, point, PHASE.send, send);
+    phases.add(edge, point, PHASE.wait, Math.max(0, duration - receive - queue - application - send));
+  }
+
+  #keepExemplar(exemplars: Exemplars, row: number, bucket: number, record: number): void {
+    const { arena, clock, requestText } = this.#options;
+    const { high, low } = clock;
+    const second = Math.floor((high * HIGH + low) / 1e9) >>> 0;
+    if (!exemplars.wants(row, bucket, second)) return;
+    const { trace } = requestText;
+    exemplars.keep(row, bucket, { second, low, high }, arena.view, record, trace.valid ? trace.ids : -1);
+  }
+
+  #drop(edge: number): void {
+    for (const { series } of Object.values(this.#families)) series.drop(edge);
+    this.#graph.drop(edge);
+  }
+
+  /** A number of eight bytes; exact up to 2^53. */
+  #u64(at: number): number {
+    const { view } = this.#options.arena;
+    return view.getUint32(at + 4, true) * HIGH + view.getUint32(at, true);
+  }
+}
