@@ -117,7 +117,7 @@ static __noinline u8 local_end(const struct http_packet *packet)
 	struct socket_state *state = packet->state;
 
 	if (!state->stamped && state->opened)
-		stamp_adopted(state, &packet->tp->inet_conn.icsk_inet.sk);
+		stamp_adopted(state, &packet->tp->inet_conn.icsk_inet.sk, packet->tp);
 	if (state->stamped)
 		return state->connection.observation_point;
 	return state->connect_started_ns ? OBSERVATION_POINT_CLIENT : OBSERVATION_POINT_SERVER;

@@ -96,6 +96,19 @@ static __always_inline void stamp_ends(struct connection *connection, const stru
 	}
 }
 
+/*
+ * Where the two streams begin, told at any later time: what TCP has counted lies between there and where it stands. The
+ * acknowledgement of our SYN counts as a byte; that of a SYN-ACK does not.
+ */
+static __always_inline void stamp_sequences(struct connection *connection, const struct tcp_sock *tp)
+{
+	u32 sent = tp->snd_una - (u32)tp->bytes_acked, received = tp->rcv_nxt - (u32)tp->bytes_received;
+	bool server = connection->observation_point == OBSERVATION_POINT_SERVER;
+
+	connection->source_sequence_begin = server ? received : sent + 1;
+	connection->destination_sequence_begin = server ? sent : received;
+}
+
 /* What does not depend on the role. The cookie is asked for by the caller: helpers differ in the pointer they take. */
 static __always_inline void stamp_socket(struct connection *connection, const struct sock *sk, u64 cookie)
 {

@@ -18,7 +18,7 @@ static __always_inline void adopt_connection(struct socket_state *state, const s
 }
 
 /* The role of an adopted connection: a listener on its local port says server, else the lower port is the server's. */
-static __always_inline void stamp_adopted(struct socket_state *state, const struct sock *sk)
+static __always_inline void stamp_adopted(struct socket_state *state, const struct sock *sk, const struct tcp_sock *tp)
 {
 	struct listener_key key = {.netns = socket_netns(sk), .port = local_port(sk)};
 	u16 remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
@@ -32,6 +32,7 @@ static __always_inline void stamp_adopted(struct socket_state *state, const stru
 
 		stamp_ends(&state->connection, sk, point, 0);
 	}
+	stamp_sequences(&state->connection, tp);
 	state->stamped = 1;
 }
 

@@ -34,6 +34,7 @@ static __always_inline void established(struct socket_state *state, struct sock 
 		/* It begins with its SYN-ACKs sent again, which were told one by one. */
 		state->counted_retransmits = tp->total_retrans;
 	}
+	stamp_sequences(&state->connection, tp);
 	state->stamped = 1;
 	if (!try_own_rows(state))
 		return;
@@ -204,7 +205,7 @@ int snapshot_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
 	now = bpf_ktime_get_boot_ns();
 	http_snapshot(tp, state, now);
 	if (!state->stamped)
-		stamp_adopted(state, sk);
+		stamp_adopted(state, sk, tp);
 	if (!state->stamped || !state->opened || state->closing || !try_own_rows(state))
 		return 0;
 	write_flow(state, tp, sk->__sk_common.skc_state, now, FLOW_STATE_ACTIVE);

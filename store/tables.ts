@@ -15,6 +15,9 @@ export const OUTCOMES = { unknown: 0, ok: 1, client_error: 2, server_error: 3, n
 /** Why a request was sent as a span: the first of these reasons that held. */
 export const SPAN_DECISIONS = { not_sent: 0, error: 1, slow: 2, evidence: 3, parent: 4, ratio: 5 } as const;
 
+/** What the collector recognises a connection by; rows have requests' own numbers. */
+const OF_COLLECTOR = ['source_sequence_begin', 'destination_sequence_begin'];
+
 /** Sequence numbers of a connection grow from row to row; between connections they are as good as random. */
 const SEQUENCE = { codec: 'Delta, ZSTD(1)' } as const;
 
@@ -35,7 +38,7 @@ export const FLOWS: Table = {
   columns: [
     ...SCOPE,
     ...ENDS,
-    ...fromWire(FLOW_RECORD_FIELDS, ['command_length'], {
+    ...fromWire(FLOW_RECORD_FIELDS, [...OF_COLLECTOR, 'command_length'], {
       command: { type: 'LowCardinality(String)', ...UNKNOWN },
       connect_ns: { codec: 'ZSTD(1)', ...UNKNOWN },
       min_rtt_us: UNKNOWN,
@@ -55,7 +58,7 @@ export const TCP_EVENTS: Table = {
   columns: [
     ...SCOPE,
     ...ENDS,
-    ...fromWire(TCP_EVENT_RECORD_FIELDS, ['drop_reason', 'reset_reason'], { latency_ns: UNKNOWN, rto_us: UNKNOWN }),
+    ...fromWire(TCP_EVENT_RECORD_FIELDS, [...OF_COLLECTOR, 'drop_reason', 'reset_reason'], { latency_ns: UNKNOWN, rto_us: UNKNOWN }),
     word('drop_reason', "The kernel's name of the reason it dropped the packet for (enum skb_drop_reason)."),
     word('reset_reason', "The kernel's name of the reason it sent the reset for (enum sk_rst_reason)."),
     SAMPLE_WEIGHT,
@@ -74,7 +77,7 @@ export const REQUESTS: Table = {
     ...ENDS,
     ...fromWire(
       REQUEST_RECORD_FIELDS,
-      ['method_length', 'target_length', 'host_length', 'traceparent_length', 'text'],
+      [...OF_COLLECTOR, 'method_length', 'target_length', 'host_length', 'traceparent_length', 'text'],
       {
         application_read_ns: UNKNOWN,
         response_start_ns: UNKNOWN,

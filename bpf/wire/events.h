@@ -165,7 +165,8 @@ struct record_header {
 
 /*
  * Whose connection it is. The source is always the initiator (client), the destination the responder (server), whichever
- * end was observed. Stamped once, when the role is known, and copied into each record.
+ * end was observed. Stamped once, when the role is known, and copied into each record. The two sequence numbers are what
+ * both ends call the connection alike, also where addresses are translated between them.
  */
 struct connection {
 	wire_u64 socket_cookie DOC("Kernel socket cookie of the observed end.");
@@ -176,6 +177,8 @@ struct connection {
 	wire_u32 generation DOC("How often this socket had connected before: a socket can connect more than once.");
 	wire_u32 netns DOC("Network namespace of the observed end, its nsfs inode number.");
 	wire_u32 pid DOC("Process (thread group) that reads and writes the socket; 0 until it did.");
+	wire_u32 source_sequence_begin DOC("TCP sequence number of the initiator's first byte, as on the wire; 0 until established.");
+	wire_u32 destination_sequence_begin DOC("TCP sequence number of the responder's first byte, as on the wire; 0 until established.");
 	wire_u16 source_port DOC("Initiator's port.");
 	wire_u16 destination_port DOC("Responder's port.");
 	wire_u8 protocol DOC("IP protocol number: 6 TCP, 17 UDP.");

@@ -30,6 +30,10 @@ describe('flow records', () => {
     for (const name of ['source_address', 'destination_address', 'source_port', 'destination_port'] as const) {
       assert.equal(client[name], server[name], name);
     }
+    for (const name of ['source_sequence_begin', 'destination_sequence_begin'] as const) {
+      assert.equal(client[name], server[name], name);
+      assert.notEqual(client[name], 0n);
+    }
     assert.equal(client.source_address, scene.clientAddress.ipv4);
     assert.equal(client.destination_address, scene.address.ipv4);
     assert.equal(client.ip_version, 4n);
@@ -156,9 +160,13 @@ describe('connections older than the watcher', () => {
     try {
       scene.watcher.adopt();
       scene.watcher.snapshot();
-      const rows = await scene.watcher.wait({ flow_state: 'active', destination_port: PORT_SEEN }, 4);
+      // The machine may have other connections to such a port, in namespaces of others.
+      const ours = { destination_port: PORT_SEEN, source_address: scene.clientAddress.ipv4 };
+      const rows = await scene.watcher.wait({ flow_state: 'active', ...ours }, 4);
       assert.deepEqual(rows.map((row) => row.observation_point).sort(), ['client', 'client', 'server', 'server']);
       for (const row of rows) assert.equal(row.bytes_sent, 0n);
+      const begins = rows.map((row) => `${row.source_sequence_begin} ${row.destination_sequence_begin}`);
+      assert.deepEqual(new Set(begins).size, 2, 'two connections, each called alike at both ends');
       const server = rows.find((row) => row.observation_point === 'server');
       assert.deepEqual([server?.initiator_known, server?.pid], [1n, BigInt(scene.serverPid)]);
       const client = rows.find((row) => row.observation_point === 'client');

@@ -52,6 +52,7 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 	INNER(connection, socket_cookie) INNER(connection, socket_cgroup_id) INNER(connection, owner_cgroup_id) \
 	INNER_ARRAY(connection, source_address) INNER_ARRAY(connection, destination_address) \
 	INNER(connection, generation) INNER(connection, netns) INNER(connection, pid) \
+	INNER(connection, source_sequence_begin) INNER(connection, destination_sequence_begin) \
 	INNER(connection, source_port) INNER(connection, destination_port) INNER(connection, protocol) \
 	INNER(connection, observation_point) INNER(connection, initiator_known) \
 	INNER(connection, application_protocol) INNER(connection, verdict) INNER(connection, tcp_state) \

@@ -35,6 +35,28 @@ test('both ends on this machine: each side tells who it is, also to records that
   assert.deepEqual(ends('flows', flow({ ...CLIENT, flow_state: 'opened' }), flow(SERVER)), ['wrk>nginx', 'wrk>nginx']);
 });
 
+test('where addresses are translated between the ends, sequence numbers tell that it is one connection', () => {
+  const path = open(PAIR);
+  const begins = { source_sequence_begin: 7_000_000, destination_sequence_begin: 4_000_000_000 };
+  const client = { ...CLIENT, destination_address: '10.96.0.1', ...begins };
+  const server = { ...SERVER, source_address: '10.1.1.1', source_port: 2, destination_port: 8080, ...begins };
+  assert.deepEqual(path.ends('flows', flow(client), flow(server)), ['wrk>nginx', 'wrk>nginx']);
+  const ofRequests = [client, server].map((values) => requestRecord({}, connection(values)));
+  assert.deepEqual(path.ends('requests', ...ofRequests), ['wrk>nginx', 'wrk>nginx']);
+  assert.deepEqual(
+    path.feed('requests', ...ofRequests).map((row) => row.peer_observed),
+    [true, true],
+  );
+  const other = { ...server, source_sequence_begin: 7_000_001 };
+  const [row] = path.feed('flows', flow(other));
+  assert.equal(row!.peer_observed, false, 'another connection');
+  const [untold] = path.feed(
+    'flows',
+    flow({ ...client, source_port: 3, ...{ source_sequence_begin: 0, destination_sequence_begin: 0 } }),
+  );
+  assert.equal(untold!.peer_observed, false);
+});
+
 test('records of one look are resolved with what the next look brings', () => {
   const { pipeline, drain, rings, out, endpoints } = open(PAIR);
   rings[0].records.push(flow(CLIENT));

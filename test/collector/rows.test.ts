@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
+  FLOW_RECORD,
   FLOW_RECORD_FIELDS,
   REQUEST_RECORD,
   REQUEST_RECORD_FIELDS,
@@ -30,6 +31,7 @@ function assertCarried(row: Record<string, unknown>, fields: readonly WireField[
   for (const field of fields) {
     const value = values[field.name];
     if (value === undefined || except.includes(field.name) || field.enumName !== undefined) continue;
+    if (/^(source|destination)_sequence_begin$/.test(field.name)) continue; // for the collector alone
     const expected = typeof value === 'bigint' ? value.toString() : value;
     const shown = typeof row[field.name] === 'boolean' ? Number(row[field.name]) : row[field.name];
     assert.deepEqual(shown, expected, field.name);
@@ -135,7 +137,7 @@ test('records that make no sense are counted and nothing more', () => {
   assert.deepEqual(path.feed('flows', record('flow', { length: 100_000 })), []);
   const { record_short, record_kind_unknown, record_bytes_malformed } = path.counters.discards;
   assert.deepEqual({ record_short, record_kind_unknown }, { record_short: 3, record_kind_unknown: 1 });
-  assert.equal(record_bytes_malformed, 272);
+  assert.equal(record_bytes_malformed, FLOW_RECORD.size);
 });
 
 test('a row of before what a report had promised is counted as late', () => {

@@ -50,6 +50,8 @@ export class Ends {
   readonly #options: EndsOptions;
   readonly #fingerprint: Fingerprint;
   readonly #connections = new Connections();
+  /** The same by sequence numbers: where addresses are translated, the ends have nothing else in common. */
+  readonly #translated = new Connections();
   readonly #services = new FingerprintTable(SERVICES, 1);
   /** Per address: its endpoint's number, or that it belongs to a socket of this machine. */
   readonly #addresses = new FingerprintTable(ADDRESSES, 1);
@@ -102,6 +104,8 @@ export class Ends {
     const closed = isFlow && bytes[record + F.flow_state] === CLOSED;
     const netns = view.getUint32(record + F.netns, true);
     this.#connections.note(this.#fingerprint.low, this.#fingerprint.high, point, local, netns, closed, this.#nowS);
+    if (isFlow && this.#fingerprint.ofSequences(record))
+      this.#translated.note(this.#fingerprint.low, this.#fingerprint.high, point, local, netns, closed, this.#nowS);
     if (point === SERVER && local !== 0) this.#noteService(record, local);
   }
 
@@ -111,8 +115,8 @@ export class Ends {
     const point = bytes[record + F.observation_point];
     this.#fingerprint.ofConnection(record);
     const { low, high } = this.#fingerprint;
-    const client = this.#connections.end(low, high, CLIENT);
-    const server = this.#connections.end(low, high, SERVER);
+    const client = this.#end(low, high, record, CLIENT);
+    const server = this.#end(low, high, record, SERVER);
     this.peerObserved = 0;
     if (point === CLIENT) {
       this.peerObserved = server === NOT_SEEN ? 0 : 1;
@@ -126,6 +130,13 @@ export class Ends {
       this.source = this.#other(client, record, record + F.source_address, 0);
       this.destination = this.#other(server, record, record + F.destination_address, F.destination_port);
     }
+  }
+
+  /** What is known of one end of the record's connection: an endpoint's number, NOT_SEEN or NOT_KNOWN. */
+  #end(low: number, high: number, record: number, point: number): number {
+    const end = this.#connections.end(low, high, point);
+    if (end !== NOT_SEEN || !this.#fingerprint.ofSequences(record)) return end;
+    return this.#translated.end(this.#fingerprint.low, this.#fingerprint.high, point);
   }
 
   /** A number that stands for the responder of the record resolved last, also where its endpoint is not known. */

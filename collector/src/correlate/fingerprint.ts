@@ -22,6 +22,13 @@ export class Fingerprint {
     this.#make(1, record + F.source_address, 32, ports, this.#bytes[record + F.protocol] as number, netns);
   }
 
+  /** Of a TCP connection by where its two streams begin, the same at both ends; false if the record does not tell. */
+  ofSequences(record: number): boolean {
+    this.low = this.#view.getUint32(record + F.source_sequence_begin, true);
+    this.high = this.#view.getUint32(record + F.destination_sequence_begin, true);
+    return this.low !== 0 || this.high !== 0;
+  }
+
   /** Of where a server is reached: protocol, address and port. @param netns 0 where namespaces are not told apart */
   ofService(protocol: number, address: number, port: number, netns: number): void {
     this.#make(2, address, 16, port, protocol, netns);
