@@ -58,7 +58,10 @@ export const TCP_EVENTS: Table = {
   columns: [
     ...SCOPE,
     ...ENDS,
-    ...fromWire(TCP_EVENT_RECORD_FIELDS, [...OF_COLLECTOR, 'drop_reason', 'reset_reason'], { latency_ns: UNKNOWN, rto_us: UNKNOWN }),
+    ...fromWire(TCP_EVENT_RECORD_FIELDS, [...OF_COLLECTOR, 'drop_reason', 'reset_reason'], {
+      latency_ns: UNKNOWN,
+      rto_us: UNKNOWN,
+    }),
     word('drop_reason', "The kernel's name of the reason it dropped the packet for (enum skb_drop_reason)."),
     word('reset_reason', "The kernel's name of the reason it sent the reset for (enum sk_rst_reason)."),
     SAMPLE_WEIGHT,
