@@ -14,7 +14,7 @@ BPF_OBJECT := build/bpf/flowspan.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
 TESTS ?= 'test/**/*.test.ts'
 
-.PHONY: help setup setup-demo setup-test packages modules bpf generate native run demo test soak fixtures bench fmt check clean
+.PHONY: help setup setup-demo setup-test packages modules bpf generate native run demo test soak fixtures bench dashboards fmt check clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -42,11 +42,15 @@ bench: setup-test ## Run one bench: NAME=overhead-rps, kernel-ns or disk
 	@$(MAKE) --no-print-directory bpf native
 	@node test/bench/run.ts $(NAME)
 
-check: setup ## Check format, types, the generated wire reader, licences and file lengths
+check: setup ## Check format, types, generated and rendered files, licences and file lengths
 	@$(MAKE) --no-print-directory bpf
 	biome check
 	tsc --noEmit
+	node dashboards/src/render.ts --check
 	deploy/setup/check-sources.sh
+
+dashboards: modules ## Write dashboards, rules and provisioning anew after a change of dashboards/src/
+	@node dashboards/src/render.ts
 
 fmt: modules ## Format the TypeScript and JSON files
 	biome format --write

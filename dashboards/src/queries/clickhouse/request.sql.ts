@@ -2,6 +2,7 @@
  * One request by its id, from the two rows that its ends left. The id holds the time and both endpoints, which is the
  * primary key in front: a few granules are read, whatever time range the dashboard shows.
  */
+import { PHASES } from '../../../../query-api/src/request_phases.ts';
 import { REQUEST_ID_SQL, SPAN_ID_SQL, TRACE_ID_SQL } from '../../../../store/ids.ts';
 import { REQUESTS, type StoredColumn } from '../../../../store/tables.ts';
 import { REQUEST_ID } from '../../links.ts';
@@ -88,20 +89,18 @@ GROUP BY place, fact
 ORDER BY place`;
 }
 
-const from = (later: string, earlier: string) => `greatest(toInt64(${later}) - toInt64(${earlier}), 0)`;
-
-/** Where the time went at each end. */
+/** Where the time went at each end; `wait` is what cannot be told apart there. */
 export function phases(): string {
-  const answered = 'if(response_start_ns = 0, duration_ns, response_start_ns)';
+  const names = Object.keys(PHASES);
   return `WITH ${ID}
-SELECT toString(observation_point) AS observed_at,
-  request_sent_ns AS request,
-  if(application_read_ns = 0, 0, ${from('application_read_ns', 'request_sent_ns')}) AS queue,
-  if(application_read_ns = 0, 0, ${from(answered, 'greatest(application_read_ns, request_sent_ns)')}) AS application,
-  if(application_read_ns = 0, ${from(answered, 'request_sent_ns')}, 0) AS waiting,
-  ${from('duration_ns', answered)} AS response
-FROM requests
-WHERE ${BOTH_ENDS}
+SELECT observed_at, ${names.join(', ')}, greatest(toInt64(duration_ns) - toInt64(${names.join(' + ')}), 0) AS wait
+FROM (
+  SELECT toString(observation_point) AS observed_at, duration_ns, ${Object.entries(PHASES)
+    .map(([name, sql]) => `${sql} AS ${name}`)
+    .join(', ')}
+  FROM requests AS t
+  WHERE ${BOTH_ENDS}
+)
 ORDER BY observed_at`;
 }
 
@@ -131,8 +130,7 @@ const attributes = (column: string) =>
 
 /** The trace that the request is part of, in the columns that Grafana's trace view takes. */
 export function trace(): string {
-  const times = (expression: string) =>
-    `(SELECT ${expression} FROM otel_traces_trace_id_ts WHERE TraceId = trace)`;
+  const times = (expression: string) => `(SELECT ${expression} FROM otel_traces_trace_id_ts WHERE TraceId = trace)`;
   return `WITH ${ID}, ${scalar(`any(${TRACE_ID_SQL})`)} AS trace
 SELECT TraceId AS traceID, SpanId AS spanID, ParentSpanId AS parentSpanID, ServiceName AS serviceName,
   SpanName AS operationName, toUnixTimestamp64Nano(Timestamp) / 1e6 AS startTime, Duration / 1e6 AS duration,

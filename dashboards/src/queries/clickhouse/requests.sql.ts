@@ -1,4 +1,5 @@
 /** Requests of the chosen edges, each once, with what both ends saw. */
+import { PHASES } from '../../../../query-api/src/request_phases.ts';
 import { REQUEST_ID_SQL, TRACE_ID_SQL } from '../../../../store/ids.ts';
 import { REQUEST_ID } from '../../links.ts';
 import { CHOSEN_EDGES_SQL } from '../../variables.ts';
@@ -21,7 +22,7 @@ const ofBoth = (name: string) => `sum(${name}) AS ${name}`;
  * @param order of the rows: those in front are shown
  */
 function exchanges(condition: string, order: string, shownOrder: string): string {
-  const rows = `${named('requests_named')} WHERE ${CHOSEN_EDGES_SQL}`;
+  const rows = `${named('requests_named')} AS t WHERE ${CHOSEN_EDGES_SQL}`;
   return `SELECT ${preferServer('time', 'ended')},
   ${EDGE_COLUMNS},
   ${preferServer('operation', 'operation')},
@@ -31,8 +32,9 @@ function exchanges(condition: string, order: string, shownOrder: string): string
   ${preferServer('error_type', 'error_type')},
   maxIf(duration_ns, NOT ${SERVER}) AS client_duration_ns,
   maxIf(duration_ns, ${SERVER}) AS server_duration_ns,
-  maxIf(greatest(toInt64(application_read_ns) - toInt64(request_sent_ns), 0), ${SERVER}) AS queue_ns,
-  maxIf(greatest(toInt64(response_start_ns) - toInt64(greatest(application_read_ns, request_sent_ns)), 0), ${SERVER}) AS application_ns,
+  ${Object.entries(PHASES)
+    .map(([name, sql]) => `maxIf(${sql}, ${SERVER}) AS ${name}_ns`)
+    .join(', ')},
   ${ofBoth('retransmitted_segments')},
   ${ofBoth('fast_retransmits')},
   ${ofBoth('timeouts')},

@@ -1,0 +1,33 @@
+/** What Flowspan's processes are asked about themselves, in PromQL. Rates are per second. */
+import { selector, sumRate, type Window } from './promql.ts';
+
+/** Sum of the rates of one of Flowspan's own counters. */
+export function rate(counter: string, window: Window, by: readonly string[] = []): string {
+  return sumRate(counter, window, by);
+}
+
+/** How much a counter has grown in the window. */
+export function increase(counter: string, window: Window, by: readonly string[] = []): string {
+  return `sum by (${by.join(', ')}) (increase(${counter}[${window}]))`;
+}
+
+/** A gauge, summed over what is not asked for. */
+export function gauge(name: string, by: readonly string[] = []): string {
+  return `sum by (${by.join(', ')}) (${name})`;
+}
+
+/** The highest value of a gauge. */
+export function highest(name: string, by: readonly string[] = []): string {
+  return `max by (${by.join(', ')}) (${name})`;
+}
+
+/** Quantile of one of Flowspan's own histograms. */
+export function quantileOf(rank: number, histogram: string, window: Window, by: readonly string[] = []): string {
+  return `histogram_quantile(${rank}, ${sumRate(`${histogram}_bucket`, window, [...by, 'le'])})`;
+}
+
+/** Share of a counter's growth that has the given labels, 0 to 1. */
+export function shareOf(counter: string, labels: string, window: Window, by: readonly string[] = []): string {
+  const all = sumRate(counter, window, by);
+  return `(${sumRate(selector(counter, labels), window, by)} or ${all} * 0) / (${all} > 0)`;
+}
