@@ -15,9 +15,10 @@ import { REQUEST } from './dashboards/request.ts';
 import { SERVICE_MAP } from './dashboards/service_map.ts';
 import { provisioningFiles } from './provisioning.ts';
 import { ruleFiles } from './rules/render.ts';
+import { ruleTestFiles } from './rules/tests/render.ts';
 
 /** Folders that hold nothing but what is rendered, below dashboards/. */
-const FOLDERS = ['grafana', 'provisioning/datasources', 'provisioning/dashboards', 'rules'];
+const FOLDERS = ['grafana', 'provisioning/datasources', 'provisioning/dashboards', 'rules', 'rules/tests'];
 
 /** Every dashboard as Grafana's classic JSON. */
 export function dashboards(): Dashboard[] {
@@ -32,6 +33,7 @@ export function renderedFiles(): ReadonlyMap<string, string> {
     ...dashboards().map((one): [string, string] => [`grafana/${one.uid}.json`, `${JSON.stringify(one, null, 2)}\n`]),
     ...under('provisioning', provisioningFiles()),
     ...under('rules', ruleFiles()),
+    ...under('rules/tests', ruleTestFiles()),
   ]);
 }
 

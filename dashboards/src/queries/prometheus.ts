@@ -124,6 +124,16 @@ export function connectionsClosed(window: Window, selection: Selection = {}): st
   return rateOfObserver('flowspan_tcp_connections_closed_total', window, selection);
 }
 
+/** Connections closed per second that had been established: connects that failed end, too, but never began. */
+export function establishedClosed(window: Window, selection: Selection = {}): string {
+  return rateOfObserver(
+    'flowspan_tcp_connections_closed_total',
+    window,
+    selection,
+    'close_cause!~"refused|unreachable"',
+  );
+}
+
 /** Connects per second that failed; only the client's end sees them. Further label for `by`: `error`, as ECONNREFUSED. */
 export function connectsFailed(window: Window, selection: Selection = {}): string {
   return rateOfEnds('flowspan_tcp_connects_failed_total', window, selection);

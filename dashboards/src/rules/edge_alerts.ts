@@ -76,7 +76,7 @@ export function edgeAlerts({ span, links }: RuleContext): AlertRule[] {
       alert: 'FlowspanResets',
       severity: 'warning',
       expr: [
-        `${RECORDED.resets} / (${RECORDED.connectionsClosed} > 0) > ${THRESHOLDS.resetRatio}`,
+        `${RECORDED.resets} / (${RECORDED.establishedClosed} > 0) > ${THRESHOLDS.resetRatio}`,
         `and ${onEdge} ${RECORDED.resets} > ${THRESHOLDS.resetsPerSecond}`,
       ].join(' '),
       forS: 300,

@@ -40,9 +40,9 @@ function durations(edge: Edge, quick: number, slow: readonly Phase[]): InputSeri
 }
 
 /** Connections opened and closed at a server per second, and resets. */
-function resets(edge: Edge, closed: number, sent: readonly Phase[]): InputSeries[] {
+function resets(edge: Edge, closed: number, sent: readonly Phase[], cause = 'fin'): InputSeries[] {
   return [
-    counter('flowspan_tcp_connections_closed_total', seen(edge, { close_cause: 'fin' }), ...steady(closed)),
+    counter('flowspan_tcp_connections_closed_total', seen(edge, { close_cause: cause }), ...steady(closed)),
     counter('flowspan_tcp_resets_total', seen(edge, { sent_by: 'server' }), ...sent),
   ];
 }
@@ -112,11 +112,12 @@ export const EDGES: readonly Scenario[] = [
     ),
   },
   {
-    name: 'every second connection is reset; one of ten is not enough, nor are few',
+    name: 'every second connection is reset; one of ten is not enough, nor are few, nor resets that refuse connects',
     series: [
       ...resets(BAD, 2, wrong(1)),
       ...resets(FINE, 10, wrong(1)),
       ...resets(RARE, 0.1, wrong(0.05)),
+      ...resets({ ...BAD, source_workload: 'refused' }, 2, wrong(2), 'refused'),
       // the client's count of the same resets
       counter('flowspan_tcp_resets_total', { ...BAD, observation_point: 'client', sent_by: 'server' }, ...wrong(1)),
     ],
@@ -145,8 +146,8 @@ export const EDGES: readonly Scenario[] = [
     ),
   },
   {
-    name: 'two connections a second find the accept queue full; one burst of ten is not enough',
-    series: [overflows(BAD, ...wrong(2)), overflows(FINE, { minutes: 1, rate: 10 / 60 }, { minutes: 59, rate: 0 })],
+    name: 'two connections a second find the accept queue full; one in 25 s is not enough',
+    series: [overflows(BAD, ...wrong(2)), overflows(FINE, ...wrong(0.04))],
     alerts: fires(
       'FlowspanAcceptQueueOverflows',
       `${NAME} 2.00 connections a second find the accept queue full.`,
