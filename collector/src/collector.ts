@@ -1,7 +1,6 @@
 /** One running collector: every part made and joined here, by hand. */
 import type { Logger } from 'pino';
 import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
-import { kernelEnum } from '../native/addon.ts';
 import { writerAccount } from './accounts.ts';
 import { checkHost, type Host } from './attach/host.ts';
 import { Arena } from './batch/arena.ts';
@@ -9,16 +8,7 @@ import { WallClock } from './batch/clock.ts';
 import { Drain } from './batch/drain.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
 import { type Config, configChanges, parseListen } from './config.ts';
-import { LocalIdentity } from './control/local.ts';
-import { Cgroups } from './correlate/cgroups.ts';
-import { Endpoints } from './correlate/endpoints.ts';
-import { Ends } from './correlate/ends.ts';
-import { KernelWords } from './correlate/kernel_words.ts';
-import { learnListeners } from './correlate/listeners.ts';
-import { LocalEnd } from './correlate/local_end.ts';
-import { readProcess } from './correlate/processes.ts';
-import { RequestText } from './correlate/requests/request_text.ts';
-import { Routes } from './correlate/requests/routes.ts';
+import { ListenerSearch, openCorrelation } from './correlation.ts';
 import { Counters, type Discard, type RecordKind } from './counters.ts';
 import { holdDirectory } from './data_dir.ts';
 import { openClient } from './deliver/clickhouse.ts';
@@ -29,7 +19,7 @@ import { Losses } from './deliver/losses.ts';
 import { SpanCounts } from './deliver/spans/counts.ts';
 import { SpanDelivery } from './deliver/spans/span_delivery.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
-import { bootId, cgroupMount, machineId, nodeAddresses } from './machine.ts';
+import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
 import { Pipeline } from './pipeline.ts';
@@ -54,10 +44,6 @@ export interface RunningCollector {
 
 const REPORT_MS = 5000;
 const ENDPOINTS_MS = 1000;
-/** Least time between two searches for listeners, which go through all processes. */
-const LISTENERS_MS = 5000;
-/** And as a multiple of what the last one took. */
-const SEARCH_SHARE = 50;
 const ANCHOR_MS = 10_000;
 /** Time for the last batches to reach ClickHouse. */
 const LAST_BATCHES_MS = 1200;
@@ -65,14 +51,8 @@ const LAST_LOOKS = 64;
 /** Bytes of rows that a byte of records becomes at most, in the mean of a look. */
 const ROW_GROWTH = 2;
 const SMALL_THINGS_BYTES = 64 * 1024;
-const MOST_ENDPOINTS = 65_536;
 const LIVE_ROWS_PER_SECOND = 10_000;
 const KINDS: Readonly<Record<string, RecordKind>> = { flows: 'flow', tcp_events: 'tcp_event', requests: 'request' };
-
-const allowedOf = ({ redaction }: Config['collector']) => ({
-  queryNames: new Set(redaction.allow_query_names),
-  pathSegments: new Set(redaction.allow_path_segments),
-});
 
 /**
  * Starts a collector.
@@ -112,23 +92,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const chunks = Math.ceil((collector.row_memory_bytes + 2 * lookRows) / deliveryBytes(1));
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
-    const identity = new LocalIdentity({
-      machineId: machineId(state),
-      node: config.node,
-      outside: collector.outside,
-    });
-    const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
-    const cgroups = new Cgroups(cgroupMount() ?? host.cgroupRoot);
-    cgroups.walk(Date.now());
-    const sources = [identity];
-    const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
-    const ends = new Ends({ arena, localEnd, endpoints, sources, node: identity.node, nodeAddresses: nodeAddresses() });
-    await identity.start(() => ends.forget());
-
-    const requestText = new RequestText(arena, new Routes(collector.routes_max), allowedOf(collector));
-    const dropReasons = new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_');
-    const resetReasons = new KernelWords(kernelEnum('sk_rst_reason'), 'SK_RST_REASON_');
-    const words = { dropReasons, resetReasons };
+    const correlation = await openCorrelation({ config, host, scope, arena, counters, state });
+    const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons } = correlation;
     const metricsParts = { arena, clock, ends, endpoints, requestText, dropReasons, cluster: scope.cluster };
     const metrics = new CollectorMetrics({ ...metricsParts, settings: collector.metrics });
     const spanCounts = new SpanCounts();
@@ -144,7 +109,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       ends,
       endpoints,
       requestText,
-      ...words,
+      dropReasons,
+      resetReasons,
       spanDecision: spans ?? NO_SPANS,
     });
 
@@ -252,14 +218,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         log.error({ err: error }, `${what} failed`),
       );
     ends.begin(Date.now(), nowNs());
-    await learnListeners(ends, localEnd);
+    const listeners = new ListenerSearch(ends, localEnd);
+    await listeners.search();
     drain.start();
     spans?.start();
     await kernel.adopt();
     reporter.restarted();
-    let missed = ends.missed;
-    let searchMs = 0;
-    const betweenSearches = () => Math.max(LISTENERS_MS, SEARCH_SHARE * searchMs);
     const loops = [
       every(
         () => current.collector.flow_interval_s * 1000,
@@ -268,13 +232,11 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       ),
       every(REPORT_MS, 'report', () => reporter.report()),
       every(ENDPOINTS_MS, 'endpoints', () => reporter.tellEndpoints()),
-      every(betweenSearches, 'search for listeners', async () => {
-        if (ends.missed === missed) return;
-        missed = ends.missed;
-        const begun = performance.now();
-        await learnListeners(ends, localEnd);
-        searchMs = performance.now() - begun;
-      }),
+      every(
+        () => listeners.pauseMs,
+        'search for listeners',
+        () => listeners.searchIfMissed(),
+      ),
       every(ANCHOR_MS, 'clock', () => {
         const step = clock.reanchor();
         if (step !== 0n) log.warn({ step_ms: Number(step / 1_000_000n) }, 'the wall clock was set');
@@ -300,8 +262,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         const { restart } = configChanges(config, next);
         current = next;
         log.level = next.log_level;
-        requestText.allow(allowedOf(next.collector));
-        identity.setOutside(next.collector.outside);
+        correlation.configure(next.collector);
         spans?.configure(next.collector.spans);
         log.info({ taken: reloadable }, 'configuration read again');
         if (restart.length > 0) log.warn({ keys: restart }, 'these take effect after a restart');
@@ -317,7 +278,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         metrics.close();
         kernel.close();
         await http.close();
-        identity.close();
+        correlation.close();
         await Promise.all([delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0), spans?.close(LAST_BATCHES_MS)]);
         await client.close();
         directory.release();

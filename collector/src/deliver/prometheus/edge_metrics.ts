@@ -40,8 +40,7 @@ const TCP = 6;
 const UDP = 17;
 const CLIENT = ENUMS.observation_point.client;
 const SERVER = ENUMS.observation_point.server;
-const FIRST_CAUSE = ENUMS.retransmit_cause.timeout;
-const LAST_CAUSE = ENUMS.retransmit_cause.syn_ack;
+const CAUSE = ENUMS.retransmit_cause;
 const { tls, http2, other } = ENUMS.application_protocol;
 const KIND = ENUMS.event_kind;
 
@@ -165,7 +164,7 @@ export class EdgeMetrics {
       case KIND.retransmit: {
         const cause = bytes[record + E.retransmit_cause] as number;
         const segments = view.getUint32(record + E.segments, true);
-        families.retransmits.add(edge, point, sentBy * CAUSES + (cause > LAST_CAUSE ? 0 : cause), segments);
+        families.retransmits.add(edge, point, sentBy * CAUSES + (cause < CAUSES ? cause : 0), segments);
         return;
       }
       case KIND.reset_sent:
@@ -190,10 +189,11 @@ export class EdgeMetrics {
   /** What a rate is taken of begins with 0, so that the first one is seen. */
   #begin(edge: number, point: number): void {
     const { resets, retransmits, zeroWindows } = this.#families;
-    for (let cause = FIRST_CAUSE as number; cause <= LAST_CAUSE; cause += 1) {
+    const handshake = point === SERVER ? CAUSE.syn_ack : CAUSE.syn;
+    for (const cause of [CAUSE.timeout, CAUSE.fast, CAUSE.tail_loss_probe, handshake]) {
       retransmits.add(edge, point, point * CAUSES + cause, 0);
     }
-    for (const side of [ENUMS.sent_by.client, ENUMS.sent_by.server]) {
+    for (const side of [CLIENT, SERVER]) {
       resets.add(edge, point, side, 0);
       zeroWindows.add(edge, point, side, 0);
     }

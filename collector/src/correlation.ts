@@ -1,0 +1,98 @@
+/** Who is who, and what a request asked for: the parts that turn what a record holds into what a row says. */
+import { kernelEnum } from '../native/addon.ts';
+import type { Host } from './attach/host.ts';
+import type { Arena } from './batch/arena.ts';
+import type { Config } from './config.ts';
+import { LocalIdentity } from './control/local.ts';
+import { Cgroups } from './correlate/cgroups.ts';
+import { Endpoints } from './correlate/endpoints.ts';
+import { Ends } from './correlate/ends.ts';
+import { KernelWords } from './correlate/kernel_words.ts';
+import { learnListeners } from './correlate/listeners.ts';
+import { LocalEnd } from './correlate/local_end.ts';
+import { readProcess } from './correlate/processes.ts';
+import { RequestText } from './correlate/requests/request_text.ts';
+import { Routes } from './correlate/requests/routes.ts';
+import type { Counters } from './counters.ts';
+import { cgroupMount, machineId, nodeAddresses } from './machine.ts';
+import type { Scope } from './rows.ts';
+import type { StateFiles } from './state_files.ts';
+
+const MOST_ENDPOINTS = 65_536;
+/** Least time between two searches for listeners, which go through all processes. */
+const LISTENERS_MS = 5000;
+/** And as a multiple of what the last one took. */
+const SEARCH_SHARE = 50;
+
+export interface CorrelationOptions {
+  readonly config: Config;
+  readonly host: Host;
+  readonly scope: Scope;
+  readonly arena: Arena;
+  readonly counters: Counters;
+  readonly state: StateFiles;
+}
+
+const allowedOf = ({ redaction }: Config['collector']) => ({
+  queryNames: new Set(redaction.allow_query_names),
+  pathSegments: new Set(redaction.allow_path_segments),
+});
+
+/** Makes the parts; identities are learned from now on. */
+export async function openCorrelation({ config, host, scope, arena, counters, state }: CorrelationOptions) {
+  const { collector, node } = config;
+  const identity = new LocalIdentity({ machineId: machineId(state), node, outside: collector.outside });
+  const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
+  const cgroups = new Cgroups(cgroupMount() ?? host.cgroupRoot);
+  cgroups.walk(Date.now());
+  const sources = [identity];
+  const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
+  const ends = new Ends({ arena, localEnd, endpoints, sources, node: identity.node, nodeAddresses: nodeAddresses() });
+  await identity.start(() => ends.forget());
+  const requestText = new RequestText(arena, new Routes(collector.routes_max), allowedOf(collector));
+  return {
+    endpoints,
+    localEnd,
+    ends,
+    requestText,
+    dropReasons: new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_'),
+    resetReasons: new KernelWords(kernelEnum('sk_rst_reason'), 'SK_RST_REASON_'),
+    /** Takes what a new configuration says of outside addresses and of what may be kept. */
+    configure(next: Config['collector']): void {
+      requestText.allow(allowedOf(next));
+      identity.setOutside(next.outside);
+    },
+    close: () => identity.close(),
+  };
+}
+
+/** Searches through all processes for who listens where, when something was seen whose owner is not known. */
+export class ListenerSearch {
+  readonly #ends: Ends;
+  readonly #localEnd: LocalEnd;
+  #missed = 0;
+  #tookMs = 0;
+
+  constructor(ends: Ends, localEnd: LocalEnd) {
+    this.#ends = ends;
+    this.#localEnd = localEnd;
+  }
+
+  /** Milliseconds until the next search: they must not take much of the machine. */
+  get pauseMs(): number {
+    return Math.max(LISTENERS_MS, SEARCH_SHARE * this.#tookMs);
+  }
+
+  /** Searches now. */
+  async search(): Promise<void> {
+    const beganMs = performance.now();
+    this.#missed = this.#ends.missed;
+    await learnListeners(this.#ends, this.#localEnd);
+    this.#tookMs = performance.now() - beganMs;
+  }
+
+  /** Searches if there is a reason to. */
+  async searchIfMissed(): Promise<void> {
+    if (this.#ends.missed !== this.#missed) await this.search();
+  }
+}
