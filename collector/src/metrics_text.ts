@@ -56,7 +56,12 @@ export function formatOf(accept: string | undefined): MetricsFormat {
 /** Labels as they stand between the braces. */
 export function labelsText(labels: Readonly<Record<string, string | number>>): string {
   return Object.entries(labels)
-    .map(([name, value]) => `${name}="${String(value).replace(/[\\"\n]/g, escaped)}"`)
+    .map(
+      ([name, value]) =>
+        `${name}="${String(value)
+          .toWellFormed()
+          .replace(/[\\"\n]/g, escaped)}"`,
+    )
     .join(',');
 }
 

@@ -57,6 +57,7 @@ const line = (value: unknown) => `${JSON.stringify(value)}\n`;
 
 /** Sends rows that are all there. */
 export function sendRows(reply: FastifyReply, format: 'json' | 'ndjson', rows: readonly unknown[], rest: Rest) {
+  reply.complete = rest.completeness.complete;
   if (format === 'json') return reply.send({ data: rows, ...rest });
   return reply.type(NDJSON_TYPE).send([...rows.map(line), line(rest)].join(''));
 }

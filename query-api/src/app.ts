@@ -2,16 +2,20 @@
 import fastifySwagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastifyWebsocket from '@fastify/websocket';
+import type { Tracer } from '@opentelemetry/api';
 import Fastify, { type FastifyBaseLogger, type FastifyError, LogController } from 'fastify';
 import { checkAccess, LIVE_PROTOCOL } from './access.ts';
 import type { App, Context } from './context.ts';
 import { PROBLEM_TYPE, problemOf, QueryError } from './errors.ts';
 import type { LiveHub } from './live/hub.ts';
+import type { QueryApiMetrics } from './metrics.ts';
 import type { Access, Limits } from './options.ts';
+import { watchRequests } from './request_watch.ts';
 import { addEdgesRoute } from './routes/edges.ts';
 import { addEndpointsRoute } from './routes/endpoints.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addLiveRoute } from './routes/live.ts';
+import { addMetricsRoute } from './routes/metrics.ts';
 import { addRequestByIdRoute } from './routes/request_by_id.ts';
 import { addRowRoute } from './routes/rows.ts';
 import { EVERYTHING } from './scope.ts';
@@ -28,6 +32,9 @@ export interface AppParts {
   readonly access: Access;
   readonly logger: FastifyBaseLogger;
   readonly version: string;
+  readonly metrics: QueryApiMetrics;
+  /** Undefined where no spans are wanted. */
+  readonly tracer?: Tracer | undefined;
 }
 
 /** Paths that answer without a token: they tell nothing but that the process is there. */
@@ -40,13 +47,15 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_WATCHER_FRAME = 1024;
 
 /** Builds the server. The caller listens and closes. */
-export async function buildApp({ store, hub, limits, access, logger, version }: AppParts): Promise<App> {
+export async function buildApp(parts: AppParts): Promise<App> {
+  const { store, hub, limits, access, logger, version, metrics } = parts;
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 512 },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  watchRequests(app, metrics, parts.tracer);
   // Parameters are read by question.ts, which says what is allowed; answers are built to their schema by fields.ts.
   app.setValidatorCompiler(() => () => true);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
@@ -99,6 +108,7 @@ export async function buildApp({ store, hub, limits, access, logger, version }: 
   addEndpointsRoute(context);
   addLiveRoute(context, hub);
   addHealthRoutes(context);
+  addMetricsRoute(context, metrics);
   return app;
 }
 

@@ -5,10 +5,13 @@ import { readerAccount } from '../../collector/src/accounts.ts';
 import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
 import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
+import { startOwnSpans } from '../../collector/src/own_spans.ts';
 import { VERSION } from '../../collector/src/version.ts';
 import { buildApp } from './app.ts';
 import { QueryError } from './errors.ts';
 import { LiveHub } from './live/hub.ts';
+import { QueryApiMetrics } from './metrics.ts';
+import { watchQueries } from './query_watch.ts';
 import { Store } from './store.ts';
 
 /** Longest that the end may take, in milliseconds. */
@@ -57,6 +60,8 @@ export async function startQueryApi(config: Config, logger: pino.Logger): Promis
       `query_api.listen is ${own.listen}, which others reach, and query_api.token is empty: set a token or listen on loopback`,
     );
   }
+  const spans = await startOwnSpans('query-api', config);
+  const tracer = spans.wanted ? spans.tracer : undefined;
   const client = createClient({
     url: clickhouse.url,
     ...readerAccount(config),
@@ -69,10 +74,12 @@ export async function startQueryApi(config: Config, logger: pino.Logger): Promis
     compression: { response: false, request: false },
     keep_alive: { enabled: true, idle_socket_ttl: 2_000 },
   });
-  const store = new Store(client, own);
+  const metrics = new QueryApiMetrics(() => hub.watching);
+  metrics.page.add(() => spans.families());
+  const store = new Store(client, own, watchQueries(metrics, tracer, clickhouse));
   const hub = new LiveHub({ store, collectors: own.collectors, collectorToken: own.collector_token, logger });
   const access = { token: own.token, loopback, allowedOrigins: own.allowed_origins };
-  const app = await buildApp({ store, hub, limits: own, access, logger, version: VERSION });
+  const app = await buildApp({ store, hub, limits: own, access, logger, version: VERSION, metrics, tracer });
   const { host, port } = parseListen(own.listen)!;
   await app.listen({ host, port });
   const bound = app.server.address();
@@ -85,6 +92,7 @@ export async function startQueryApi(config: Config, logger: pino.Logger): Promis
       await app.close();
       clearTimeout(force);
       await client.close();
+      await spans.close();
     },
   };
 }

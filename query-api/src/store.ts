@@ -3,6 +3,7 @@ import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client';
 import { QueryError } from './errors.ts';
 import { MAX_RESULT_ROWS } from './limits.ts';
 import type { Limits } from './options.ts';
+import { NO_WATCH, type QueryWatch } from './query_watch.ts';
 import type { BoundQuery } from './sql/parameters.ts';
 import { toQueryError } from './store_errors.ts';
 
@@ -34,11 +35,13 @@ function lengthInUrl(values: Readonly<Record<string, unknown>>): number {
 export class Store {
   readonly #client: ClickHouseClient;
   readonly #limits: Limits;
+  readonly #watch: QueryWatch;
 
   /** @param client not closed by this class */
-  constructor(client: ClickHouseClient, limits: Limits) {
+  constructor(client: ClickHouseClient, limits: Limits, watch = NO_WATCH) {
     this.#client = client;
     this.#limits = limits;
+    this.#watch = watch;
   }
 
   /**
@@ -54,6 +57,7 @@ export class Store {
         next_step: 'Give fewer or shorter values, or ask in parts.',
       });
     }
+    const watched = this.#watch.begin(query.sql);
     try {
       const result = await this.#client.query({
         query: query.sql,
@@ -61,10 +65,15 @@ export class Store {
         format: 'JSONEachRow',
         ...(signal === undefined ? {} : { abort_signal: signal }),
         clickhouse_settings: this.#settings(bounds),
+        http_headers: watched.headers,
       });
-      return await result.json<StoreRow>();
+      const rows = await result.json<StoreRow>();
+      watched.ended(rows.length);
+      return rows;
     } catch (error) {
-      throw toQueryError(error, this.#limits, signal);
+      const told = toQueryError(error, this.#limits, signal);
+      watched.failed(told);
+      throw told;
     }
   }
 

@@ -120,6 +120,11 @@ export class Engine {
     }
   }
 
+  /** How much runs and waits, by account. */
+  get load(): Readonly<Record<'reader' | 'writer', Slots['load']>> {
+    return { reader: this.#readers.load, writer: this.#writers.load };
+  }
+
   /** Rows of a query of the store's own upkeep. */
   async rows<Row>(sql: string): Promise<Row[]> {
     const settings = { output_format_json_quote_64bit_integers: '1' };

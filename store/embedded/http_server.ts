@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import type { MetricsPage } from '../../collector/src/metrics_page.ts';
 import type { Account } from './accounts.ts';
 import { authenticate } from './accounts.ts';
 import type { Engine, Job } from './engine.ts';
@@ -12,10 +13,13 @@ import { helloBlock, isHello } from './hello.ts';
 import { Answer, sendError, summary } from './http_answer.ts';
 import { type Body, readBody } from './http_body.ts';
 import { type Asked, askedBy } from './http_request.ts';
-import { type ReaderLimits, readerSettings } from './reader_settings.ts';
+import { insertSettings, jobFor } from './jobs.ts';
+import type { ReaderLimits } from './reader_settings.ts';
 import { Refusals } from './refusals.ts';
 import type { ResultPipes } from './result_pipe.ts';
 import { parseStatement, type Statement } from './statement.ts';
+import type { StatementWatch, WatchedStatement } from './statement_watch.ts';
+import { tokens } from './tokens.ts';
 
 /** What the front stands on. */
 export interface Front {
@@ -23,6 +27,9 @@ export interface Front {
   readonly pipes: ResultPipes;
   readonly accounts: readonly Account[];
   readonly readerLimits: ReaderLimits;
+  readonly watch: StatementWatch;
+  /** Answers GET /metrics. */
+  readonly page: MetricsPage;
   /** Told of every error that is not the asker's. */
   readonly report: (error: EngineError, queryId: string) => void;
 }
@@ -78,18 +85,24 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   const url = URL.parse(request.url ?? '/', 'http://store');
   if (url === null) return plain(response, 400, 'The address of the request cannot be read\n');
   if (url.pathname === '/ping' || url.pathname === '/replicas_status') return plain(response, 200, 'Ok.\n');
-  if (url.pathname !== '/') return plain(response, 404, `There is no ${url.pathname}: ask at / or /ping\n`);
+  if (url.pathname !== '/' && url.pathname !== '/metrics') {
+    return plain(response, 404, `There is no ${url.pathname}: ask at /, /ping or /metrics\n`);
+  }
+  const watched = context.watch.begin(request);
   let queryId = '';
   try {
     const account = authenticate(context.accounts, request, url.searchParams);
+    if (url.pathname === '/metrics') return await metrics(context, request, response);
     const asked = askedBy(request, url, randomUUID);
     queryId = asked.queryId;
+    watched.by({ account: account.role, database: asked.database, queryId });
     const body = await readBody(request, asked.query);
-    if (body.kind === 'insert') return await insert(context, account, asked, body, response);
+    if (body.kind === 'insert') return await insert(context, account, asked, body, response, watched);
     if (body.text.trim() === '' && request.method !== 'POST') return plain(response, 200, 'Ok.\n');
-    await statement(context, account, asked, body.text, url, response);
+    await statement(context, account, asked, body.text, url, response, watched);
   } catch (cause) {
     const error = EngineError.from(cause);
+    watched.failed(error);
     if (error.status >= 500 && !response.destroyed) context.report(error, queryId);
     if (response.headersSent || response.destroyed) response.destroy();
     else sendError(response, error, context.engine.version, queryId);
@@ -98,12 +111,21 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   }
 }
 
-function plain(response: ServerResponse, status: number, text: string): void {
+function plain(response: ServerResponse, status: number, text: string, type = 'text/plain; charset=UTF-8'): void {
   response.writeHead(status, {
-    'Content-Type': 'text/plain; charset=UTF-8',
+    'Content-Type': type,
     'Content-Length': Buffer.byteLength(text),
   });
   response.end(text);
+}
+
+async function metrics({ page }: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD');
+    return plain(response, 405, 'Allowed are GET and HEAD\n');
+  }
+  const { contentType, body } = await page.answer(request.headers.accept);
+  plain(response, 200, body, contentType);
 }
 
 async function statement(
@@ -113,6 +135,7 @@ async function statement(
   text: string,
   url: URL,
   response: ServerResponse,
+  watched: WatchedStatement,
 ): Promise<void> {
   if (isHello(text)) {
     const revision = Number(url.searchParams.get('client_protocol_version') ?? '0');
@@ -121,6 +144,7 @@ async function statement(
     return;
   }
   const parsed = parseStatement(text);
+  watched.is(parsed.sql, parsed.tokens, false);
   if ((account.role === 'reader' || asked.method !== 'POST') && !parsed.answers) {
     throw new EngineError(
       164,
@@ -130,32 +154,11 @@ async function statement(
   context.refusals.check(parsed.sql, parsed.tokens);
   if (account.role === 'reader') context.refusals.checkReader(parsed.sql);
   const job = jobFor(context, account, asked, parsed.sql);
-  if (parsed.answers) return await answerRows(context, asked, parsed, job, response);
+  if (parsed.answers) return await answerRows(context, asked, parsed, job, response, watched);
   const answer = answerTo(context, asked, parsed.format ?? asked.defaultFormat, response);
   const outcome = await context.engine.run(job);
+  watched.ended(outcome.rows);
   answer.all([outcome.bytes], summary(outcome, parsed.keyword === 'INSERT'));
-}
-
-function jobFor(context: Context, account: Account, asked: Asked, sql: string): Job {
-  const settings =
-    account.role === 'reader' ? readerSettings(asked.settings, context.readerLimits) : writerSettings(asked.settings);
-  for (const name of ['additional_table_filters', 'additional_result_filter']) {
-    if (settings[name] !== undefined) context.refusals.checkExpressions(settings[name]);
-  }
-  return {
-    sql,
-    role: account.role,
-    database: asked.database,
-    settings,
-    parameters: asked.parameters,
-    format: asked.defaultFormat,
-  };
-}
-
-/** Settings of the writer: all that the engine knows, without those that only ClickHouse's HTTP handler reads. */
-function writerSettings(asked: ReadonlyMap<string, string>): Record<string, string> {
-  const { wait_end_of_query: _, log_comment: __, ...settings } = Object.fromEntries(asked);
-  return settings;
 }
 
 function answerTo(context: Context, asked: Asked, format: string, response: ServerResponse): Answer {
@@ -174,6 +177,7 @@ async function answerRows(
   parsed: Statement,
   job: Job,
   response: ServerResponse,
+  watched: WatchedStatement,
 ): Promise<void> {
   const format = parsed.format ?? asked.defaultFormat;
   if (!/^\w+$/.test(format)) throw new EngineError(73, `Unknown format ${format}`);
@@ -209,10 +213,14 @@ async function answerRows(
     }
     const ended = await running;
     if ('error' in ended) {
+      watched.failed(ended.error);
       if (ended.error.status >= 500) context.report(ended.error, asked.queryId);
       answer.fail(ended.error);
-    } else if (answer.begun) answer.end();
+      return;
+    }
+    if (answer.begun) answer.end();
     else answer.all(held, summary(ended.outcome, false));
+    watched.ended(ended.outcome.rows);
   } finally {
     response.off('close', leave);
     if (!response.writableEnded) gone.abort();
@@ -232,20 +240,25 @@ async function insert(
   asked: Asked,
   body: Extract<Body, { kind: 'insert' }>,
   response: ServerResponse,
+  watched: WatchedStatement,
 ): Promise<void> {
+  const { head } = body;
+  watched.is(head.before, tokens(head.before), true);
   if (account.role !== 'writer' || asked.method !== 'POST') {
     throw new EngineError(
       164,
       `${account.user}: Cannot execute query in readonly mode: INSERT needs a writer and POST`,
     );
   }
-  const { head } = body;
   context.refusals.check(`${head.before}${head.settings}`);
   const path = join(context.incoming, String(++context.fileNumber));
   try {
     const size = await body.saveRows(path);
     const answer = answerTo(context, asked, head.format, response);
-    if (size === 0) return answer.all([], '{}');
+    if (size === 0) {
+      watched.ended(0);
+      return answer.all([], '{}');
+    }
     const job = jobFor(
       context,
       account,
@@ -253,6 +266,7 @@ async function insert(
       `${head.before} FROM INFILE '${path}' ${head.settings} FORMAT ${head.format}`,
     );
     const outcome = await context.engine.run({ ...job, settings: insertSettings(job.settings ?? {}) });
+    watched.ended(outcome.rows);
     answer.all([], summary(outcome, true));
   } catch (cause) {
     const { code, message } = EngineError.from(cause);
@@ -260,16 +274,4 @@ async function insert(
   } finally {
     await rm(path, { force: true });
   }
-}
-
-/** One block per insert, so that it is there whole or not at all; the token decides about retries, equal rows do not. */
-function insertSettings(asked: Readonly<Record<string, string>>): Record<string, string> {
-  const token = asked.insert_deduplication_token ?? '';
-  return {
-    deduplicate_blocks_in_dependent_materialized_views: '1',
-    ...asked,
-    insert_deduplicate: token === '' ? '0' : '1',
-    async_insert: '0',
-    max_insert_threads: '1',
-  };
 }

@@ -6,14 +6,17 @@ import { writerAccount } from '../../collector/src/accounts.ts';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
 import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
+import { startOwnSpans } from '../../collector/src/own_spans.ts';
 import { quoteName } from '../ddl.ts';
 import { FlowspanError } from '../errors.ts';
 import type { Account } from './accounts.ts';
 import { forgetUnmadeInserts, isInUse } from './crash_recovery.ts';
 import { Engine } from './engine.ts';
 import { createFront } from './http_server.ts';
+import { StoreMetrics } from './metrics.ts';
 import type { ReaderLimits } from './reader_settings.ts';
 import { ResultPipes } from './result_pipe.ts';
+import { StatementWatch } from './statement_watch.ts';
 import { startUpkeep } from './upkeep.ts';
 
 const WRITERS = 4;
@@ -59,7 +62,10 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
   const threads = store.max_concurrent_queries + WRITERS + 12;
   process.env.UV_THREADPOOL_SIZE ??= String(Math.min(1024, threads));
   const dataDir = join(config.data_dir, 'store');
+  const spans = await startOwnSpans('store', config);
   const engine = await openEngine(dataDir, config, logger);
+  const metrics = new StoreMetrics(engine, { byteBudget: store.byte_budget, memoryBytes: engineMemoryBytes() });
+  metrics.page.add(() => spans.families());
   const address = parseListen(store.listen)!;
   const pipes = new ResultPipes(join(dataDir, 'pipes'), 2 * (store.max_concurrent_queries + WRITERS));
   const server = await createFront({
@@ -67,6 +73,8 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     pipes,
     accounts: accountsOf(config),
     readerLimits: limitsOf(config),
+    watch: new StatementWatch(metrics, spans.wanted ? spans.tracer : undefined),
+    page: metrics.page,
     report: (error, queryId) => logger.warn({ code: error.code, query_id: queryId }, error.message),
   });
   try {
@@ -78,7 +86,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     await engine.close();
     throw cause;
   }
-  const upkeep = startUpkeep(engine, config, logger);
+  const upkeep = startUpkeep(engine, config, metrics, logger);
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
   return {
@@ -93,6 +101,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
       await engine.close();
       await closed;
       pipes.close();
+      await spans.close();
     },
   };
 }

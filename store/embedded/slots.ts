@@ -24,6 +24,11 @@ export class Slots {
     this.#queueLength = queueLength;
   }
 
+  /** How many have a slot, and how many wait for one. */
+  get load(): { readonly running: number; readonly waiting: number } {
+    return { running: this.#taken, waiting: this.#waiting.length };
+  }
+
   /**
    * Waits for a slot.
    * @returns gives it back; call it once

@@ -92,6 +92,7 @@ export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
     const names = await namesFor(store, present, scope, signal);
     for (const one of present) addNames(one, names);
     const completeness = completenessOf(coverage, Number(row.sample_weight) > 1);
+    reply.complete = completeness.complete;
     return reply.send({ data: answer, next: null, completeness });
   });
 }
