@@ -55,8 +55,15 @@ function serverPort(row: RequestRow): number {
 }
 
 function fullUrl(row: RequestRow): string {
+  const path = row.http_path === '*' ? '' : (row.http_path ?? '');
   const query = row.http_query === null ? '' : `?${row.http_query}`;
-  return `http://${row.http_host ?? row.destination_address}${row.http_path ?? ''}${query}`;
+  return `http://${row.http_host ?? authority(row)}${path}${query}`;
+}
+
+/** What stands in a URL for a destination without a Host header. */
+function authority({ destination_address: address, destination_port: port }: RequestRow): string {
+  const host = address.includes(':') ? `[${address}]` : address;
+  return port === 80 ? host : `${host}:${port}`;
 }
 
 const SOURCES: readonly (readonly [string, Source])[] = Object.entries<Source>({

@@ -58,7 +58,7 @@ export class SpanMaker {
     const context = this.#context(row, threshold);
     const parent = parentSpanId(row);
     const moments = momentsOf(row, times.startNs);
-    const tcp = tcpEventsOf(row, times, this.#events(connection));
+    const tcp = tcpEventsOf(row, times.startNs, this.#events(connection));
     return {
       name: spanName(row),
       kind: server ? KIND.server : KIND.client,

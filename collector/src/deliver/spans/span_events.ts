@@ -37,43 +37,43 @@ export function momentsOf(row: RequestRow, startNs: bigint): SpanEvent[] {
 }
 
 /**
- * Retransmits and resets within a request.
+ * Retransmits and resets of one exchange. A retransmit belongs to it if it concerns its bytes, whichever end sent them
+ * again: the sequence numbers tell, where addresses alone may mean a connection in another namespace. The last ones may
+ * come after the span's end, which at the server is when the last byte was sent for the first time.
  * @param candidates events that may be of its connection, the latest first
  * @returns in order of time, and how many more there were
  */
 export function tcpEventsOf(
   row: RequestRow,
-  { startNs, endNs }: { readonly startNs: bigint; readonly endNs: bigint },
+  startNs: bigint,
   candidates: readonly EventRow[],
 ): { readonly events: SpanEvent[]; readonly dropped: number } {
-  const events: SpanEvent[] = [];
-  let dropped = 0;
-  for (const event of candidates) {
-    const timeNs = nanosecondsOf(event.time);
-    if (timeNs < startNs || timeNs > endNs) continue;
-    if (!isOfSocket(row, event) && !isOfOtherEnd(row, event)) continue;
-    if (events.length < MOST_EVENTS) events.push(spanEvent(event, hrTime(timeNs)));
-    else dropped += 1;
-  }
-  return { events: events.reverse(), dropped };
+  const own = candidates.filter((event) =>
+    event.event_kind === 'retransmit' ? concernsBytes(row, event) : concernsEnd(row, event),
+  );
+  const timed = own.map((event) => ({ event, timeNs: nanosecondsOf(event.time) }));
+  const within = timed.filter(({ timeNs }) => timeNs >= startNs).reverse();
+  return {
+    events: within.slice(0, MOST_EVENTS).map(({ event, timeNs }) => spanEvent(event, hrTime(timeNs))),
+    dropped: Math.max(0, within.length - MOST_EVENTS),
+  };
 }
 
-function isOfSocket(row: RequestRow, event: EventRow): boolean {
-  return event.socket_cookie === row.socket_cookie && event.generation === row.generation;
-}
-
-/**
- * Whether the other end sent bytes of this very exchange again. Addresses alone may mean another connection in another
- * namespace; sequence numbers do not.
- */
-function isOfOtherEnd(row: RequestRow, event: EventRow): boolean {
-  if (event.event_kind !== 'retransmit' || event.observation_point === row.observation_point) return false;
+/** Whether it sent bytes of the request or of the response again. Sequence numbers wrap around. */
+function concernsBytes(row: RequestRow, event: EventRow): boolean {
   const byClient = event.sent_by === 'client';
   const begin = byClient ? row.request_sequence : row.response_sequence;
   const bytes = Number(byClient ? row.request_bytes : row.response_bytes);
-  // Sequence numbers wrap around: what counts is how far behind the first byte.
   const after = (event.sequence_begin - begin + WORD) % WORD;
-  return after < bytes;
+  const length = (event.sequence_end - event.sequence_begin + WORD) % WORD;
+  return after < bytes || (WORD - after < length && bytes > 0);
+}
+
+/** Whether it reset the connection while, or because, this exchange was not over. */
+function concernsEnd(row: RequestRow, event: EventRow): boolean {
+  if (event.socket_cookie !== row.socket_cookie || event.generation !== row.generation) return false;
+  const isOver = row.request_end === 'complete' || row.request_end === 'upgraded';
+  return !isOver || nanosecondsOf(event.time) <= nanosecondsOf(row.time);
 }
 
 function spanEvent(event: EventRow, time: HrTime): SpanEvent {
