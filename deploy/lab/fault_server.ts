@@ -2,6 +2,7 @@
  * An HTTP server with chosen faults, for the demo and for the test that measures causes.
  * Usage: fault_server.ts '{"port": 8080, "error_share": 0.3}'; see FaultServerOptions. SIGTERM ends it.
  */
+import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 
 /** What is wrong with the server; by default nothing. */
@@ -11,6 +12,8 @@ export interface FaultServerOptions {
   readonly host?: string;
   /** Share of requests that are answered with 503, from 0 to 1, spread evenly. Default 0. */
   readonly error_share?: number;
+  /** Share of requests that are answered with 404, from 0 to 1. Default 0. */
+  readonly not_found_share?: number;
   /** Time in the application before each answer, in milliseconds, spent without blocking anything. Default 0. */
   readonly delay_ms?: number;
   /** Bytes of each answer's body. Default 200. */
@@ -43,17 +46,16 @@ function block(milliseconds: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
 }
 
-/** Blocks now and then again, as often as asked for. */
-function blockAgain({ every_ms, blocks = Number.POSITIVE_INFINITY }: FaultServerOptions, block_ms: number): void {
+/** Blocks now and then again, as often as asked for; the signal ends it. */
+function blockAgain(options: FaultServerOptions, block_ms: number, ended: AbortSignal): void {
+  const { every_ms = block_ms * 1.1, blocks = Number.POSITIVE_INFINITY } = options;
   let left = blocks;
-  const timer = setInterval(
-    () => {
-      block(block_ms);
-      left -= 1;
-      if (left <= 0) clearInterval(timer);
-    },
-    every_ms ?? block_ms * 1.1,
-  );
+  const timer = setInterval(() => {
+    block(block_ms);
+    left -= 1;
+    if (left <= 0) clearInterval(timer);
+  }, every_ms);
+  ended.addEventListener('abort', () => clearInterval(timer));
 }
 
 /** Status of the answer from upstream: 502 where there is none. */
@@ -70,14 +72,16 @@ function passOn(upstream: string, request: IncomingMessage): Promise<number> {
   });
 }
 
-/** Starts the server; it runs until the process ends. */
-export function startFaultServer(options: FaultServerOptions): void {
+/** Starts the server; resolves when it listens, with what ends it and its connections. */
+export async function startFaultServer(options: FaultServerOptions): Promise<() => void> {
   const { port, host = '::', delay_ms = 0, body_bytes = 200, block_ms = 0, backlog = 511, upstream } = options;
   const failing = spread(options.error_share ?? 0);
+  const missing = spread(options.not_found_share ?? 0);
   const body = Buffer.alloc(body_bytes, 'x');
+  const ended = new AbortController();
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     for await (const _ of request);
-    const own = failing() ? 503 : 200;
+    const own = failing() ? 503 : missing() ? 404 : 200;
     const status = upstream === undefined ? own : await passOn(upstream, request);
     const send = (): void => void response.writeHead(status, { 'content-length': body_bytes }).end(body);
     if (delay_ms === 0) send();
@@ -87,7 +91,13 @@ export function startFaultServer(options: FaultServerOptions): void {
   const server = createServer((request, response) => void answer(request, response).catch(() => response.destroy()));
   server.keepAliveTimeout = 60_000;
   server.listen({ port, host, backlog });
-  if (block_ms > 0) server.once('connection', () => blockAgain(options, block_ms));
+  await once(server, 'listening');
+  if (block_ms > 0) server.once('connection', () => blockAgain(options, block_ms, ended.signal));
+  return () => {
+    ended.abort();
+    server.close();
+    server.closeAllConnections();
+  };
 }
 
-if (import.meta.main) startFaultServer(JSON.parse(process.argv[2] ?? '{}') as FaultServerOptions);
+if (import.meta.main) await startFaultServer(JSON.parse(process.argv[2] ?? '{}') as FaultServerOptions);

@@ -26,7 +26,11 @@ export interface Answers {
   readonly slow_at_client: readonly Row[];
   /** Groups of /v1/tcp-events: retransmits, failed connects, full accept queues. */
   readonly events: readonly Row[];
-  /** The same per connection, for connections that met a full accept queue and their retransmits. */
+  /** Groups of /v1/flows by observed end: segments with payload that it sent. */
+  readonly sent: readonly Row[];
+  /** Groups of /v1/tcp-events: segments that arrived although they had arrived before. */
+  readonly duplicates: readonly Row[];
+  /** Events per connection, for connections that met a full accept queue and their retransmits. */
   readonly connections: readonly Row[];
   /** By id of the finding; empty at first. */
   readonly samples: Readonly<Record<string, Sample>>;

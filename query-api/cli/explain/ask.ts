@@ -73,7 +73,7 @@ async function overview(asker: Asker, { since, until }: Question): Promise<Omit<
   const slow = `${SLOW_MS}ms`;
   const phases = ['receive', 'queue', 'application', 'send'].flatMap((phase) => [`sum_${phase}_ns`, `mostly_${phase}`]);
   const place = `${KEYS},destination_address`;
-  const [edges, requests, slowRows, slowAtClient, events] = await Promise.all([
+  const [edges, requests, slowRows, slowAtClient, events, sent, duplicates] = await Promise.all([
     asker.all('edges', { group_by: KEYS }),
     asker.all('requests', {
       group_by: `${place},outcome,http_status_code,close_cause,closed_by`,
@@ -95,6 +95,17 @@ async function overview(asker: Asker, { since, until }: Question): Promise<Omit<
       event_kind: 'retransmit,connect_failed,accept_overflow',
       measures: `count,sum_segments,${TIMES}`,
     }),
+    asker.all('flows', {
+      group_by: `${place},observation_point`,
+      protocol: 'tcp',
+      measures: `sum_data_segments_sent,${TIMES}`,
+    }),
+    // the kernel's word for a segment of which nothing is new; a keep-alive probe has another
+    asker.all('tcp-events', {
+      group_by: `${place},source_address,sent_by`,
+      drop_reason: 'TCP_OLD_DATA',
+      measures: `count,sum_segments,${TIMES}`,
+    }),
   ]);
   const connections = await overflowedConnections(asker, events);
   return {
@@ -105,6 +116,8 @@ async function overview(asker: Asker, { since, until }: Question): Promise<Omit<
     slow: slowRows,
     slow_at_client: slowAtClient,
     events,
+    sent,
+    duplicates,
     connections,
     samples: {},
   };

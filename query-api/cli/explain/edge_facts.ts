@@ -11,11 +11,13 @@ export interface EdgeFacts {
   readonly slow: readonly Row[];
   readonly slow_at_client: readonly Row[];
   readonly events: readonly Row[];
+  readonly sent: readonly Row[];
+  readonly duplicates: readonly Row[];
   readonly connections: readonly Row[];
 }
 
 type Part = Exclude<keyof EdgeFacts, 'edge' | 'totals'>;
-const PARTS: readonly Part[] = ['requests', 'slow', 'slow_at_client', 'events', 'connections'];
+const PARTS: readonly Part[] = ['requests', 'slow', 'slow_at_client', 'events', 'sent', 'duplicates', 'connections'];
 
 /** Name of an end for people and ids. */
 export function endName({ namespace, workload, name, address }: EdgeEnd): string {
@@ -80,7 +82,7 @@ export function edgeFacts(answers: Answers): EdgeFacts[] {
       const facts = found.get(key) ?? {
         row,
         source,
-        ...{ requests: [], slow: [], slow_at_client: [], events: [], connections: [] },
+        ...{ requests: [], slow: [], slow_at_client: [], events: [], sent: [], duplicates: [], connections: [] },
       };
       facts[part].push(row);
       found.set(key, facts);

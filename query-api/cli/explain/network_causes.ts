@@ -30,33 +30,61 @@ function lossesOf(facts: EdgeFacts): Row[] {
   });
 }
 
-/** Segments sent again, relative to segments sent: told with who sent them and why. */
+/** What one end sent again, without what turned out to have arrived. */
+function lossOf(facts: EdgeFacts, losses: readonly Row[], side: 'client' | 'server') {
+  const own = losses.filter((row) => row.sent_by === side);
+  const needless = facts.duplicates.filter((row) => row.sent_by === side);
+  const sent = total(
+    facts.sent.filter((row) => row.observation_point === side),
+    'sum_data_segments_sent',
+  );
+  // handshakes carry no payload; and a long connection's segments are told only once per interval, its requests at once
+  const opened = side === 'client' ? total(facts.totals, 'connections_opened') : 0;
+  const least = total(facts.requests, 'count');
+  return {
+    rows: own,
+    events: total(own, 'count') - total(needless, 'count'),
+    again: total(own, 'sum_segments') - total(needless, 'sum_segments'),
+    needless: total(needless, 'sum_segments'),
+    sent: Math.max(sent, least) + opened,
+  };
+}
+
+/**
+ * Segments sent again relative to segments with payload sent, by each end for itself: told with who sent them and why.
+ * A segment of which the other end had everything already was not lost, only late: its retransmission does not count.
+ */
 export function packetLoss(facts: EdgeFacts): Suspicion | undefined {
   const losses = lossesOf(facts);
-  const events = total(losses, 'count');
-  const again = total(losses, 'sum_segments');
-  const segments = total(facts.totals, 'segments');
-  if (events < LOSS.count || segments === 0 || again / segments < LOSS.share) return undefined;
+  const sides = (['client', 'server'] as const)
+    .map((side) => ({ side, ...lossOf(facts, losses, side) }))
+    .filter(({ events, again, sent }) => events >= LOSS.count && sent > 0 && again / sent >= LOSS.share);
+  if (sides.length === 0) return undefined;
   // Nothing ever got through: nobody is there, or a rule forbids it. That is no loss.
   if (total(facts.totals, 'connections_opened') === 0 && losses.every((row) => row.retransmit_cause === 'syn')) {
     return undefined;
   }
-  const ratio = Math.min(1, again / segments);
+  const rows = sides.flatMap((one) => one.rows);
+  const again = sides.reduce((sum, one) => sum + one.again, 0);
+  const sent = sides.reduce((sum, one) => sum + one.sent, 0);
   const requests = total(facts.requests, 'count');
   const slow = total(facts.slow_at_client, 'count');
   const evidence: Evidence[] = [
-    { name: 'retransmit_ratio', value: ratio, unit: 'ratio' },
-    { name: 'retransmitted_segments', value: again, unit: 'segments' },
-    { name: 'segments', value: segments, unit: 'segments' },
-    ...losses.map((row) => ({
-      name: `${row.retransmit_cause}_by_${row.sent_by}`,
-      value: numberOf(row, 'sum_segments'),
-      unit: 'segments',
-    })),
+    ...sides.flatMap((one): Evidence[] => [
+      { name: `retransmit_ratio_by_${one.side}`, value: Math.min(1, one.again / one.sent), unit: 'ratio' },
+      { name: `data_segments_sent_by_${one.side}`, value: one.sent, unit: 'segments' },
+      ...one.rows.map((row) => ({
+        name: `${row.retransmit_cause === 'none' ? 'cause_unknown' : row.retransmit_cause}_by_${one.side}`,
+        value: numberOf(row, 'sum_segments'),
+        unit: 'segments',
+      })),
+      ...(one.needless > 0 ? [{ name: `needless_by_${one.side}`, value: one.needless, unit: 'segments' }] : []),
+    ]),
     ...(requests === 0 ? [] : [{ name: 'slow_at_client', value: slow, unit: 'requests' }]),
   ];
+  const ratio = Math.min(1, again / sent);
   const share = Math.max(ratio, requests === 0 ? 0 : Math.min(1, slow / requests));
-  return { cause: 'packet_loss', count: again, of: segments, share, ...timesOf(losses), evidence };
+  return { cause: 'packet_loss', count: again, of: sent, share, ...timesOf(rows), evidence };
 }
 
 /** Connects that were answered with a reset. */

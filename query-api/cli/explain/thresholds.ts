@@ -19,8 +19,8 @@ export const ERRORS = { count: 3, share: 0.01 } as const;
 export const ABORTS = { count: 3, share: 0.05 } as const;
 
 /**
- * Retransmissions, and segments sent again per segment sent. Linux sends a few again without any loss (a late
- * acknowledgement, a busy machine); from half a percent on throughput and latency suffer.
+ * Retransmissions, and segments sent again per segment with payload, of one end. Linux sends one again now and then that
+ * was only late, and any network loses a few in a thousand; from half a percent on throughput and latency suffer.
  */
 export const LOSS = { count: 5, share: 0.005 } as const;
 
