@@ -1,0 +1,135 @@
+/** GET /metrics of the store. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { ClickHouseClient } from '@clickhouse/client';
+import { migrate } from '../../store/migrate.ts';
+import { flowspanNames, promtoolComplaints, seriesValue } from '../support/metrics.ts';
+import { eventually } from '../support/wait.ts';
+import { RunningStore } from './running_store.ts';
+
+/** A name once published stays: dashboards, rules and others' alerts read it. */
+const NAMES = [
+  'flowspan_build_info gauge',
+  'flowspan_own_spans_exported_total counter',
+  'flowspan_own_spans_lost_total counter',
+  'flowspan_store_byte_budget_bytes gauge',
+  'flowspan_store_engine_memory_bytes gauge',
+  'flowspan_store_engine_memory_limit_bytes gauge',
+  'flowspan_store_expired_partitions_total counter',
+  'flowspan_store_expired_rows_total counter',
+  'flowspan_store_filesystem_free_bytes gauge',
+  'flowspan_store_insert_seconds histogram',
+  'flowspan_store_inserted_rows_total counter',
+  'flowspan_store_inserts_total counter',
+  'flowspan_store_queries_total counter',
+  'flowspan_store_query_seconds histogram',
+  'flowspan_store_running_statements gauge',
+  'flowspan_store_table_bytes gauge',
+  'flowspan_store_table_parts gauge',
+  'flowspan_store_table_rows gauge',
+  'flowspan_store_upkeep_last_success_timestamp_seconds gauge',
+  'flowspan_store_upkeeps_total counter',
+  'flowspan_store_waiting_statements gauge',
+];
+
+let store: RunningStore;
+let writer: ClickHouseClient;
+let reader: ClickHouseClient;
+before(async () => {
+  store = await RunningStore.start(['--store-reader-password', 'secret']);
+  writer = store.writer();
+  await migrate(writer, 'flowspan');
+  writer = store.writer({ database: 'flowspan' });
+  reader = store.reader({ database: 'flowspan', password: 'secret' });
+});
+after(() => store.close());
+
+const authorization = `Basic ${Buffer.from('default:secret').toString('base64')}`;
+const get = (init: RequestInit = {}) => fetch(`${store.url}/metrics`, { headers: { authorization }, ...init });
+const loss = () => ({ kind: 'flow', time: new Date().toISOString().replace('Z', '') });
+const text = async () => await (await get()).text();
+
+test('the names are those of the list', async () => {
+  assert.deepEqual(flowspanNames(await text()), NAMES);
+  assert.deepEqual(promtoolComplaints(await text()), '');
+});
+
+test('it asks for a password where the store does; HEAD is GET without a body; nothing else is allowed', async () => {
+  assert.equal((await get({ headers: {} })).status, 403);
+  assert.equal((await get({ headers: { 'x-clickhouse-user': 'default', 'x-clickhouse-key': 'secret' } })).status, 200);
+  const head = await get({ method: 'HEAD' });
+  assert.equal(head.status, 200);
+  assert.ok(Number(head.headers.get('content-length')) > 1000);
+  assert.equal(await head.text(), '');
+  const post = await get({ method: 'POST' });
+  assert.deepEqual([post.status, post.headers.get('allow')], [405, 'GET, HEAD']);
+  const open = await get({ headers: { authorization, accept: 'application/openmetrics-text' } });
+  assert.match(open.headers.get('content-type') ?? '', /^application\/openmetrics-text/);
+  assert.match(await open.text(), /# EOF\n$/);
+});
+
+test('inserts, queries and their ends are counted', async () => {
+  const counts = async () => {
+    const page = await text();
+    return {
+      rows: seriesValue(page, 'flowspan_store_inserted_rows_total{table="losses"}'),
+      others: seriesValue(page, 'flowspan_store_inserted_rows_total{table="_other"}'),
+      inserts: seriesValue(page, 'flowspan_store_inserts_total{result="ok"}'),
+      refusedInserts: seriesValue(page, 'flowspan_store_inserts_total{result="refused"}'),
+      insertTimes: seriesValue(page, 'flowspan_store_insert_seconds_count'),
+      queries: seriesValue(page, 'flowspan_store_queries_total{account="reader",result="ok"}'),
+      failures: seriesValue(page, 'flowspan_store_queries_total{account="reader",result="refused"}'),
+      strangers: seriesValue(page, 'flowspan_store_queries_total{account="none",result="refused"}'),
+      queryTimes: seriesValue(page, 'flowspan_store_query_seconds_count{account="reader"}'),
+    };
+  };
+  const was = await counts();
+  await writer.insert({ table: 'losses', values: [loss(), loss()], format: 'JSONEachRow' });
+  await writer.command({ query: 'CREATE TABLE mine (a UInt8) ENGINE = MergeTree ORDER BY a' });
+  await writer.insert({ table: 'mine', values: [{ a: 1 }], format: 'JSONEachRow' });
+  await assert.rejects(writer.insert({ table: 'mine', values: [{ a: 'none' }], format: 'JSONEachRow' }));
+  await (await reader.query({ query: 'SELECT 1' })).text();
+  await assert.rejects(reader.query({ query: 'SELECT nonesuch' }));
+  await assert.rejects(store.reader({ password: 'wrong' }).query({ query: 'SELECT 1' }));
+  const is = await counts();
+  const grown = Object.fromEntries(
+    Object.entries(is).map(([name, value]) => [name, value - was[name as keyof typeof was]]),
+  );
+  assert.deepEqual(grown, {
+    rows: 2,
+    others: 1,
+    inserts: 2,
+    refusedInserts: 1,
+    insertTimes: 3,
+    queries: 1,
+    failures: 1,
+    strangers: 1,
+    queryTimes: 2,
+  });
+});
+
+test('statements that run are seen running', async () => {
+  const running = async () => seriesValue(await text(), 'flowspan_store_running_statements{account="reader"}');
+  assert.equal(await running(), 0);
+  const slow = reader.query({ query: 'SELECT sleepEachRow(1) FROM numbers(2)', format: 'TabSeparated' });
+  await eventually('the query to run', async () => (await running()) === 1);
+  await (await slow).text();
+  assert.equal(await running(), 0);
+});
+
+test('tables, memory and disk are measured by upkeep', async () => {
+  await store.kill('SIGTERM');
+  await store.restart();
+  await eventually('upkeep', async () => seriesValue(await text(), 'flowspan_store_upkeeps_total{result="ok"}') > 0);
+  const page = await text();
+  assert.equal(seriesValue(page, 'flowspan_store_table_rows{table="losses"}'), 2);
+  assert.ok(seriesValue(page, 'flowspan_store_table_bytes{table="losses"}') > 100);
+  assert.equal(seriesValue(page, 'flowspan_store_table_parts{table="losses"}'), 1);
+  assert.equal(seriesValue(page, 'flowspan_store_table_rows{table="requests"}'), 0);
+  assert.ok(seriesValue(page, 'flowspan_store_byte_budget_bytes') > 1e9);
+  assert.ok(seriesValue(page, 'flowspan_store_filesystem_free_bytes') > 1e6);
+  assert.ok(seriesValue(page, 'flowspan_store_engine_memory_bytes') > 1e6);
+  assert.ok(
+    Math.abs(seriesValue(page, 'flowspan_store_upkeep_last_success_timestamp_seconds') - Date.now() / 1000) < 60,
+  );
+});
