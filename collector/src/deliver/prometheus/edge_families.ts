@@ -142,5 +142,5 @@ export type EdgeFamilies = ReturnType<typeof edgeFamilies>;
 export const CAUSES = 16;
 
 function sentByAndCause(what: number): readonly string[] {
-  return [SENT_BY_WORDS[Math.floor(what / CAUSES)] as string, CAUSE_WORDS[what % CAUSES] ?? 'unknown'];
+  return [SENT_BY_WORDS[Math.floor(what / CAUSES)] as string, CAUSE_WORDS[what % CAUSES] ?? String(what % CAUSES)];
 }

@@ -12,6 +12,9 @@ const OVERFLOW = '_overflow';
 /** An end that is not known. */
 const UNKNOWN = 'unknown';
 
+/** Serial of a number that is no edge at the moment. */
+const GONE = -1;
+
 /** Edges given up at one turn at most, so that no turn takes long. */
 const EXPIRE_AT_ONCE = 256;
 const SMALLEST_CACHE = 1 << 12;
@@ -165,6 +168,7 @@ export class Edges {
       left -= 1;
       this.expired += 1;
       this.#labels[edge] = undefined;
+      this.#serials[edge] = GONE;
       this.#byKey.delete(labels.key);
       this.#free.push(edge);
       dropped(edge);

@@ -85,9 +85,6 @@ export class Exemplars {
       request_sequence: word(REQUEST),
       response_sequence: word(RESPONSE),
       observation_point: observationPoint,
-      peer_observed: false,
-      destination_endpoint_id: null,
-      source_endpoint_id: null,
       trace_id: word(HAS_TRACE) === 1 ? sent : null,
     };
     return {

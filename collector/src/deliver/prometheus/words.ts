@@ -3,18 +3,17 @@ import { getSystemErrorName } from 'node:util';
 import { ENUMS } from '../../../../bpf/wire/events.gen.ts';
 import { OUTCOMES } from '../../../../store/tables.ts';
 
-/** Words of an enum by number. @param none in place of the word of 0 */
-function wordsOf(numbers: Readonly<Record<string, number>>, none?: string): string[] {
+/** Words of an enum by number: those of the rows. */
+function wordsOf(numbers: Readonly<Record<string, number>>): string[] {
   const words: string[] = [];
-  for (const [word, number] of Object.entries(numbers))
-    words[number] = number === 0 && none !== undefined ? none : word;
+  for (const [word, number] of Object.entries(numbers)) words[number] = word;
   return words;
 }
 
 export const OUTCOME_WORDS = wordsOf(OUTCOMES);
-export const SENT_BY_WORDS = wordsOf(ENUMS.sent_by, 'unknown');
-export const CAUSE_WORDS = wordsOf(ENUMS.retransmit_cause, 'unknown');
-export const CLOSE_CAUSE_WORDS = wordsOf(ENUMS.close_cause, 'unknown');
+export const SENT_BY_WORDS = wordsOf(ENUMS.sent_by);
+export const CAUSE_WORDS = wordsOf(ENUMS.retransmit_cause);
+export const CLOSE_CAUSE_WORDS = wordsOf(ENUMS.close_cause);
 export const APPLICATION_PROTOCOL_WORDS = wordsOf(ENUMS.application_protocol);
 
 /** One word of an enum, as the values of a family's only label. */

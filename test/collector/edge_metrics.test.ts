@@ -1,0 +1,337 @@
+/** Families about edges against the rows that the same records became, and their bounds. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { Identity } from '../../collector/src/control/identity.ts';
+import type { MetricsFormat } from '../../collector/src/metrics_text.ts';
+import { metricsText } from '../../collector/src/metrics_text.ts';
+import { spanId, traceId } from '../../store/ids.ts';
+import { byName, promtoolComplaints, readOpenMetrics, seriesName, whyNoJudge } from '../support/metrics.ts';
+import { differingSeries, type Names, seriesOfRows } from './support/edges.ts';
+import { openPath, type PathOptions, type Row } from './support/path.ts';
+import { connection, record, requestRecord, type Values } from './support/records.ts';
+
+const skip = whyNoJudge() ?? false;
+type Path = ReturnType<typeof openPath>;
+
+async function textOf(path: Path, format: MetricsFormat = 'openmetrics'): Promise<string> {
+  let text = '';
+  for await (const piece of metricsText(path.metrics.families(format), format)) text += piece;
+  return text;
+}
+
+const read = async (path: Path) => readOpenMetrics(await textOf(path));
+const edgeSeries = async (path: Path) =>
+  new Map([...byName(await read(path))].filter(([name]) => name.startsWith('flowspan_')));
+
+/** Workloads are what the processes are called; number 1 is the client, others servers. */
+function openWith(workloads: readonly string[], options: PathOptions = {}): Path {
+  const processes = workloads.map((executable, index) => [index + 1, { executable, cgroupPaths: ['/'] }]);
+  return openPath({ processes: Object.fromEntries(processes), ...options });
+}
+
+/** One end of a connection from the first workload to another, both of them observed. */
+function ends(point: 'client' | 'server', server: number, port = 40_000): Values {
+  return connection({
+    observation_point: point,
+    socket_cookie: point === 'client' ? 1000 + server : 2000 + server,
+    pid: point === 'client' ? 1 : server,
+    source_port: port,
+    destination_address: `10.0.1.${server % 250}`,
+    destination_port: 8000 + server,
+    netns: point === 'client' ? 1 : 2,
+  });
+}
+
+function namesOf(path: Path): Names {
+  const identities = new Map<string, Identity>();
+  for (let number = 1; number <= path.endpoints.count; number += 1) {
+    const identity = path.endpoints.identity(number) as Identity;
+    identities.set(String(identity.id), identity);
+  }
+  return (id) => {
+    const identity = identities.get(String(id));
+    return identity === undefined ? ['', 'unknown'] : [identity.namespace, identity.workload];
+  };
+}
+
+test('every number equals the rows of the same records', { skip }, async () => {
+  const path = openWith(['shop', 'cart', 'catalog', 'payments']);
+  const rows = { flows: [] as Row[], requests: [] as Row[], events: [] as Row[] };
+  let state = 42;
+  const random = (below: number): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7fffffff;
+    return (state >>> 8) % below;
+  };
+  const one = <T>(...values: readonly T[]): T => values[random(values.length)] as T;
+  for (let turn = 0; turn < 3000; turn += 1) {
+    const at = { ...ends(one('client', 'server'), 2 + random(3)), time_boot_ns: BigInt(5_000_000_000 + turn) };
+    rows.flows.push(
+      ...path.feed(
+        'flows',
+        record('flow', {
+          ...at,
+          protocol: one(6, 6, 6, 17),
+          flow_state: one('opened', 'active', 'closed'),
+          close_cause: one('none', 'fin', 'reset', 'timeout'),
+          application_protocol: one('empty', 'http1', 'http2', 'tls', 'other'),
+          bytes_sent: one(0, random(1e9), 2 ** 40),
+          bytes_received: one(0, random(1e9)),
+          bytes_retransmitted: one(0, 0, random(10_000)),
+          segments_sent: random(1e6),
+          segments_received: random(1e6),
+          srtt_us: one(0, 99, 100, 101, random(3_000_000)),
+        }),
+      ),
+    );
+    rows.requests.push(
+      ...path.feed(
+        'requests',
+        requestRecord(
+          { target: '/x' },
+          {
+            ...at,
+            http_status_code: one(0, 200, 204, 404, 500, 503),
+            request_end: one('complete', 'connection_reset', 'connection_closed', 'timeout'),
+            duration_ns: one(1_000_000, 1_000_001, 10_000_000_000, 10_000_000_001, random(2e9)),
+            request_sent_ns: random(1e6),
+            application_read_ns: one(0, random(2e6)),
+            response_start_ns: one(0, random(1e9)),
+            request_sequence: random(2e9),
+            response_sequence: random(2e9),
+          },
+        ),
+      ),
+    );
+    rows.events.push(
+      ...path.feed(
+        'tcp_events',
+        record('tcp_event', {
+          ...at,
+          event_kind: 1 + random(7),
+          retransmit_cause: random(6),
+          sent_by: random(3),
+          segments: 1 + random(10),
+          drop_reason: one(0, 2, 3, 77),
+          error_number: one(0, 101, 104, 110, 111, 113, 3000),
+        }),
+      ),
+    );
+  }
+  assert.equal(rows.flows.length + rows.requests.length + rows.events.length, 9000);
+  const found = await edgeSeries(path);
+  assert.deepEqual(differingSeries(found, seriesOfRows(rows, namesOf(path))), []);
+  assert.ok([...found.values()].filter((value) => value > 0).length > 300);
+});
+
+test('all families about edges have the same identity labels, a unit and a sentence', { skip }, async () => {
+  const path = openWith(['shop', 'cart']);
+  const identity = ['cluster', 'source_namespace', 'source_workload', 'destination_namespace', 'destination_workload'];
+  for (const { name, labels, unit, help } of path.metrics.infos) {
+    if (name.startsWith('flowspan_')) assert.deepEqual(labels.slice(0, 6), [...identity, 'observation_point'], name);
+    assert.match(help, new RegExp(`^[A-Z].+\\. Unit: ${unit}\\.$`), name);
+  }
+  path.feed('requests', requestRecord({}, ends('server', 2)));
+  path.feed('flows', record('flow', { ...ends('client', 2), bytes_sent: 10, srtt_us: 10, flow_state: 'opened' }));
+  for (const { name, unit, lines } of await read(path)) {
+    if (/_(seconds|bytes)$/.test(name)) assert.equal(unit, name.split('_').at(-1), name);
+    for (const { labels } of lines) {
+      const published = path.metrics.infos.find((info) => info.name.replace(/_total$/, '') === name)?.labels;
+      const shown = Object.keys(labels).filter((label) => label !== 'le');
+      assert.deepEqual(shown, published, name);
+    }
+  }
+});
+
+test('what a rate is taken of is there with 0 before it first happens', { skip }, async () => {
+  const path = openWith(['shop', 'cart']);
+  path.feed('flows', record('flow', { ...ends('client', 2), segments_sent: 5 }));
+  const zero = [...(await edgeSeries(path))].filter(([, value]) => value === 0).map(([name]) => name);
+  for (const cause of ['timeout', 'fast', 'tail_loss_probe', 'syn']) {
+    assert.ok(zero.some((name) => name.includes('retransmitted_segments_total{') && name.includes(`cause="${cause}"`)));
+  }
+  for (const family of ['tcp_resets_total', 'tcp_zero_windows_total']) {
+    assert.equal(zero.filter((name) => name.startsWith(`flowspan_${family}{`)).length, 2);
+  }
+});
+
+test('edges beyond the bound are counted together; idle ones are given up, and begin anew', { skip }, async () => {
+  const workloads = ['shop', 'a', 'b', 'c', 'd'];
+  const path = openWith(workloads, { metrics: { max_edges: 2, edge_idle_s: 10 } });
+  const { edges } = path.metrics;
+  const request = (server: number) => path.feed('requests', requestRecord({}, ends('server', server)));
+  const counts = async () => {
+    const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
+    return Object.fromEntries(
+      counted.map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1] as string, value]),
+    );
+  };
+  // The pipeline gives the machine's time; here it is ours.
+  const at = performance.now();
+  for (const server of [2, 2, 3, 4, 5, 5]) request(server);
+  assert.deepEqual(await counts(), { a: 2, b: 1, _overflow: 3 });
+  const overflow = [...(await edgeSeries(path)).keys()].find((name) => name.includes('_overflow')) as string;
+  assert.match(overflow, /source_namespace="",source_workload="_overflow"/);
+  assert.deepEqual([edges.count, edges.overflowRecords, edges.expired], [2, 3, 0]);
+  path.metrics.begin(at + 9_000);
+  assert.equal(edges.count, 2);
+  path.metrics.begin(at + 30_000);
+  assert.deepEqual([edges.count, edges.expired], [0, 2]);
+  assert.deepEqual(await counts(), { _overflow: 3 });
+  // There is room again: for what had none as well.
+  request(5);
+  request(2);
+  assert.deepEqual(await counts(), { d: 1, a: 1, _overflow: 3 });
+  const graph = [...byName(await read(path))].filter(([name]) => name.startsWith('traces_service_graph_request_total'));
+  assert.deepEqual(graph.map(([name, value]) => [/server="([^"]*)"/.exec(name)?.[1], value]).toSorted(), [
+    ['_overflow', 3],
+    ['a', 1],
+    ['d', 1],
+  ]);
+});
+
+test('an edge that is given up and comes back while an answer is written is not in it twice', { skip }, async () => {
+  const path = openWith(['shop', 'a', 'b'], { metrics: { max_edges: 10, edge_idle_s: 10 } });
+  const request = (server: number) => path.feed('requests', requestRecord({}, ends('server', server)));
+  const at = performance.now();
+  request(2);
+  request(3);
+  const pieces: string[] = [];
+  for (const family of path.metrics.families('openmetrics')) {
+    if (family.name !== 'flowspan_http_requests_total') continue;
+    for (const { labels } of family.samples) {
+      pieces.push(labels);
+      path.metrics.begin(at + 30_000);
+      for (const server of [3, 2]) request(server);
+    }
+  }
+  assert.equal(new Set(pieces).size, pieces.length);
+  assert.equal(pieces.length, 1);
+});
+
+test('a label with any number of values has 64 on one edge, and then _other', { skip }, async () => {
+  const path = openWith(['shop', 'a']);
+  for (let status = 100; status < 1000; status += 1) {
+    path.feed('requests', requestRecord({}, { ...ends('server', 2), http_status_code: status }));
+  }
+  const codes = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
+  const others = codes.filter(([name]) => name.includes('http_status_code="_other"'));
+  assert.ok(codes.length < 70, `${codes.length}`);
+  assert.ok(others.length >= 1);
+  assert.equal(
+    codes.reduce((sum, [, value]) => sum + value, 0),
+    900,
+  );
+});
+
+test('label values survive whatever a workload is called', { skip }, async () => {
+  const hostile = ['quo"te', 'new\nline', 'back\\slash\\n', 'tab\tand\u0000nul', 'ünï©ode\u{1f980}', 'lone\ud800half'];
+  const path = openWith(['{shop="x"}', ...hostile]);
+  for (const [index] of hostile.entries()) {
+    path.feed('flows', record('flow', ends('client', index + 2)));
+    path.feed('requests', requestRecord({}, ends('server', index + 2)));
+  }
+  assert.equal(promtoolComplaints(await textOf(path, 'text')), '');
+  const families = await read(path);
+  const lines = families.find(({ name }) => name === 'flowspan_http_requests')?.lines ?? [];
+  const shown = lines.map(({ labels }) => labels.destination_workload);
+  assert.deepEqual(shown.toSorted(), hostile.map((name) => name.toWellFormed()).toSorted());
+  assert.ok(lines.every(({ labels }) => labels.source_workload === '{shop="x"}'));
+});
+
+test('exemplars are requests of their bucket, by the ids of their rows, one a second', { skip }, async () => {
+  const path = openWith(['shop', 'a']);
+  const rows: Row[] = [];
+  const traceparent = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`;
+  const seconds = [5, 5.6, 6.2, 7, 8, 9];
+  for (const [index, ms] of [0.5, 0.6, 3, 3, 40_000, 200].entries()) {
+    const values = {
+      ...ends('server', 2),
+      duration_ns: ms * 1e6,
+      time_boot_ns: BigInt((seconds[index] as number) * 1e9),
+      request_sequence: 77 + index,
+      response_sequence: 4_000_000_000 + index,
+    };
+    rows.push(...path.feed('requests', requestRecord(index === 5 ? { traceparent } : {}, values)));
+  }
+  const families = await read(path);
+  const lines = families.find(({ name }) => name === 'flowspan_http_request_duration_seconds')?.lines ?? [];
+  const exemplars = lines.flatMap(({ labels, exemplar }) =>
+    exemplar === undefined ? [] : [{ le: labels.le, exemplar }],
+  );
+  const ids = (row: Row) => {
+    const identity = row as unknown as Parameters<typeof traceId>[0] & Parameters<typeof spanId>[0];
+    return { trace_id: traceId(identity), span_id: spanId(identity) };
+  };
+  // The second of the two first ones is of the same second; the second of 3 ms is of a later one.
+  assert.deepEqual(exemplars, [
+    { le: '0.001', exemplar: { labels: ids(rows[0]!), value: 0.0005 } },
+    { le: '0.005', exemplar: { labels: ids(rows[3]!), value: 0.003 } },
+    { le: '0.25', exemplar: { labels: ids(rows[5]!), value: 0.2 } },
+    { le: '+Inf', exemplar: { labels: ids(rows[4]!), value: 40 } },
+  ]);
+  assert.equal(exemplars[2]?.exemplar.labels.trace_id, 'ab'.repeat(16));
+  assert.doesNotMatch(await textOf(path, 'text'), /trace_id/);
+  const without = openWith(['shop', 'a'], { metrics: { exemplars: false } });
+  without.feed('requests', requestRecord({}, ends('server', 2)));
+  assert.doesNotMatch(await textOf(without), /trace_id/);
+});
+
+test('the service graph has each request once, as its server saw it where it was watched', { skip }, async () => {
+  const path = openWith(['shop', 'a', 'b']);
+  const request = (point: 'client' | 'server', server: number, values: Values = {}) =>
+    requestRecord({}, { ...ends(point, server), duration_ns: 2_000_000, ...values });
+  // Both ends of a are watched, of b only the client.
+  path.feed('flows', record('flow', ends('client', 2)), record('flow', ends('server', 2)));
+  const failed = { http_status_code: 503 };
+  path.feed(
+    'requests',
+    request('client', 2),
+    request('server', 2),
+    request('client', 2, failed),
+    request('server', 2, failed),
+  );
+  path.feed('requests', request('client', 3), request('client', 3, { http_status_code: 0, request_end: 'timeout' }));
+  const found = byName(await read(path));
+  const graph = (name: string, server: string) =>
+    found.get(
+      seriesName({
+        name: `traces_service_graph_${name}`,
+        labels: {
+          client: 'shop',
+          server,
+          connection_type: '',
+          client_service_namespace: '',
+          server_service_namespace: '',
+          cluster: 'c',
+        },
+      }),
+    );
+  const b = 'unknown';
+  assert.deepEqual([graph('request_total', 'a'), graph('request_failed_total', 'a')], [2, 1]);
+  assert.deepEqual([graph('request_server_seconds_count', 'a'), graph('request_client_seconds_count', 'a')], [2, 2]);
+  assert.deepEqual([graph('request_server_seconds_sum', 'a')], [0.004]);
+  assert.deepEqual([graph('request_total', b), graph('request_failed_total', b)], [2, 1]);
+  assert.deepEqual(
+    [graph('request_server_seconds_count', b), graph('request_client_seconds_count', b)],
+    [undefined, 2],
+  );
+});
+
+test('an endpoint that gets another workload gets another edge', { skip }, async () => {
+  const path = openWith(['shop', 'old']);
+  path.feed('requests', requestRecord({}, ends('server', 2)));
+  const number = Array.from({ length: path.endpoints.count }, (_, index) => index + 1).find(
+    (each) => path.endpoints.identity(each)?.workload === 'old',
+  ) as number;
+  const identity = path.endpoints.identity(number) as Identity;
+  path.endpoints.number({ ...identity, workload: 'new' }, 0, 1n);
+  path.feed('requests', requestRecord({}, ends('server', 2)));
+  const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
+  assert.deepEqual(
+    counted.map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1], value]),
+    [
+      ['old', 1],
+      ['new', 1],
+    ],
+  );
+});
