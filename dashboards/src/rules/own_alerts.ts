@@ -9,7 +9,7 @@ const share = '{{ $value | humanizePercentage }}';
 export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
   const window = span(RATE_WINDOW_S);
   const rate = (family: string, by: string, matchers = '') => `sum by (${by}) (rate(${family}${matchers}[${window}]))`;
-  const dashboardUrl = `${links.grafana}/d/flowspan-health?var-instance={{ $labels.instance | urlquery }}`;
+  const dashboardUrl = `${links.grafana}/d/flowspan-health`;
   const completeness = `${links.queryApi}/v1/edges?since=15m`;
   const about = { dashboardUrl, firstQuery: completeness };
   // Packet drops beyond the rate that is told one by one are counted, on purpose, not lost by failure.
@@ -75,8 +75,7 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
       keepFiringS: 0,
       summary: 'No collector is scraped at all; every other alert of Flowspan is blind.',
       description: 'Prometheus has no series of any collector: it scrapes none, or none runs.',
-      dashboardUrl: `${links.grafana}/d/flowspan-health`,
-      firstQuery: completeness,
+      ...about,
     },
   ];
 }

@@ -85,10 +85,9 @@ export function edgeAlert(alert: string, edge: Edge, description: string, questi
 
 /** An alert about Flowspan itself. */
 export function ownAlert(alert: string, labels: Readonly<Record<string, string>>, description: string): Expected {
-  const instance = labels.instance === undefined ? '' : `?var-instance=${encodeURIComponent(labels.instance)}`;
   return expected(alert, labels, {
     description,
-    dashboard_url: `http://127.0.0.1:3000/d/flowspan-health${instance}`,
+    dashboard_url: 'http://127.0.0.1:3000/d/flowspan-health',
     first_query: 'http://127.0.0.1:7470/v1/edges?since=15m',
   });
 }

@@ -1,7 +1,7 @@
 /** Series of promtool's tests: counters that grow at given rates for given times, of named edges. */
 
 /** Between two samples of every series, in seconds. */
-export const STEP_S = 30;
+export const STEP_S = 60;
 
 /** One series of a test. */
 export interface InputSeries {
