@@ -6,6 +6,7 @@ import { checkHost, type Host } from './attach/host.ts';
 import { Arena } from './batch/arena.ts';
 import { WallClock } from './batch/clock.ts';
 import { Drain } from './batch/drain.ts';
+import { DrainSpans } from './batch/drain_spans.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
 import { type Config, configChanges, parseListen } from './config.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
@@ -22,6 +23,7 @@ import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
+import { clickhouseAttributes, type OwnSpans, startOwnSpans } from './own_spans.ts';
 import { Pipeline } from './pipeline.ts';
 import { repeat } from './repeat.ts';
 import { Reporter } from './reporter.ts';
@@ -73,8 +75,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
   let kernel: Kernel | undefined;
   try {
     const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
+    const ownSpans = await startOwnSpans('collector', config);
     kernel = attachKernel(config, host);
-    return await run(kernel, host);
+    return await run(kernel, host, ownSpans);
   } catch (error) {
     kernel?.close();
     await client.close();
@@ -82,12 +85,13 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     throw error;
   }
 
-  async function run(kernel: Kernel, host: Host): Promise<RunningCollector> {
+  async function run(kernel: Kernel, host: Host, ownSpans: OwnSpans): Promise<RunningCollector> {
     const clock = new WallClock(machineClocks());
     const nowNs = () => clock.nowNs();
     const startedNs = nowNs();
     const counters = new Counters();
     const losses = new Losses(counters);
+    const own = ownSpans.wanted ? ownSpans.tracer : undefined;
     const lookRows = ROW_GROWTH * collector.drain_buffer_bytes;
     const chunks = Math.ceil((collector.row_memory_bytes + 2 * lookRows) / deliveryBytes(1));
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
@@ -139,6 +143,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         losses.add(kind, reason.replace('row_', ''), count);
       },
       sent: metrics.sent,
+      spans: own && { tracer: own, attributes: clickhouseAttributes(clickhouse) },
     });
     const live = new LiveFeed({
       counters,
@@ -159,6 +164,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       sinks: spans === undefined ? [live] : [live, spans],
       flush: (nowMs) => delivery.flush(nowMs),
     });
+    const drainSpans = own && new DrainSpans(own, () => counters.recordsRead);
     const drain = new Drain({
       arena,
       rings: kernel.rings,
@@ -167,7 +173,10 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       largestRecord: Math.ceil(REQUEST_RECORD.size / 8) * 8,
       read: (begin, end) => pipeline.read(begin, end),
       hasRoom: () => delivery.roomBytes >= lookRows,
-      looked: metrics.looked,
+      looked(bytes, beganMs) {
+        metrics.looked(bytes, beganMs);
+        drainSpans?.looked(bytes, beganMs);
+      },
     });
     const reporter = new Reporter({
       scope,
@@ -183,6 +192,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     });
 
     const nowMs = () => Number(nowNs() / 1_000_000n);
+    metrics.page.add(() => ownSpans.families());
     metrics.tell({ kernel, counters, losses, delivery, reporter, live, spans: spanCounts, nowMs });
 
     let migrated = false;
@@ -280,7 +290,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         await http.close();
         correlation.close();
         await Promise.all([delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0), spans?.close(LAST_BATCHES_MS)]);
-        await client.close();
+        await Promise.all([client.close(), ownSpans.close()]);
         directory.release();
       },
     };

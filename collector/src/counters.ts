@@ -96,6 +96,12 @@ export class Counters {
     this.#kernelDiscards[reason] = total;
   }
 
+  /** Records of all kinds read from the rings. */
+  get recordsRead(): number {
+    const { flow, tcp_event, request, cgroup } = this.kinds;
+    return flow.read + tcp_event.read + request.read + cgroup.read;
+  }
+
   /** What happened to one kind of record; `lost` wherever it was. */
   of(kind: RecordKind): Readonly<KindCounts & { lost: number }> {
     const counts = this.kinds[kind];

@@ -47,6 +47,17 @@ export async function startOwnSpans(component: Component, config: Config): Promi
   };
 }
 
+/** What spans say of the ClickHouse they speak of. */
+export function clickhouseAttributes({ url, database }: Pick<Config['clickhouse'], 'url' | 'database'>) {
+  const { hostname, port, protocol } = new URL(url);
+  return {
+    'db.system.name': 'clickhouse',
+    'db.namespace': database,
+    'server.address': hostname.replace(/^\[|\]$/g, ''),
+    'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+  };
+}
+
 /** @returns exports what waits and stops */
 async function startSdk(component: Component, { node, otlp }: Config, counts: OwnSpanCounts) {
   const [{ NodeSDK }, { OTLPTraceExporter }] = await Promise.all([

@@ -1,6 +1,7 @@
 /** Measures every query to ClickHouse, and makes a span of it where spans are wanted. */
 import { ClickHouseError } from '@clickhouse/client';
 import { context, propagation, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
+import { clickhouseAttributes } from '../../collector/src/own_spans.ts';
 import type { QueryError } from './errors.ts';
 import type { QueryApiMetrics } from './metrics.ts';
 
@@ -28,14 +29,7 @@ export interface QueryTarget {
 
 /** @param tracer undefined where no spans are wanted */
 export function watchQueries(metrics: QueryApiMetrics, tracer: Tracer | undefined, target: QueryTarget): QueryWatch {
-  const { hostname, port, protocol } = new URL(target.url);
-  const common = {
-    'db.system.name': 'clickhouse',
-    'db.namespace': target.database,
-    'db.operation.name': 'SELECT',
-    'server.address': hostname,
-    'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
-  };
+  const common = { ...clickhouseAttributes(target), 'db.operation.name': 'SELECT' };
   return {
     begin(sql) {
       const begun = performance.now();

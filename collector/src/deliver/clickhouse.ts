@@ -27,23 +27,29 @@ export function openClient(url: string, account: Account, database?: string): Cl
  */
 const REFUSALS = new Set(['26', '27', '32', '33', '117', '128', '131']);
 
+/** The deduplication token of a segment. @param node part of it: two nodes may give one name */
+export function segmentToken(node: string, { table, name }: Segment): string {
+  return `${node}/${table}/${name}`;
+}
+
 /**
  * One INSERT per segment, RowBinary as it lies in the file, under the segment's name as deduplication token.
- * @param node part of the token: two nodes may give one name
+ * @param node part of the token
  * @throws whatever the client throws when another attempt may help
  */
 export function clickhousePost(client: ClickHouseClient, node: string) {
-  return async (segment: Segment, signal: AbortSignal): Promise<Answer> => {
+  return async (segment: Segment, signal: AbortSignal, headers: Record<string, string> = {}): Promise<Answer> => {
     try {
       const { stream } = await client.exec({
         query: `INSERT INTO ${segment.table} FORMAT RowBinary`,
         values: createReadStream(segment.path, { highWaterMark: 256 * 1024 }),
         clickhouse_settings: {
-          insert_deduplication_token: `${node}/${segment.table}/${segment.name}`,
+          insert_deduplication_token: segmentToken(node, segment),
           // A batch is a block of its own already; acknowledged means stored.
           async_insert: 0,
         },
         abort_signal: signal,
+        http_headers: headers,
       });
       for await (const _ of stream); // nothing of interest; the connection is free only after its end
       return 'stored';

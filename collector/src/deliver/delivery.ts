@@ -8,8 +8,9 @@ import { FLOWS, REQUESTS, TABLES, type Table, TCP_EVENTS } from '../../../store/
 import type { Arena } from '../batch/arena.ts';
 import type { Discard } from '../counters.ts';
 import { ChunkPool } from './chunks.ts';
-import { clickhousePost } from './clickhouse.ts';
+import { clickhousePost, segmentToken } from './clickhouse.ts';
 import { type Segment, segmentBegunMs } from './segment.ts';
+import { type SegmentSpanOptions, SegmentSpans } from './segment_spans.ts';
 import { type SegmentLimits, SegmentWriter } from './segment_writer.ts';
 import { type Answer, type Attempt, Sender } from './sender.ts';
 import { leftovers, makeSpool, SpoolBudget } from './spool.ts';
@@ -39,6 +40,8 @@ export interface DeliveryOptions {
   readonly lost: (table: string, rows: number, reason: Discard) => void;
   /** Told of each attempt to insert; `beganMs` is performance.now() before it. */
   readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;
+  /** Present where segments are traced. */
+  readonly spans?: SegmentSpanOptions | undefined;
 }
 
 /** Arena bytes that a delivery with this many chunks takes. */
@@ -203,20 +206,23 @@ function track(pending: Set<Promise<void>>, done: Promise<void>): void {
   done.finally(() => pending.delete(done));
 }
 
-function openSender({ client, node, log, stored, lost, sent }: DeliveryOptions, budget: SpoolBudget): Sender {
+function openSender(options: DeliveryOptions, budget: SpoolBudget): Sender {
+  const { client, node, log, stored, lost, sent } = options;
   const post = clickhousePost(client, node);
+  const spans = options.spans === undefined ? undefined : new SegmentSpans(options.spans);
   return new Sender({
     async post(segment, signal) {
       const beganMs = performance.now();
       let answer: Attempt = 'failed';
       try {
-        answer = await post(segment, signal);
+        answer = await post(segment, signal, spans?.attempt(segment, segmentToken(node, segment), signal));
         return answer;
       } finally {
         if (!signal.aborted) sent?.(segment.table, segment.rows, beganMs, answer);
       }
     },
     async finished(segment: Segment, answer: Answer) {
+      spans?.finished(answer);
       if (answer === 'stored') stored(segment.table, segment.rows);
       else {
         lost(segment.table, segment.rows, 'row_refused');
@@ -230,6 +236,7 @@ function openSender({ client, node, log, stored, lost, sent }: DeliveryOptions, 
       budget.release(segment.bytes);
     },
     failed(segment, error, retryInMs) {
+      spans?.failed(error, retryInMs);
       const { table, name } = segment;
       log.warn({ err: error, table, segment: name, retry_in_ms: retryInMs, code: 'FLOW_DELIVER_SEND' }, 'cannot send');
     },
