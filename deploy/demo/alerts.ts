@@ -26,10 +26,13 @@ export interface FiredAlert {
   readonly destination: string;
 }
 
+/** `<alert> <source> -> <destination>` */
+export const alertName = ({ alert, source, destination }: FiredAlert): string => `${alert} ${source} -> ${destination}`;
+
 /** A running Prometheus with the rules. */
 export interface Alerts {
   readonly url: string;
-  /** Alerts of the shop's edges that fired at some time between two times in ms since the epoch. */
+  /** Alerts of the shop's edges that began to fire between two times in ms since the epoch. */
   firedBetween(sinceMs: number, untilMs: number): Promise<FiredAlert[]>;
   /** Resolves when no window holds errors or retransmits of the shop any more: what comes then comes alone. */
   calm(): Promise<void>;
@@ -72,7 +75,12 @@ export async function startAlerts(flowspan: Flowspan): Promise<Alerts> {
   };
   return {
     url: prometheus.url,
-    firedBetween: (sinceMs, untilMs) => firing(`${untilMs - sinceMs}ms`, untilMs / 1000),
+    firedBetween: async (sinceMs, untilMs) => {
+      // What fires on from a fault before says nothing about this one.
+      const before = (await firing('', sinceMs / 1000)).map(alertName);
+      const fired = await firing(`${untilMs - sinceMs}ms`, untilMs / 1000);
+      return fired.filter((one) => !before.includes(alertName(one)));
+    },
     calm: async () => {
       await prometheus.up();
       await eventually(
@@ -81,11 +89,10 @@ export async function startAlerts(flowspan: Flowspan): Promise<Alerts> {
         CALM_TIMEOUT_MS,
       );
     },
-    fires: async ({ alert, source, destination }, timeoutMs) => {
-      const isIt = (one: FiredAlert): boolean =>
-        one.alert === alert && one.source === source && one.destination === destination;
+    fires: async (alert, timeoutMs) => {
+      const isIt = (one: FiredAlert): boolean => alertName(one) === alertName(alert);
       // Whether it did is judged later, by what fired in all the time.
-      await eventually(alert, async () => (await firing('')).some(isIt), timeoutMs).catch(() => undefined);
+      await eventually(alert.alert, async () => (await firing('')).some(isIt), timeoutMs).catch(() => undefined);
     },
     stop: prometheus.stop,
   };

@@ -1,5 +1,6 @@
 /** What the demo breaks, one after another, and what Flowspan has to say to it. */
 import type { Cause } from '../../query-api/cli/explain/finding.ts';
+import { CORRELATED, type FiredAlert } from './alerts.ts';
 import type { HostName, Shop } from './shop.ts';
 
 /** A cause on an edge. */
@@ -20,8 +21,8 @@ export interface Fault {
   readonly lastsS: number;
   /** The causes that no other explains. Everything else that is found must follow from one of them. */
   readonly causes: readonly ExpectedCause[];
-  /** Edges on which FlowspanRetransmitsWithServerErrors must fire; on no others. */
-  readonly correlated: readonly { readonly source: HostName; readonly destination: HostName }[];
+  /** Alerts that must fire. FlowspanRetransmitsWithServerErrors may fire for no edge but these. */
+  readonly alerts: readonly FiredAlert[];
   /** Reasons for which Flowspan itself may lose records of it. Default: none. */
   readonly mayLose?: readonly string[];
 }
@@ -40,7 +41,7 @@ export const FAULTS: readonly Fault[] = [
     inject: ({ network }) => network.lose('payments', LOSS),
     lastsS: 12,
     causes: [{ cause: 'packet_loss', ...PAYING }],
-    correlated: [],
+    alerts: [{ alert: 'FlowspanRetransmits', ...PAYING }],
   },
   {
     name: 'reads_late',
@@ -51,7 +52,7 @@ export const FAULTS: readonly Fault[] = [
     },
     lastsS: 10,
     causes: [{ cause: 'reads_late', ...BROWSING }],
-    correlated: [],
+    alerts: [],
   },
   {
     name: 'server_error',
@@ -62,7 +63,7 @@ export const FAULTS: readonly Fault[] = [
     },
     lastsS: 12,
     causes: [{ cause: 'server_error', ...PAYING }],
-    correlated: [],
+    alerts: [{ alert: 'FlowspanServerErrors', ...PAYING }],
   },
   {
     name: 'slow_application',
@@ -73,7 +74,7 @@ export const FAULTS: readonly Fault[] = [
     },
     lastsS: 10,
     causes: [{ cause: 'slow_application', ...FILLING }],
-    correlated: [],
+    alerts: [],
   },
   {
     name: 'both',
@@ -91,7 +92,7 @@ export const FAULTS: readonly Fault[] = [
       { cause: 'packet_loss', ...PAYING },
       { cause: 'server_error', ...PAYING },
     ],
-    correlated: [PAYING],
+    alerts: [{ alert: CORRELATED, ...PAYING }],
   },
   {
     name: 'connection_refused',
@@ -102,7 +103,7 @@ export const FAULTS: readonly Fault[] = [
     },
     lastsS: 8,
     causes: [{ cause: 'connection_refused', ...FILLING }],
-    correlated: [],
+    alerts: [{ alert: 'FlowspanConnectFailures', ...FILLING }],
   },
   {
     name: 'client_abort',
@@ -110,7 +111,7 @@ export const FAULTS: readonly Fault[] = [
     inject: (shop) => shop.mobile('-m 0.1 "http://$GATEWAY/catalog/report"', 0.2),
     lastsS: 10,
     causes: [{ cause: 'client_abort', ...ON_THE_MOVE }],
-    correlated: [],
+    alerts: [],
   },
   {
     name: 'accept_queue_overflow',
@@ -128,7 +129,7 @@ export const FAULTS: readonly Fault[] = [
     },
     lastsS: 12,
     causes: [{ cause: 'accept_queue_overflow', ...BROWSING }],
-    correlated: [],
+    alerts: [{ alert: 'FlowspanAcceptQueueOverflows', ...BROWSING }],
     // First bytes that come while the queue is full belong to no connection yet.
     mayLose: ['listener_data'],
   },

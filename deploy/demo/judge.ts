@@ -1,7 +1,7 @@
 /** Compares what Flowspan says with what was done. */
 import { edgeName } from '../../query-api/cli/explain/edge_facts.ts';
 import type { Finding } from '../../query-api/cli/explain/finding.ts';
-import { CORRELATED, type FiredAlert } from './alerts.ts';
+import { alertName, CORRELATED, type FiredAlert } from './alerts.ts';
 import type { Explanation, RequestView, Shown } from './ask.ts';
 import type { ExpectedCause, Fault } from './faults.ts';
 
@@ -40,9 +40,14 @@ function leadsTo(finding: Finding, meant: readonly Finding[], all: readonly Find
 }
 
 /** What is wrong with the examples of a finding that was meant to be found. */
-function wrongExamples({ id, cause, edge, examples }: Finding, shown: Explanation['shown']): string[] {
+function wrongExamples(finding: Finding, { findings, shown }: Explanation): string[] {
+  const { id, cause, edge, examples } = finding;
   const evident = EVIDENT[cause];
-  if (evident === undefined) return [];
+  if (evident === undefined) {
+    // It happened before there was a request: those that suffered from it are further up.
+    const suffering = findings.filter((one) => leadsTo(one, [finding], findings));
+    return suffering.some((one) => one.examples.length > 0) ? [] : [`${id}: expected requests that suffer from it`];
+  }
   if (examples.length === 0) return [`${id}: expected requests that show it, and there is none`];
   return examples.flatMap((example) => {
     const one = shown.get(example.id);
@@ -55,14 +60,13 @@ function wrongExamples({ id, cause, edge, examples }: Finding, shown: Explanatio
   });
 }
 
-function wrongAlerts(expected: Fault['correlated'], fired: readonly FiredAlert[]): string[] {
-  const words = (edges: readonly { source: string; destination: string }[]): string =>
-    edges
-      .map(({ source, destination }) => `${source} -> ${destination}`)
-      .toSorted()
-      .join(', ') || 'no edge';
-  const [meant, told] = [words(expected), words(fired.filter(({ alert }) => alert === CORRELATED))];
-  return meant === told ? [] : [`expected ${CORRELATED} for ${meant}, and it fired for ${told}`];
+function wrongAlerts(fault: Fault | undefined, fired: readonly FiredAlert[]): string[] {
+  const expected = (fault?.alerts ?? []).map(alertName);
+  const surplus = fired.filter((one) => fault === undefined || one.alert === CORRELATED).map(alertName);
+  return [
+    ...expected.filter((name) => !fired.map(alertName).includes(name)).map((name) => `expected alert ${name}`),
+    ...surplus.filter((name) => !expected.includes(name)).map((name) => `alert not expected: ${name}`),
+  ];
 }
 
 function wrongCompleteness({ completeness }: Explanation, mayLose: readonly string[]): string[] {
@@ -81,7 +85,7 @@ function wrongCompleteness({ completeness }: Explanation, mayLose: readonly stri
  * @param fault undefined: nothing was broken, and nothing may be found or fire
  */
 export function complaints(fault: Fault | undefined, said: Explanation, fired: readonly FiredAlert[]): string[] {
-  const { findings, shown } = said;
+  const { findings } = said;
   const causes = fault?.causes ?? [];
   const meant = findings.filter((finding) => causes.some((cause) => isExpected(finding, cause)));
   const missing = causes.filter((cause) => !meant.some((finding) => isExpected(finding, cause)));
@@ -91,11 +95,8 @@ export function complaints(fault: Fault | undefined, said: Explanation, fired: r
     ...missing.map(({ cause, source, destination }) => `expected ${cause} ${source} -> ${destination}: not found`),
     ...surplus.map(({ cause, edge, count, of }) => `not expected: ${cause} ${edgeName(edge)}, ${count} of ${of}`),
     ...explainedAway.map(({ id, follows_from }) => `${id} is the cause, and yet said to follow from ${follows_from}`),
-    ...meant.flatMap((finding) => wrongExamples(finding, shown)),
-    ...wrongAlerts(fault?.correlated ?? [], fired),
-    ...(fault === undefined
-      ? fired.map((one) => `no alert expected: ${one.alert} ${one.source} -> ${one.destination}`)
-      : []),
+    ...meant.flatMap((finding) => wrongExamples(finding, said)),
+    ...wrongAlerts(fault, fired),
     ...wrongCompleteness(said, fault?.mayLose ?? []),
   ];
 }

@@ -27,7 +27,7 @@ async function main(): Promise<number> {
   print(
     'demo: opening the shop; customer, mobile -> gateway -> catalog, checkout; checkout -> cart -> redis, payments',
   );
-  const scene = await startScene();
+  const scene = await startScene(print);
   print(`demo: customers buy, Flowspan watches, Prometheus scrapes (${seconds()})\n`);
   const outcomes = await runFaults(scene, faults, print);
   const wrong = outcomes.filter((outcome) => outcome.wrong.length > 0);

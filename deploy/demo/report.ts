@@ -8,29 +8,55 @@ import type { Explanation } from './ask.ts';
 /** Examples that are printed of each finding. */
 const EXAMPLES = 2;
 const LABEL = 10;
+/** Characters of a line behind its label. */
+const WIDTH = 105;
 
 function labelled(label: string, lines: readonly string[]): string[] {
   return lines.map((line, index) => `  ${(index === 0 ? label : '').padEnd(LABEL)}${line}`);
 }
 
-function evidenceText({ evidence }: Finding): string {
-  return evidence
+function evidenceText({ evidence, count, of }: Finding): string[] {
+  const numbers = evidence
+    .filter(({ value }) => value !== 0 && value !== count && value !== of)
     .map(({ name, value, unit }) => {
       if (unit === 'ratio') return `${name} ${(value * 100).toFixed(1)} %`;
       return `${name} ${Number.isInteger(value) ? value : value.toFixed(1)}${unit === 'ms' ? ' ms' : ''}`;
-    })
-    .join(', ');
+    });
+  return wrapped(numbers);
+}
+
+/** Words in lines, separated by commas. */
+function wrapped(words: readonly string[]): string[] {
+  const lines: string[] = [];
+  for (const word of words) {
+    const longer = `${lines.at(-1)}, ${word}`;
+    if (lines.length > 0 && longer.length <= WIDTH) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/** How many of how many; overflows are counted by packet, and a connection may send more than one. */
+function countText({ count, of }: Finding): string {
+  return count <= of ? `${count} of ${of}` : String(count);
+}
+
+function exampleLines({ examples }: Finding): string[] {
+  return examples.slice(0, EXAMPLES).flatMap(({ id, text }) => [`  ${text}`, `    /v1/requests/${id}`]);
 }
 
 function findingLines(finding: Finding): string[] {
-  const examples = finding.examples
-    .slice(0, EXAMPLES)
-    .flatMap(({ id, text }) => [`  ${text}`, `    /v1/requests/${id}`]);
   return [
-    `${finding.cause} ${edgeName(finding.edge)}: ${finding.count} of ${finding.of}`,
-    `  ${evidenceText(finding)}`,
-    ...examples,
+    `${finding.cause} ${edgeName(finding.edge)}: ${countText(finding)}`,
+    ...evidenceText(finding).map((line) => `  ${line}`),
+    ...exampleLines(finding),
   ];
+}
+
+/** A consequence in one line; with requests where the cause itself has none to show. */
+function followingLines(finding: Finding, withExamples: boolean): string[] {
+  const line = `${finding.cause} ${edgeName(finding.edge)}: ${countText(finding)}`;
+  return withExamples ? [line, ...exampleLines(finding).slice(0, 2)] : [line];
 }
 
 function completenessText({ complete, watermark, lost, opaque_connections }: Completeness): string {
@@ -62,12 +88,13 @@ export function reportLines(
 ): string[] {
   const causes = findings.filter(({ follows_from }) => follows_from.length === 0);
   const following = findings.filter(({ follows_from }) => follows_from.length > 0);
+  const unseen = causes.some(({ examples }) => examples.length === 0);
   return [
     title,
     ...labelled('cause', causes.length === 0 ? ['none'] : causes.flatMap(findingLines)),
     ...labelled(
       'follows',
-      following.map(({ cause, edge, count, of }) => `${cause} ${edgeName(edge)}: ${count} of ${of}`),
+      following.flatMap((finding) => followingLines(finding, unseen)),
     ),
     ...labelled('alerts', fired.length === 0 ? ['none'] : alertLines(fired)),
     ...labelled('answers', [completenessText(completeness)]),

@@ -1,6 +1,6 @@
 /** Goes through faults: break, wait, mend, ask Flowspan, judge. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CORRELATED, type FiredAlert } from './alerts.ts';
+import type { FiredAlert } from './alerts.ts';
 import { askFlowspan, type Explanation } from './ask.ts';
 import type { Fault } from './faults.ts';
 import { complaints } from './judge.ts';
@@ -23,7 +23,7 @@ export interface Outcome {
 /** How long nothing is broken when that is what is asked for, seconds. */
 const IDLE_S = 20;
 /** Longest wait for the alert that must fire, beyond the fault's own time. */
-const ALERT_TIMEOUT_MS = 20_000;
+const ALERT_TIMEOUT_MS = 30_000;
 
 /**
  * Runs one fault, or none, from a calm shop to the judgement.
@@ -34,9 +34,7 @@ export async function runFault(scene: Scene, fault: Fault | undefined, pace = 1)
   const begin = Date.now();
   const mend = await fault?.inject(scene.shop);
   await sleep((fault?.lastsS ?? IDLE_S) * pace * 1000);
-  for (const edge of fault?.correlated ?? []) {
-    await scene.alerts.fires({ alert: CORRELATED, ...edge }, ALERT_TIMEOUT_MS);
-  }
+  for (const alert of fault?.alerts ?? []) await scene.alerts.fires(alert, ALERT_TIMEOUT_MS);
   const end = Date.now();
   await mend?.();
   const [since, until] = [new Date(begin).toISOString(), new Date(end).toISOString()];

@@ -1,6 +1,7 @@
 /** Everything the demo needs, running: the shop, a Flowspan that watches it, a Prometheus with the rules. */
 import { type Alerts, startAlerts } from './alerts.ts';
 import { type Flowspan, startFlowspan } from './flowspan.ts';
+import { lockDemo } from './lock.ts';
 import { buildShop, openShop, type Shop } from './shop.ts';
 
 /** A running demo. */
@@ -12,8 +13,12 @@ export interface Scene {
   end(): Promise<void>;
 }
 
-/** Starts everything; resolves when customers have come and Prometheus has scraped the collector. */
-export async function startScene(): Promise<Scene> {
+/**
+ * Starts everything; resolves when customers have come and Prometheus has scraped the collector.
+ * @param tell gets a line if another demo has to end first
+ */
+export async function startScene(tell: (line: string) => void = () => {}): Promise<Scene> {
+  const lock = await lockDemo(tell);
   const network = buildShop();
   // Flowspan first: it then sees every connection from its begin.
   const flowspan = await startFlowspan(network.slice);
@@ -27,6 +32,7 @@ export async function startScene(): Promise<Scene> {
       await Promise.all([shop.stop(), alerts.stop()]);
       await flowspan.stop();
       network.remove();
+      await lock.stop();
     },
   };
 }
