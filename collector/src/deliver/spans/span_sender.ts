@@ -94,6 +94,7 @@ export class SpanSender {
     const { exporter, counts } = this.#parts;
     const spans = await this.#make(requests);
     this.#making = false;
+    this.#next();
     if (spans.length === 0) return;
     const error = await exporter.export(spans);
     if (this.#closed) return;
