@@ -16,6 +16,8 @@ export interface FaultClientOptions {
   readonly gap_ms?: number;
   /** How long to ask, in milliseconds. Default 3000. */
   readonly for_ms?: number;
+  /** Requests to ask at least, also if that takes longer, but no longer than 15 s. Default 0. */
+  readonly at_least?: number;
   /** Whether a lane keeps its connection. Default true. */
   readonly keep_alive?: boolean;
   /** Bytes of each request's body; 0 sends GET. Default 0. */
@@ -30,7 +32,7 @@ export interface FaultClientOptions {
   readonly path?: string;
 }
 
-const LONGEST_MS = 20_000;
+const LONGEST_MS = 15_000;
 
 /** One request; resolves with the status, or the code of what went wrong. */
 function ask(options: FaultClientOptions, agent: Agent, givesUp: boolean): Promise<string> {
@@ -57,14 +59,21 @@ function ask(options: FaultClientOptions, agent: Agent, givesUp: boolean): Promi
 /** Asks; resolves with how often each status or error code was met. */
 export async function runFaultClient(options: FaultClientOptions): Promise<Record<string, number>> {
   const { lanes = 4, gap_ms = 10, for_ms = 3000, keep_alive = true, abort_after_ms = 0, abort_share = 1 } = options;
+  const { at_least = 0 } = options;
   const met: Record<string, number> = {};
-  const end = performance.now() + for_ms;
+  const begin = performance.now();
+  let total = 0;
+  const goesOn = (): boolean => {
+    const passed = performance.now() - begin;
+    return passed < for_ms || (total < at_least && passed < LONGEST_MS);
+  };
   const lane = async (number: number): Promise<void> => {
     const agent = new Agent({ keepAlive: keep_alive, maxSockets: 1 });
     await sleep((gap_ms * number) / lanes);
-    for (let asked = number; performance.now() < end; asked += 1) {
+    for (let asked = number; goesOn(); asked += 1) {
       const givesUp = abort_after_ms > 0 && Math.floor(asked * abort_share) < Math.floor((asked + 1) * abort_share);
       const result = await ask(options, agent, givesUp);
+      total += 1;
       met[result] = (met[result] ?? 0) + 1;
       await sleep(gap_ms);
     }

@@ -59,7 +59,7 @@ function blockAgain(options: FaultServerOptions, block_ms: number, ended: AbortS
 }
 
 /** Status of the answer from upstream: 502 where there is none. */
-function passOn(upstream: string, request: IncomingMessage): Promise<number> {
+function passOn(upstream: string, request: IncomingMessage, response: ServerResponse): Promise<number> {
   const headers = request.headers.traceparent === undefined ? {} : { traceparent: request.headers.traceparent };
   return new Promise((resolve) => {
     const passed = get(`${upstream}${request.url}`, { headers }, (answer) => {
@@ -68,7 +68,8 @@ function passOn(upstream: string, request: IncomingMessage): Promise<number> {
       answer.on('error', () => resolve(502));
     });
     passed.on('error', () => resolve(502));
-    request.on('aborted', () => passed.destroy());
+    // whoever asked has gone: nobody needs the answer
+    response.on('close', () => passed.destroy());
   });
 }
 
@@ -82,7 +83,7 @@ export async function startFaultServer(options: FaultServerOptions): Promise<() 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     for await (const _ of request);
     const own = failing() ? 503 : missing() ? 404 : 200;
-    const status = upstream === undefined ? own : await passOn(upstream, request);
+    const status = upstream === undefined ? own : await passOn(upstream, request, response);
     const send = (): void => void response.writeHead(status, { 'content-length': body_bytes }).end(body);
     if (delay_ms === 0) send();
     else setTimeout(send, delay_ms);

@@ -7,10 +7,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import type { Answers } from '../../query-api/cli/explain/answers.ts';
 import { askAll } from '../../query-api/cli/explain/ask.ts';
 import { explain } from '../../query-api/cli/explain/explain.ts';
-import { CAUSES, type Finding } from '../../query-api/cli/explain/finding.ts';
-import { createLab, endsOf, type HostPair, type Lab, runTrial } from '../support/fault_round.ts';
+import { CAUSES, type Cause, type Finding } from '../../query-api/cli/explain/finding.ts';
+import { createLab, endsOf, type HostPair, type Lab, runChain, runTrial } from '../support/fault_round.ts';
 import { FAULTS, type Trial, trialsOf } from '../support/fault_trials.ts';
 import { whyNot } from '../support/flowspan.ts';
 
@@ -20,12 +21,21 @@ const SEED = Number(process.env.FLOWSPAN_CAUSES_SEED ?? 4);
 /** Folder that the answers of each round are written to, for new recordings of test/query-api/explain. */
 const RECORD = process.env.FLOWSPAN_CAUSES_RECORD ?? '';
 const RIGHT_SHARE = 0.95;
+/**
+ * A round in which some client's program came to its turn later than this at p95, in milliseconds, is done over: where
+ * programs wait for the processor as long as for a slow server, servers do read late and are slow, whatever the trial.
+ */
+const STARVED_MS = 60;
+/** Rounds that are done over at most, for each round that is asked for. */
+const MORE_ROUNDS = 1;
 
 /** What came of one trial. */
 interface Result {
   readonly trial: Trial;
   readonly named: readonly string[];
   readonly right: boolean;
+  /** What it was and what was found, where that was wrong. */
+  readonly told: string;
 }
 
 const isOnEdge = (finding: Finding, pair: HostPair, trial: Trial): boolean => {
@@ -54,44 +64,62 @@ function confusion(results: readonly Result[]): string {
 describe('causes', { skip: whyNot() ?? false }, () => {
   let lab: Lab;
   const results: Result[] = [];
-  const wrong: string[] = [];
+  const elsewhere: string[] = [];
 
   before(async () => {
     lab = await createLab(PAIRS);
   });
   after(() => lab?.end());
 
-  async function runRound(round: number): Promise<void> {
+  /** Answers about the time since then; recorded where that is asked for, with few samples. */
+  async function ask(name: string, since: string, more: object): Promise<Answers> {
+    const until = new Date().toISOString();
+    // TCP events come from the whole machine, whatever else runs on it
+    const filters = new URLSearchParams('workload=pair*');
+    const question = { server: lab.flowspan.queryApiUrl, since, until, filters, env: {} };
+    if (RECORD !== '') {
+      const answers = await askAll({ ...question, sample_rows: 5 });
+      writeFileSync(join(RECORD, `${name}.json`), JSON.stringify({ ...more, answers }));
+    }
+    return await askAll(question);
+  }
+
+  /** One round; undefined if the machine had no time for it. */
+  async function runRound(round: number): Promise<Result[] | undefined> {
     const trials = trialsOf(round, PAIRS, SEED);
     const since = new Date().toISOString();
-    const met = await Promise.all(trials.map((trial, index) => runTrial(lab.pairs[index]!, trial)));
+    const asked = await Promise.all(trials.map((trial, index) => runTrial(lab.pairs[index]!, trial)));
     await lab.flowspan.settled();
-    const until = new Date().toISOString();
-    const question = { server: lab.flowspan.queryApiUrl, since, until, filters: new URLSearchParams(), env: {} };
-    const answers = await askAll(question);
-    if (RECORD !== '') writeFileSync(join(RECORD, `round${round}.json`), JSON.stringify({ trials, answers }));
-    const findings = explain(answers);
+    const findings = explain(await ask(`round${round}`, since, { trials }));
     const placed = new Set<Finding>();
-    for (const [index, trial] of trials.entries()) {
+    const results = trials.map((trial, index): Result => {
       const own = findings.filter((finding) => isOnEdge(finding, lab.pairs[index]!, trial));
       for (const finding of own) placed.add(finding);
       const named = own.map(({ cause }) => cause).toSorted();
       const right = named.join() === trial.expected.toSorted().join();
-      results.push({ trial, named: named.length === 0 ? ['none'] : named, right });
-      if (!right) wrong.push(JSON.stringify({ round, trial, met: met[index], found: own.map(short) }));
-    }
-    // TCP events come from the whole machine, whatever else runs on it
-    const isOurs = ({ edge }: Finding) =>
-      [edge.source, edge.destination].some(({ workload }) => workload !== null && /^pair\d+-[ab]$/.test(workload));
-    const elsewhere = findings.filter((finding) => isOurs(finding) && !placed.has(finding));
-    if (elsewhere.length > 0) wrong.push(JSON.stringify({ round, elsewhere: elsewhere.map(short) }));
+      const told = right ? '' : JSON.stringify({ round, trial, ...asked[index], found: own.map(short) });
+      return { trial, named: named.length === 0 ? ['none'] : named, right, told };
+    });
+    const other = findings.filter((finding) => !placed.has(finding));
+    if (other.length > 0) elsewhere.push(JSON.stringify({ round, other: other.map(short) }));
+    const late = Math.max(...asked.map(({ late_ms }) => late_ms));
+    if (late <= STARVED_MS) return results;
+    const right = results.filter((result) => result.right).length;
+    console.log(`round ${round} is done over: programs were ${Math.round(late)} ms late (right: ${right})`);
+    return undefined;
   }
 
-  it(`are named right (${ROUNDS} rounds)`, async (t) => {
-    for (let round = 0; round < ROUNDS; round += 1) await runRound(round);
+  it(`are named right (${ROUNDS} rounds)`, { timeout: ROUNDS * 90_000 }, async (t) => {
+    for (let round = 0; round < ROUNDS * (1 + MORE_ROUNDS) && results.length < ROUNDS * PAIRS; round += 1) {
+      results.push(...((await runRound(round)) ?? []));
+    }
+    if (results.length === 0) {
+      t.skip('this machine has no time: every round was done over');
+      return;
+    }
     const right = results.filter((result) => result.right).length;
     t.diagnostic(`right: ${right} of ${results.length}`);
-    console.log(`${confusion(results)}\n${wrong.join('\n')}`);
+    console.log([confusion(results), ...results.map(({ told }) => told).filter((told) => told !== '')].join('\n'));
     const missed = results.length - right;
     const allowed = ROUNDS < 20 ? 1 : Math.floor(results.length * (1 - RIGHT_SHARE));
     assert.ok(missed <= allowed, `${missed} of ${results.length} trials were not named right; ${allowed} may be`);
@@ -104,10 +132,37 @@ describe('causes', { skip: whyNot() ?? false }, () => {
   });
 
   it('are named on no edge but the right one', () => {
-    assert.deepEqual(
-      wrong.filter((line) => line.includes('"elsewhere"')),
-      [],
+    assert.deepEqual(elsewhere, []);
+  });
+
+  it('and what follows from what, behind a gateway', async () => {
+    const since = new Date().toISOString();
+    await Promise.all(
+      CHAINS.map(({ trial }, index) =>
+        runChain(
+          lab.pairs[2 * index]!,
+          lab.pairs[2 * index + 1]!,
+          { ...CHAIN, ...trial, port: 8000 + index },
+          9000 + index,
+        ),
+      ),
     );
+    await lab.flowspan.settled();
+    const findings = explain(await ask('chains', since, {}));
+    for (const [index, { cause, atGateway, down }] of CHAINS.entries()) {
+      const [client, gateway, behind] = [`pair${2 * index}-a`, `pair${2 * index}-b`, `pair${2 * index + 1}-b`];
+      const at = (source: string, port: number) =>
+        findings.filter(({ edge }) => edge.source.workload === source && edge.destination_port === port);
+      const [first, ...more] = at(client!, 8000 + index);
+      const [second, ...others] = at(gateway!, 9000 + index);
+      const told = `${gateway} -> ${behind}: ${JSON.stringify(findings.map(({ id, follows_from }) => [id, follows_from]))}`;
+      assert.deepEqual([first?.cause, second?.cause, more, others], [atGateway, cause, [], []], told);
+      assert.deepEqual(
+        [first?.follows_from, second?.follows_from],
+        down ? [[], [first!.id]] : [[second!.id], []],
+        told,
+      );
+    }
   });
 
   it('lost nothing meanwhile', async () => {
@@ -116,5 +171,36 @@ describe('causes', { skip: whyNot() ?? false }, () => {
     assert.deepEqual(losses, []);
   });
 });
+
+/** Traffic through a gateway to a service that has the fault. */
+const CHAIN: Trial = {
+  fault: 'none',
+  expected: [],
+  client: 'a',
+  ipVersion: 4,
+  port: 0,
+  server: {},
+  asks: { for_ms: 2_500, lanes: 4, gap_ms: 30 },
+  loss: undefined,
+};
+
+/** What the service does, and what is to be said of its edge and of the gateway's; giving up follows downwards. */
+const CHAINS: readonly { trial: Partial<Trial>; cause: Cause; atGateway: Cause; down: boolean }[] = [
+  { trial: { server: { error_share: 0.3 } }, cause: 'server_error', atGateway: 'server_error', down: false },
+  { trial: { server: { delay_ms: 350 } }, cause: 'slow_application', atGateway: 'slow_application', down: false },
+  {
+    trial: { server: { block_ms: 400, every_ms: 460 } },
+    cause: 'reads_late',
+    atGateway: 'slow_application',
+    down: false,
+  },
+  { trial: { server: undefined }, cause: 'connection_refused', atGateway: 'server_error', down: false },
+  {
+    trial: { server: { delay_ms: 60 }, asks: { ...CHAIN.asks, abort_after_ms: 20, abort_share: 0.5 } },
+    cause: 'client_abort',
+    atGateway: 'client_abort',
+    down: true,
+  },
+];
 
 const short = ({ id, count, of, evidence }: Finding) => ({ id, count, of, evidence });

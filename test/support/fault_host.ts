@@ -4,6 +4,7 @@
  * Usage: fault_host.ts PATH
  */
 import { createServer } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { type FaultClientOptions, runFaultClient } from '../../deploy/lab/fault_client.ts';
 import { type FaultServerOptions, startFaultServer } from '../../deploy/lab/fault_server.ts';
@@ -11,10 +12,24 @@ import { type FaultServerOptions, startFaultServer } from '../../deploy/lab/faul
 /** What a host can be told: to serve (null: no longer), or to ask. */
 export type HostOrder = { readonly serve: FaultServerOptions | null } | { readonly ask: FaultClientOptions };
 
+/** What came of asking. */
+export interface Asked {
+  /** How often each status or error code was met. */
+  readonly met: Readonly<Record<string, number>>;
+  /** How late this program came to its turn, at p95, in milliseconds: it blocks nothing itself. */
+  readonly late_ms: number;
+}
+
 let stop: () => void = () => {};
 
 async function follow(order: HostOrder): Promise<unknown> {
-  if ('ask' in order) return await runFaultClient(order.ask);
+  if ('ask' in order) {
+    const delay = monitorEventLoopDelay({ resolution: 10 });
+    delay.enable();
+    const met = await runFaultClient(order.ask);
+    delay.disable();
+    return { met, late_ms: delay.percentile(95) / 1e6 } satisfies Asked;
+  }
   stop();
   stop = order.serve === null ? () => {} : await startFaultServer(order.serve);
   return 'done';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Cgroup, createCgroup } from './cgroup.ts';
-import type { HostOrder } from './fault_host.ts';
+import type { Asked, HostOrder } from './fault_host.ts';
 import type { Trial } from './fault_trials.ts';
 import { type Flowspan, startFlowspan, temporaryFolder } from './flowspan.ts';
 import { loseAtRandom } from './loss.ts';
@@ -94,17 +94,39 @@ export function endsOf(pair: HostPair, trial: Trial) {
   };
 }
 
-/** Runs one trial to its end; returns what the client met. */
-export async function runTrial(pair: HostPair, trial: Trial): Promise<Record<string, number>> {
-  const { client, server, address } = endsOf(pair, trial);
+/** Serves on one host and asks from another until the client is done; returns what it met. */
+async function runBetween(server: Host, client: Host, trial: Trial, address: string): Promise<Asked> {
   const { port, asks, loss } = trial;
   if (trial.server !== undefined) await server.tell({ serve: { port, ...trial.server } });
   const lossy = loss?.at === 'client' ? client : server;
   const endLoss = loss === undefined ? undefined : loseAtRandom(lossy.namespace, loss.share);
   try {
-    return (await client.tell({ ask: { host: address, port, ...asks } })) as Record<string, number>;
+    return (await client.tell({ ask: { host: address, port, ...asks } })) as Asked;
   } finally {
     endLoss?.();
     await server.tell({ serve: null });
+  }
+}
+
+/** Runs one trial to its end; returns what the client met. */
+export function runTrial(pair: HostPair, trial: Trial): Promise<Asked> {
+  const { client, server, address } = endsOf(pair, trial);
+  return runBetween(server, client, trial, address);
+}
+
+/**
+ * Runs a trial whose server is a gateway: what it is asked it asks the next host, which has the trial's fault.
+ * @param pair `a` asks, `b` is the gateway
+ * @param behind `b` is behind the gateway
+ * @param nextPort where it is asked
+ */
+export async function runChain(pair: HostPair, behind: HostPair, trial: Trial, nextPort: number) {
+  const { b: address } = connect(pair.b.namespace, behind.b.namespace);
+  const upstream = `http://${address.ipv4}:${nextPort}`;
+  if (trial.server !== undefined) await behind.b.tell({ serve: { port: nextPort, ...trial.server } });
+  try {
+    return await runBetween(pair.b, pair.a, { ...trial, server: { upstream } }, pair.addresses.b.ipv4);
+  } finally {
+    await behind.b.tell({ serve: null });
   }
 }

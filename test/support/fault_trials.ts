@@ -67,7 +67,7 @@ function normal(dice: Dice): Kind {
     asks: {
       for_ms: ASK_MS,
       lanes: dice.whole(2, 6),
-      gap_ms: dice.whole(15, 40),
+      gap_ms: dice.whole(30, 60),
       keep_alive: dice.one(true, false),
       body_bytes: dice.one(0, 0, 300, 20_000),
       path: dice.one('/', '/items/7', '/a/long/path/with/parts?and=a&query=too'),
@@ -76,10 +76,14 @@ function normal(dice: Dice): Kind {
   };
 }
 
-/** Enough small packets for one percent of loss to be seen. */
+/** Packets that are to be lost in a trial on average, so that hardly ever too few for a finding are. */
+const LOST_PACKETS = 14;
+
+/** Enough packets for the share that is lost to be seen: a request is one packet at least, and so is its answer. */
 function lossy(dice: Dice): Pick<Trial, 'asks' | 'loss'> {
   const loss = { at: dice.one('client', 'server'), share: dice.within(0.01, 0.05) } as const;
-  return { asks: { ...normal(dice).asks, lanes: 12, gap_ms: 8 }, loss };
+  const at_least = Math.ceil(LOST_PACKETS / loss.share);
+  return { asks: { ...normal(dice).asks, lanes: 12, gap_ms: 8, at_least }, loss };
 }
 
 const KINDS: Readonly<Record<(typeof FAULTS)[number], (dice: Dice) => Partial<Kind>>> = {
@@ -97,10 +101,10 @@ const KINDS: Readonly<Record<(typeof FAULTS)[number], (dice: Dice) => Partial<Ki
   slow_application: (dice) => ({ server: { ...normal(dice).server, delay_ms: dice.whole(280, 700) } }),
   connection_refused: () => ({ server: undefined }),
   client_abort: (dice) => ({
-    server: { ...normal(dice).server, delay_ms: dice.whole(90, 140) },
+    server: { ...normal(dice).server, delay_ms: dice.whole(50, 80) },
     asks: {
       ...normal(dice).asks,
-      abort_after_ms: dice.whole(15, 50),
+      abort_after_ms: dice.whole(10, 25),
       abort_by: dice.one('fin', 'reset'),
       abort_share: dice.one(0.25, 0.5, 1),
     },

@@ -10,6 +10,8 @@ export interface Sample {
   readonly requests: readonly Row[];
   /** TCP events that show it, newest first. */
   readonly events: readonly Row[];
+  /** Time before which rows that show it were left out; null if none were. RFC 3339. */
+  readonly cut_before: string | null;
 }
 
 /** Answers to the questions of ask.ts, all about the same time. */

@@ -16,6 +16,8 @@ export interface Question {
   /** Parameters that narrow the answer and that edges, requests and tcp-events all take. */
   readonly filters: URLSearchParams;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Rows that are read for each finding and kind: the newest. Default 200. */
+  readonly sample_rows?: number;
 }
 
 interface Page {
@@ -27,9 +29,14 @@ interface Page {
 /** Groups of an answer, and pages of them that are read. */
 const PAGE = 1_000;
 const PAGES = 5;
-/** Findings that rows are read for, and rows of each: the newest. */
+/** Findings that rows are read for, how many at a time, and rows of each. */
 const SAMPLED = 20;
-const SAMPLE_ROWS = 100;
+const AT_ONCE = 3;
+const SAMPLE_ROWS = 200;
+const EVENTS_PER_REQUEST = 4;
+
+/** An endpoint id that is no number from 1 on: not known. */
+const UNKNOWN = '!1..';
 
 const KEYS = EDGE_KEYS.join(',');
 const TIMES = 'first_time,last_time';
@@ -155,31 +162,41 @@ const EVENTS_OF: Readonly<Partial<Record<Finding['cause'], Readonly<Record<strin
   connection_refused: { event_kind: 'connect_failed' },
 };
 
-async function sampleOf(asker: Asker, { cause, edge }: Finding): Promise<Sample> {
+/** Time before which some list is not whole; null if all are. */
+const cutBefore = (pages: readonly Page[]): string | null =>
+  pages
+    .filter((page) => page.next !== null)
+    .map((page) => String(page.data.at(-1)?.time))
+    .toSorted()
+    .at(-1) ?? null;
+
+async function sampleOf(asker: Asker, { cause, edge }: Finding, rows: number): Promise<Sample> {
   const { source, destination, destination_port } = edge;
   const where = {
     destination_port: String(destination_port),
-    destination_endpoint_id: destination.endpoint_id ?? '0',
-    limit: String(SAMPLE_ROWS),
+    destination_endpoint_id: destination.endpoint_id ?? UNKNOWN,
+    ...(destination.address === null ? {} : { destination_address: destination.address }),
   };
-  const ofClient = { ...where, source_endpoint_id: source.endpoint_id ?? '0' };
-  const newest = async (route: string, parameters: Readonly<Record<string, string>> | undefined) =>
-    parameters === undefined ? [] : (await asker.page(route, parameters)).data;
+  const ofClient = { ...where, source_endpoint_id: source.endpoint_id ?? UNKNOWN, limit: String(rows) };
+  const ask = async (route: string, parameters: Readonly<Record<string, string>> | undefined) =>
+    parameters === undefined ? [] : [await asker.page(route, parameters)];
   const requests = REQUESTS_OF[cause];
   const events = EVENTS_OF[cause];
-  const found = await Promise.all([
-    newest('requests', requests && { ...ofClient, ...requests }),
+  const [asServer, asClient, happened] = await Promise.all([
+    ask('requests', requests && { ...ofClient, ...requests }),
     // what the client sent again the server's view does not tell
-    newest('requests', cause === 'packet_loss' ? { ...ofClient, ...requests, observation_point: 'client' } : undefined),
-    // whose a connection was that never came to be is not always known: the address tells
-    newest('tcp-events', events && { ...where, ...events }),
+    ask('requests', cause === 'packet_loss' ? { ...ofClient, ...requests, observation_point: 'client' } : undefined),
+    // whose a connection was that never came to be is not always known: the destination tells
+    ask('tcp-events', events && { ...where, ...events, limit: String(rows * EVENTS_PER_REQUEST) }),
   ]);
-  const [asServer, asClient, happened] = found;
-  const known = new Set(asServer.map((row) => textOfOther(row)));
-  return { requests: [...asServer, ...asClient.filter((row) => !known.has(String(row.id)))], events: happened };
+  const rowsOf = (pages: readonly Page[]) => pages.flatMap((page) => page.data);
+  const known = new Set(rowsOf(asServer).map((row) => String((row.other_side as Row | null)?.id)));
+  return {
+    requests: [...rowsOf(asServer), ...rowsOf(asClient).filter((row) => !known.has(String(row.id)))],
+    events: rowsOf(happened),
+    cut_before: cutBefore([...asServer, ...asClient, ...happened]),
+  };
 }
-
-const textOfOther = (row: Row) => String((row.other_side as Row | null)?.id);
 
 /**
  * Everything that explain() needs. At most 20 findings get samples.
@@ -190,6 +207,13 @@ export async function askAll(question: Question): Promise<Answers> {
   const first = await overview(asker, question);
   const answers = () => ({ ...first, completeness: [...asker.completeness.values()], cut: asker.cut });
   const samples: Record<string, Sample> = {};
-  for (const finding of explain(answers()).slice(0, SAMPLED)) samples[finding.id] = await sampleOf(asker, finding);
+  const findings = explain(answers()).slice(0, SAMPLED);
+  for (let at = 0; at < findings.length; at += AT_ONCE) {
+    const some = findings.slice(at, at + AT_ONCE);
+    const found = await Promise.all(
+      some.map((finding) => sampleOf(asker, finding, question.sample_rows ?? SAMPLE_ROWS)),
+    );
+    for (const [index, { id }] of some.entries()) samples[id] = found[index]!;
+  }
   return { ...answers(), samples };
 }

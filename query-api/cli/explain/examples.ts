@@ -42,7 +42,7 @@ function line(row: Row): string {
   const parts = [
     `${String(row.time).slice(11, 23)} ${row.operation} ${shown} ${endText(row)} after ${durationText(Math.max(numberOf(row, 'duration_ns'), atClient))}`,
     ...phasesText(row),
-    ...(again > 0 ? [`${again} segments sent again`] : []),
+    ...(again > 0 ? [`${again} segment${again === 1 ? '' : 's'} sent again`] : []),
   ];
   return printable(parts.join(', '));
 }

@@ -9,12 +9,12 @@ import { clientAbort, readsLate, serverError, slowApplication } from './request_
 import type { Suspicion } from './suspicion.ts';
 
 /** Every rule, asked about one edge. */
-function suspicionsOf(facts: EdgeFacts): Suspicion[] {
+function suspicionsOf(facts: EdgeFacts, { edges }: Answers): Suspicion[] {
   const overflow = acceptQueueOverflow(facts);
   const found = [
     overflow,
     packetLoss(facts),
-    connectionRefused(facts),
+    connectionRefused(facts, edges),
     serverError(facts),
     clientAbort(facts),
     readsLate(facts, overflow !== undefined),
@@ -32,7 +32,7 @@ const worstFirst = (a: Finding, b: Finding) =>
  */
 export function explain(answers: Answers): Finding[] {
   const findings = edgeFacts(answers).flatMap((facts) =>
-    suspicionsOf(facts).map((suspicion): Finding => {
+    suspicionsOf(facts, answers).map((suspicion): Finding => {
       const id = `${suspicion.cause} ${edgeName(facts.edge)}`;
       const examples = examplesOf(suspicion, answers.samples[id]);
       return { id, ...suspicion, edge: facts.edge, examples, follows_from: [] };

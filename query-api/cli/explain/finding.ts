@@ -52,9 +52,9 @@ export interface Finding {
   readonly id: string;
   readonly cause: Cause;
   readonly edge: Edge;
-  /** Facts: requests, connects, overflows, or segments sent again. */
+  /** Requests, connections, or segments (sent again) that show it. */
   readonly count: number;
-  /** How many there were of that kind, bad ones included. */
+  /** How many there were of that kind, those included. */
   readonly of: number;
   /** Share of the edge's requests or connects that suffer, from 0 to 1: findings are ordered by it. */
   readonly share: number;

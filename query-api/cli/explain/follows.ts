@@ -42,27 +42,59 @@ const sameEnd = (a: Finding['edge']['source'], b: Finding['edge']['source']) =>
 const within = (inner: Span, outer: Span, tolerance: bigint) =>
   inner.from >= outer.from - tolerance && inner.to <= outer.to + tolerance;
 
-/** Share of the requests of `up`, at the host in the middle, during which a fact of `down` happened there. */
-function shareExplained(up: readonly Row[], down: Sample, cause: Finding): number {
+/** Requests that began when the other sample was whole. */
+const fromWhole = (rows: readonly Row[], { cut_before }: Sample): Row[] =>
+  cut_before === null ? [...rows] : rows.filter((row) => spanOf(row).from >= nanosecondsOf(cut_before));
+
+/** Something that happened further down. */
+interface Fact {
+  readonly span: Span;
+  readonly exact: boolean;
+  readonly trace: string | null;
+  /** Whether it has a length: a request has, an event has none. */
+  readonly lasted: boolean;
+}
+
+const lengthOf = ({ from, to }: Span) => to - from;
+
+/** Whether the fact can be why a request came out as the finding says. */
+function explains(fact: Fact, span: Span, exact: boolean, trace: string | null, cause: Finding['cause']): boolean {
+  if (trace !== null && fact.trace !== null && trace !== fact.trace) return false;
+  if (!within(fact.span, span, exact && fact.exact ? TOLERANCE_NS : CLOCK_TOLERANCE_NS)) return false;
+  // what makes a request slow takes most of its time
+  return cause !== 'slow_application' || !fact.lasted || 2n * lengthOf(fact.span) > lengthOf(span);
+}
+
+/**
+ * Share of the requests of `all`, at the host in the middle, during which a fact of `down` happened there. Each fact
+ * explains one request at most: among many requests at once chance would find one for every other.
+ */
+function shareExplained(all: readonly Row[], cause: Finding['cause'], down: Sample, other: Finding): number {
+  const up = fromWhole(all, down);
   if (up.length === 0) return 0;
-  const requests = down.requests.filter((row) => shows(cause, row)).map((row) => seenBy('client', row));
-  const events = down.events.map((row) => ({ span: spanOf({ time: row.time }), exact: true, trace: null }));
-  const facts = [...requests, ...events];
-  const explained = up
-    .map((row) => seenBy('server', row))
-    .filter(({ span, exact, trace }) =>
-      facts.some((fact) => {
-        if (trace !== null && fact.trace !== null && trace !== fact.trace) return false;
-        return within(fact.span, span, exact && fact.exact ? TOLERANCE_NS : CLOCK_TOLERANCE_NS);
-      }),
-    );
-  return explained.length / up.length;
+  const requests = down.requests
+    .filter((row) => shows(other, row))
+    .map((row): Fact => ({ ...seenBy('client', row), lasted: true }));
+  const events = down.events.map(
+    (row): Fact => ({ span: spanOf({ time: row.time }), exact: true, trace: null, lasted: false }),
+  );
+  const left = new Set([...requests, ...events]);
+  let explained = 0;
+  for (const row of up) {
+    const { span, exact, trace } = seenBy('server', row);
+    const fact = [...left].find((one) => explains(one, span, exact, trace, cause));
+    if (fact === undefined) continue;
+    left.delete(fact);
+    explained += 1;
+  }
+  return explained / up.length;
 }
 
 /** Share of the given-up requests of `down` that began and ended while one of `up` was given up. */
-function shareGivenUpWith(down: readonly Row[], up: readonly Row[]): number {
+function shareGivenUpWith(all: readonly Row[], up: Sample): number {
+  const down = fromWhole(all, up);
   if (down.length === 0) return 0;
-  const causes = up.map((row) => seenBy('server', row).span);
+  const causes = up.requests.map((row) => seenBy('server', row).span);
   const found = down.filter((row) => {
     const { span } = seenBy('client', row);
     return causes.some((one) => within(span, one, TOLERANCE_NS * 10n));
@@ -89,10 +121,10 @@ export function followsFrom(
       if (finding.cause === 'client_abort') {
         // giving up travels down: who waited for this host went away, so it goes away from the next
         if (other.cause !== 'client_abort' || !sameEnd(other.edge.destination, finding.edge.source)) return false;
-        return shareGivenUpWith(mine, sample.requests) >= FOLLOWS_SHARE;
+        return shareGivenUpWith(mine, sample) >= FOLLOWS_SHARE;
       }
       if (!sameEnd(finding.edge.destination, other.edge.source)) return false;
-      return shareExplained(mine, sample, other) >= FOLLOWS_SHARE;
+      return shareExplained(mine, finding.cause, sample, other) >= FOLLOWS_SHARE;
     })
     .map((other) => other.id);
 }

@@ -87,8 +87,15 @@ export function packetLoss(facts: EdgeFacts): Suspicion | undefined {
   return { cause: 'packet_loss', count: again, of: sent, share, ...timesOf(rows), evidence };
 }
 
-/** Connects that were answered with a reset. */
-export function connectionRefused(facts: EdgeFacts): Suspicion | undefined {
+const isLoopback = (row: Row) => /^(127\.|::1$)/.test(textOf(row, 'destination_address') ?? '');
+
+/**
+ * Connects that were answered with a reset.
+ * @param edges rows of /v1/edges: a client that tries localhost by one IP version and then by the other is refused once
+ *   for each connection that it gets, and nothing is wrong
+ */
+export function connectionRefused(facts: EdgeFacts, edges: readonly Row[]): Suspicion | undefined {
+  const { source, destination_port } = facts.edge;
   const refusals = ofKind(facts.events, 'connect_failed').filter(
     (row) => numberOf(row, 'error_number') === ECONNREFUSED,
   );
@@ -96,6 +103,12 @@ export function connectionRefused(facts: EdgeFacts): Suspicion | undefined {
   const opened = total(facts.totals, 'connections_opened');
   const connects = refused + opened;
   if (refused < REFUSED.count || refused / connects < REFUSED.share) return undefined;
+  const onPort = edges.filter(
+    (row) =>
+      textOf(row, 'source_endpoint_id') === source.endpoint_id &&
+      numberOf(row, 'destination_port') === destination_port,
+  );
+  if (refusals.every(isLoopback) && total(onPort, 'connections_opened') >= refused) return undefined;
   const evidence: Evidence[] = [
     { name: 'connects_refused', value: refused, unit: 'connections' },
     { name: 'connections_opened', value: opened, unit: 'connections' },
@@ -117,5 +130,6 @@ export function acceptQueueOverflow(facts: EdgeFacts): Suspicion | undefined {
     { name: 'connections_opened', value: opened, unit: 'connections' },
   ];
   const share = opened === 0 ? 1 : connections / opened;
-  return { cause: 'accept_queue_overflow', count: packets, of: opened, share, ...timesOf(overflows), evidence };
+  const count = Math.max(1, connections);
+  return { cause: 'accept_queue_overflow', count, of: Math.max(count, opened), share, ...timesOf(overflows), evidence };
 }
