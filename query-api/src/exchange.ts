@@ -1,9 +1,7 @@
 /** Brings the two views of one exchange together: the row that counts, and what the other end saw of it. */
-import { CLOCK_TOLERANCE_NS, OTHER_END_WITHIN_NS } from './sql/exchange.ts';
+import { type HopIdentity, hopKey } from '../../store/ids.ts';
+import { OTHER_END_WITHIN_NS } from './sql/exchange.ts';
 import type { StoreRow } from './store.ts';
-
-/** Names under which rows of requests carry what pairs them, beside their columns. */
-export const PAIRING = { connection: '_connection', start: '_start', end: '_end' } as const;
 
 /** A row of requests with the row of the other end, if that was observed. */
 export interface Exchange {
@@ -11,92 +9,37 @@ export interface Exchange {
   readonly other: StoreRow | undefined;
 }
 
-const startOf = (row: StoreRow) => BigInt(String(row[PAIRING.start]));
-const endOf = (row: StoreRow) => BigInt(String(row[PAIRING.end]));
+/** Rows that were read to be paired carry their end in nanoseconds beside their columns: sql/requests.ts. */
+const endOf = (row: StoreRow) => BigInt(String(row._end));
 const isClient = (row: StoreRow) => row.observation_point === 'client';
 const distance = (a: bigint, b: bigint) => (a > b ? a - b : b - a);
 
-/** Whether the server's view can be that of the client's exchange, with clocks that differ by `tolerance`. */
-function fits(client: StoreRow, server: StoreRow, tolerance: bigint): boolean {
-  const start = startOf(server);
-  return (
-    start >= startOf(client) - tolerance &&
-    start <= endOf(client) + tolerance &&
-    distance(endOf(client), endOf(server)) <= OTHER_END_WITHIN_NS
-  );
+/** What both ends of its connection call the exchange of a row alike. */
+export function hopOf(row: StoreRow): string {
+  return hopKey(row as unknown as HopIdentity);
+}
+
+/** Whether two views of one hop are a client's and a server's. */
+export function areOpposite(one: StoreRow, other: StoreRow): boolean {
+  return isClient(one) ? other.observation_point === 'server' : one.observation_point === 'server' && isClient(other);
 }
 
 /** Tells one view from every other. */
-const identity = (row: StoreRow) =>
-  [row.observation_point, row.boot_id, row.socket_cookie, row.generation, row.request_index, row[PAIRING.end]].join(
-    ' ',
-  );
+const identity = (row: StoreRow) => [row.observation_point, hopOf(row), row._end].join(' ');
 
 /**
- * How badly two views go together, smaller is better; undefined if they cannot. On one machine the ends share a clock,
- * so time is exact, while an end that was joined in the middle numbers requests differently. Between machines the
- * number says more than clocks do.
- */
-export function misfit(client: StoreRow, server: StoreRow): bigint | undefined {
-  if (!fits(client, server, CLOCK_TOLERANCE_NS)) return undefined;
-  const inTime = fits(client, server, 0n);
-  const sameNumber = client.request_index === server.request_index;
-  const sameClock = client.boot_id === server.boot_id;
-  if (!inTime && (sameClock || !sameNumber)) return undefined;
-  if (!sameNumber && !sameClock && BigInt(String(client.response_start_ns ?? 0)) === 0n) return undefined;
-  // either penalty outweighs any distance in time that still fits
-  const penalty = (sameNumber ? 0n : sameClock ? 1n : 2n) + (inTime ? 0n : 1n);
-  return penalty * 1_000_000_000_000n + distance(startOf(client), startOf(server));
-}
-
-/** The view of the other end for each view of a set, one for one: the best pairs first. */
-function otherEnds(views: readonly StoreRow[]): Map<string, StoreRow> {
-  const candidates: { client: StoreRow; server: StoreRow; score: bigint }[] = [];
-  for (const list of Map.groupBy(views, (view) => view[PAIRING.connection]).values()) {
-    const servers = list.filter((view) => view.observation_point === 'server');
-    servers.sort((a, b) => (startOf(a) < startOf(b) ? -1 : 1));
-    for (const client of list.filter(isClient)) {
-      const from = startOf(client) - CLOCK_TOLERANCE_NS;
-      const to = endOf(client) + CLOCK_TOLERANCE_NS;
-      for (let index = lowerBound(servers, from); index < servers.length; index += 1) {
-        const server = servers[index]!;
-        if (startOf(server) > to) break;
-        const score = misfit(client, server);
-        if (score !== undefined) candidates.push({ client, server, score });
-      }
-    }
-  }
-  candidates.sort((a, b) => (a.score < b.score ? -1 : 1));
-  const found = new Map<string, StoreRow>();
-  for (const { client, server } of candidates) {
-    const names = [identity(client), identity(server)] as const;
-    if (found.has(names[0]) || found.has(names[1])) continue;
-    found.set(names[0], server);
-    found.set(names[1], client);
-  }
-  return found;
-}
-
-/** Index of the first of the rows, in order of their start, that starts at `time` or later. */
-function lowerBound(rows: readonly StoreRow[], time: bigint): number {
-  let [low, high] = [0, rows.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (startOf(rows[middle]!) < time) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/**
- * For each row the view of the other end, one for one.
+ * For each row the view of the other end.
  * @param rows rows of either end
- * @param views views of their connections around their time; the rows' own and others may be among them repeatedly
+ * @param views views around their time; the rows' own and others may be among them repeatedly
  */
 export function pairUp(rows: readonly StoreRow[], views: readonly StoreRow[]): Exchange[] {
-  const distinct = new Map([...views, ...rows].map((view) => [identity(view), view]));
-  const others = otherEnds([...distinct.values()]);
-  return rows.map((row) => ({ row, other: others.get(identity(row)) }));
+  const byHop = Map.groupBy([...views, ...rows], hopOf);
+  return rows.map((row) => {
+    const apart = (view: StoreRow) => distance(endOf(row), endOf(view));
+    const others = byHop.get(hopOf(row))!.filter((view) => areOpposite(row, view));
+    const near = others.filter((view) => apart(view) <= OTHER_END_WITHIN_NS);
+    return { row, other: near.sort((a, b) => (apart(a) < apart(b) ? -1 : 1))[0] };
+  });
 }
 
 /** The same exchanges with the views of `whole` in place of those that are only known in part. */

@@ -90,7 +90,7 @@ test('views are paired when an end was joined in the middle and counts different
   assert.equal(grouped.body.data[0].count, '4');
 });
 
-test('between nodes whose clocks differ the number on the connection pairs the views', async () => {
+test('between nodes whose clocks differ the sequence numbers pair the views', async () => {
   const skew = 80n * MS;
   const servers = [0, 1, 2, 3, 4, 5].map((index) =>
     request(40n * SECOND + BigInt(index) * 10n * MS, { source_port: 41003, request_index: index, ...NODE_B }),
@@ -102,6 +102,8 @@ test('between nodes whose clocks differ the number on the connection pairs the v
       duration_ns: 7n * MS,
       source_port: 41003,
       request_index: server.request_index,
+      request_sequence: server.request_sequence,
+      response_sequence: server.response_sequence,
       observation_point: 'client',
     }),
   );
@@ -184,14 +186,58 @@ test('of fast requests on one machine the one that got no answer is told from it
   );
 });
 
-test('loopback connections of different namespaces with the same ports are different', async () => {
+test('connections of different namespaces with the same addresses and ports are different', async () => {
   const loopback = { source_address: '127.0.0.1', destination_address: '127.0.0.1', source_port: 41005 };
   const server = request(60n * SECOND, { ...loopback, netns: 1 });
-  const elsewhere = clientView(request(60n * SECOND, { ...loopback, netns: 2 }), MS, { netns: 2 });
+  const elsewhere = clientView(request(60n * SECOND, { ...loopback, netns: 2, socket_cookie: 7n }), MS);
   await scene.insert(REQUESTS, [server, elsewhere]);
   const { body } = await ask(41005);
   assert.equal(body.data.length, 2);
   assert.ok(body.data.every((row: { other_side: unknown }) => row.other_side === null));
+});
+
+test('the same numbers at another time are another exchange', async () => {
+  const server = request(62n * SECOND, { source_port: 41011 });
+  await scene.insert(REQUESTS, [server, clientView(server, MS, { time: BigInt(String(server.time)) + 60n * SECOND })]);
+  const { body } = await ask(41011);
+  assert.deepEqual(
+    body.data.map((row: { other_side: unknown }) => row.other_side),
+    [null, null],
+  );
+});
+
+test('where addresses are translated between the ends, a request is one nevertheless, with the events of both', async () => {
+  const inside = { source_address: '10.9.9.9', source_port: 41013, destination_port: 8080 };
+  const server = request(80n * SECOND, { ...inside, http_status_code: 503 });
+  const outside = {
+    source_address: '10.0.0.1',
+    source_port: 41012,
+    destination_address: '10.96.0.1',
+    destination_port: 80,
+  };
+  const client = clientView(server, MS, outside);
+  await scene.insert(REQUESTS, [server, client]);
+  await scene.insert(TCP_EVENTS, [
+    event(80n * SECOND - MS, inside),
+    event(80n * SECOND, { ...outside, observation_point: 'client', sent_by: 'client' }),
+  ]);
+  assert.deepEqual((await ask(41012)).body.data, [], 'the view that counts has other ports');
+  const [row] = (await ask(41013)).body.data;
+  assert.equal(row.observation_point, 'server');
+  assert.equal(row.other_side.observation_point, 'client');
+  const { body } = await scene.get(`/v1/requests/${row.other_side.id}`);
+  assert.deepEqual([body.data.request.id, body.data.views.client.source_port], [row.id, 41012]);
+  assert.deepEqual(
+    body.data.tcp_events.map((one: Record<string, unknown>) => one.observation_point),
+    ['server', 'client'],
+  );
+  for (const [port, count] of [
+    [41012, []],
+    [41013, [{ outcome: 'server_error', count: '1' }]],
+  ]) {
+    const grouped = await scene.get(`/v1/requests?${window(3600)}&source_port=${port}&group_by=outcome`);
+    assert.deepEqual(grouped.body.data, count);
+  }
 });
 
 test('a request is found by its id, with both views, its events and its flow rows', async () => {

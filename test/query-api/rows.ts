@@ -34,13 +34,18 @@ const CONNECTION: Row = {
   sample_weight: 1,
 };
 
-/** A request that ended `at` ns after BEGIN. */
+/** A request that ended `at` ns after BEGIN. Its sequence numbers are drawn from its end, connection and number. */
 export function request(at: bigint, more: Row = {}): Row {
+  const { source_port = 0, socket_cookie = 0, request_index = 0 } = more as Record<string, number | bigint>;
+  const connection = BigInt(source_port) * 65_537n + BigInt(socket_cookie) * 1_000_003n;
+  const drawn = at * 2_654_435_761n + connection + BigInt(request_index);
   const status = Number(more.http_status_code ?? 200);
   return {
     ...CONNECTION,
     time: BEGIN + at,
     duration_ns: 5n * MS,
+    request_sequence: Number(BigInt.asUintN(32, drawn >> 7n)),
+    response_sequence: Number(BigInt.asUintN(32, drawn * 40_503n)),
     request_sent_ns: 1n * MS,
     response_start_ns: 4n * MS,
     request_bytes: 100n,

@@ -1,6 +1,5 @@
 /** Brings the two ends' views of live requests together, so that each request is shown once. */
-import { nanosecondsOf } from '../../../store/time.ts';
-import { type Exchange, misfit, PAIRING } from '../exchange.ts';
+import { areOpposite, type Exchange, hopOf } from '../exchange.ts';
 import type { StoreRow } from '../store.ts';
 
 /** How long a view waits for the other end's, in milliseconds. */
@@ -14,19 +13,6 @@ interface Kept {
   readonly view: StoreRow;
   readonly at: number;
   shown: boolean;
-}
-
-function withPairing(row: StoreRow): StoreRow {
-  const end = nanosecondsOf(String(row.time));
-  const loopback = /^(127\.|::1$)/.test(String(row.source_address));
-  const tuple = [row.source_address, row.source_port, row.destination_address, row.destination_port];
-  const start = end - BigInt(String(row.duration_ns));
-  return {
-    ...row,
-    [PAIRING.connection]: [...tuple, loopback ? row.netns : 0].join(' '),
-    [PAIRING.start]: start,
-    [PAIRING.end]: end,
-  };
 }
 
 const serverFirst = (one: StoreRow, other: StoreRow | undefined): Exchange =>
@@ -43,11 +29,10 @@ export class LivePairs {
   }
 
   /** Takes one view: shows it with the other end's, or keeps it for a while. */
-  take(row: StoreRow, now: number): void {
-    const view = withPairing(row);
-    const name = String(view[PAIRING.connection]);
+  take(view: StoreRow, now: number): void {
+    const name = hopOf(view);
     const list = this.#kept.get(name) ?? [];
-    const other = this.#bestFor(view, list);
+    const other = list.find((kept) => areOpposite(kept.view, view));
     if (other !== undefined) {
       list.splice(list.indexOf(other), 1);
       this.#count -= 1;
@@ -83,16 +68,5 @@ export class LivePairs {
   clear(): void {
     this.#kept.clear();
     this.#count = 0;
-  }
-
-  #bestFor(view: StoreRow, list: readonly Kept[]): Kept | undefined {
-    let best: { kept: Kept; score: bigint } | undefined;
-    for (const kept of list) {
-      if (kept.view.observation_point === view.observation_point) continue;
-      const [client, server] = view.observation_point === 'client' ? [view, kept.view] : [kept.view, view];
-      const score = misfit(client, server);
-      if (score !== undefined && (best === undefined || score < best.score)) best = { kept, score };
-    }
-    return best?.kept;
   }
 }

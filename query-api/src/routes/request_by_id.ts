@@ -68,11 +68,12 @@ export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
     }
     const [exchange] = await withWholeViews(store, await paired(store, [row], scope, signal), scope, signal);
     const { other } = exchange!;
-    const span = spanOf(other === undefined ? [row] : [row, other]);
+    const ofEnds = other === undefined ? [row] : [row, other];
+    const span = spanOf(ofEnds);
     const window = { scope, filters: [], since: span.from, until: span.to + 1n };
     const [events, flows, coverage] = await Promise.all([
-      store.rows(eventsOfConnectionSql(row, span, scope), signal),
-      store.rows(flowsOfConnectionSql(row, span, scope), signal),
+      store.rows(eventsOfConnectionSql(ofEnds, span, scope), signal),
+      store.rows(flowsOfConnectionSql(ofEnds, span, scope), signal),
       readCoverage(store, REQUESTS, window, signal),
     ]);
     const viewOf = (point: string) => {

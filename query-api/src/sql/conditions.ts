@@ -12,15 +12,9 @@ export function rowKey(key: readonly string[], alias: string): string {
   return `cityHash64(${key.map((name) => `${alias}.${name}`).join(', ')})`;
 }
 
-/**
- * Identifies a connection for as long as its ports are its own; the same at both ends. Loopback addresses mean another
- * machine in every network namespace.
- */
-export function connectionHash(alias: string): string {
-  const tuple = ['source_address', 'source_port', 'destination_address', 'destination_port'];
-  const source = `${alias}.source_address`;
-  const loopback = `${source} = toIPv6('::1') OR (${source} >= toIPv6('127.0.0.0') AND ${source} <= toIPv6('127.255.255.255'))`;
-  return `sipHash64(${tuple.map((name) => `${alias}.${name}`).join(', ')}, if(${loopback}, ${alias}.netns, 0))`;
+/** A number that both ends of a connection have for one exchange: the hop key of store/ids.ts. */
+export function hop(alias: string): string {
+  return `bitOr(bitShiftLeft(toUInt64(${alias}.request_sequence), 32), toUInt64(${alias}.response_sequence))`;
 }
 
 /** Whole nanoseconds since the epoch at which the described thing ended. */

@@ -33,7 +33,14 @@ export interface Span {
   readonly to: bigint;
 }
 
-function ofConnection(table: Table, row: StoreRow, scope: Scope, parameters: Parameters, when: string): BoundQuery {
+/** Rows of the views' connection at either end: where addresses are translated, each end has its own. */
+function ofConnection(
+  table: Table,
+  views: readonly StoreRow[],
+  scope: Scope,
+  parameters: Parameters,
+  when: string,
+): BoundQuery {
   const { from, condition } = scoped(scope, table.name, 't', parameters);
   const tuple = [
     ['source_address', 'IPv6'],
@@ -41,27 +48,27 @@ function ofConnection(table: Table, row: StoreRow, scope: Scope, parameters: Par
     ['destination_address', 'IPv6'],
     ['destination_port', 'UInt16'],
   ] as const;
-  const same = tuple.map(([name, type]) => `t.${name} = ${parameters.bind(row[name], type)}`);
+  const same = views.map((view) => tuple.map(([name, type]) => `t.${name} = ${parameters.bind(view[name], type)}`));
   const sql = [
     `SELECT ${shownColumns(table.columns).join(', ')} FROM ${from}`,
-    `WHERE ${condition} AND ${when} AND ${same.join(' AND ')}`,
+    `WHERE ${condition} AND ${when} AND (${same.map((equal) => `(${equal.join(' AND ')})`).join(' OR ')})`,
     'ORDER BY t.time, t.observation_point LIMIT 1000',
   ].join('\n');
   return { sql, parameters };
 }
 
-/** Events of the row's connection within the span, seen at either end. */
-export function eventsOfConnectionSql(row: StoreRow, span: Span, scope: Scope): BoundQuery {
+/** Events of the views' connection within the span, seen at either end. */
+export function eventsOfConnectionSql(views: readonly StoreRow[], span: Span, scope: Scope): BoundQuery {
   const parameters = new Parameters();
   const when = `t.time >= ${parameters.instant(span.from)} AND t.time <= ${parameters.instant(span.to)}`;
-  return ofConnection(TCP_EVENTS, row, scope, parameters, when);
+  return ofConnection(TCP_EVENTS, views, scope, parameters, when);
 }
 
-/** Flow rows of the row's connection whose interval touches the span, of either end. */
-export function flowsOfConnectionSql(row: StoreRow, span: Span, scope: Scope): BoundQuery {
+/** Flow rows of the views' connection whose interval touches the span, of either end. */
+export function flowsOfConnectionSql(views: readonly StoreRow[], span: Span, scope: Scope): BoundQuery {
   const parameters = new Parameters();
   const when =
     `t.time >= ${parameters.instant(span.from)} AND t.time <= ${parameters.instant(span.to + FLOW_ROW_WITHIN_NS)}` +
     ` AND ${startNs('t')} <= ${parameters.bind(span.to, 'Int64')} AND ${endNs('t')} >= ${parameters.bind(span.from, 'Int64')}`;
-  return ofConnection(FLOWS, row, scope, parameters, when);
+  return ofConnection(FLOWS, views, scope, parameters, when);
 }

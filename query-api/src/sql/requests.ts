@@ -16,18 +16,14 @@ import { PHASE_MEASURES } from '../request_phases.ts';
 import { type Scope, scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
 import { earliest, latest } from '../time.ts';
-import { connectionHash, endNs, startNs } from './conditions.ts';
+import { endNs, startNs } from './conditions.ts';
 import { CLOCK_TOLERANCE_NS, OTHER_END_WITHIN_NS, requestsOnceSql } from './exchange.ts';
 import { behind, ORDER_VALUES, orderSql, orderValues, shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
-/** What pairs the views of an exchange: which connection it was on, and when; nanoseconds since the epoch. */
+/** Begin and end of a view; nanoseconds since the epoch. */
 export function pairingColumns(alias: string): string[] {
-  return [
-    `toString(${connectionHash(alias)}) AS _connection`,
-    `toString(${startNs(alias)}) AS _start`,
-    `toString(${endNs(alias)}) AS _end`,
-  ];
+  return [`toString(${startNs(alias)}) AS _start`, `toString(${endNs(alias)}) AS _end`];
 }
 
 export const REQUESTS_DEFINITION: RowDefinition = {
@@ -81,21 +77,14 @@ function merged(spans: readonly Span[]): Span[] {
   return found;
 }
 
-/** The connections of the rows, by the number that conditions.ts gives them and by the port that is cheap to read. */
-function ofConnections(rows: readonly StoreRow[], parameters: Parameters): string {
-  const ports = [...new Set(rows.map((row) => row.source_port))];
-  const connections = [...new Set(rows.map((row) => BigInt(String(row._connection))))];
-  return [
-    `t.source_port IN ${parameters.bind(ports, 'Array(UInt16)')}`,
-    `${connectionHash('t')} IN ${parameters.bind(connections, 'Array(UInt64)')}`,
-  ].join(' AND ');
+/** Views that may be of the rows' exchanges, by what is cheap to read. */
+function ofExchanges(rows: readonly StoreRow[], parameters: Parameters): string {
+  const sequences = [...new Set(rows.map((row) => row.request_sequence))];
+  return `t.request_sequence IN ${parameters.bind(sequences, 'Array(UInt32)')}`;
 }
 
 /** What of a view tells it from others and says what it goes together with. */
-const VIEW_COLUMNS = [
-  ...['observation_point', 'boot_id', 'socket_cookie', 'generation', 'request_index', 'response_start_ns'],
-  'source_port',
-];
+const VIEW_COLUMNS = ['observation_point', 'request_sequence', 'response_sequence'];
 
 /** Expressions for all that pairing needs to know of a view in `alias`. */
 export function viewColumns(alias: string): string[] {
@@ -122,7 +111,7 @@ export function viewsAroundSql(rows: readonly StoreRow[], scope: Scope): BoundQu
   );
   const sql = [
     `SELECT ${viewColumns('t').join(', ')} FROM ${from}`,
-    `WHERE ${condition} AND (${times.join(' OR ')}) AND ${ofConnections(rows, parameters)}`,
+    `WHERE ${condition} AND (${times.join(' OR ')}) AND ${ofExchanges(rows, parameters)}`,
   ].join('\n');
   return { sql, parameters };
 }
@@ -148,7 +137,7 @@ export function wholeViewsSql(views: readonly StoreRow[], scope: Scope): BoundQu
   const sql = [
     `SELECT ${[...shownColumns(REQUESTS.columns), ...pairingColumns('t')].join(', ')} FROM ${from}`,
     `WHERE ${condition} AND toStartOfFiveMinutes(t.time) IN ${parameters.bind(buckets, "Array(DateTime('UTC'))")}`,
-    `AND ${endNs('t')} IN ${parameters.bind(ends, 'Array(Int64)')} AND ${ofConnections(views, parameters)}`,
+    `AND ${endNs('t')} IN ${parameters.bind(ends, 'Array(Int64)')} AND ${ofExchanges(views, parameters)}`,
   ].join('\n');
   return { sql, parameters };
 }
@@ -163,10 +152,7 @@ export function requestsOncePageSql(
   limit: number,
 ): BoundQuery {
   const parameters = new Parameters();
-  const read = [
-    ...[...VIEW_COLUMNS, ...REQUESTS_DEFINITION.key, question.order.by, 'time', 'duration_ns', 'netns'],
-    ...['source_address', 'destination_address', 'destination_port'],
-  ];
+  const read = [...[...VIEW_COLUMNS, ...REQUESTS_DEFINITION.key, question.order.by, 'time', 'duration_ns']];
   const source = requestsOnceSql(question, [...new Set(read)], parameters);
   const sql = [
     `SELECT ${viewColumns('t').join(', ')}, ${orderValues(question)} AS ${ORDER_VALUES} FROM ${source} AS t`,
