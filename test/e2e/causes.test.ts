@@ -4,7 +4,6 @@
  * FLOWSPAN_CAUSES_SEED picks other places and rates; what a trial was is printed where it went wrong.
  */
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Answers } from '../../query-api/cli/explain/answers.ts';
@@ -14,11 +13,12 @@ import { CAUSES, type Cause, type Finding } from '../../query-api/cli/explain/fi
 import { createLab, endsOf, type HostPair, type Lab, runChain, runTrial } from '../support/fault_round.ts';
 import { FAULTS, type Trial, trialsOf } from '../support/fault_trials.ts';
 import { whyNot } from '../support/flowspan.ts';
+import { writeRecording } from '../support/recorded_answers.ts';
 
 const PAIRS = FAULTS.length + 1;
 const ROUNDS = Number(process.env.FLOWSPAN_CAUSES_ROUNDS ?? (process.env.FLOWSPAN_SOAK === '1' ? 20 : 4));
 const SEED = Number(process.env.FLOWSPAN_CAUSES_SEED ?? 4);
-/** Folder that the answers of each round are written to, for new recordings of test/query-api/explain. */
+/** Folder that the answers of each round are written to, for new recordings for test/query-api/explain.test.ts. */
 const RECORD = process.env.FLOWSPAN_CAUSES_RECORD ?? '';
 const RIGHT_SHARE = 0.95;
 /**
@@ -78,8 +78,8 @@ describe('causes', { skip: whyNot() ?? false }, () => {
     const filters = new URLSearchParams('workload=pair*');
     const question = { server: lab.flowspan.queryApiUrl, since, until, filters, env: {} };
     if (RECORD !== '') {
-      const answers = await askAll({ ...question, sample_rows: 5 });
-      writeFileSync(join(RECORD, `${name}.json`), JSON.stringify({ ...more, answers }));
+      const answers = await askAll({ ...question, sample_rows: 4 });
+      writeRecording(join(RECORD, `${name}.ndjson`), { more, answers });
     }
     return await askAll(question);
   }
