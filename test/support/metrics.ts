@@ -20,11 +20,12 @@ export interface MetricFamily {
 }
 
 const READER = `
-import json, sys
+import json, math, sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 text = sys.stdin.buffer.read().decode('utf-8')
 def line(sample):
-    out = {'name': sample.name, 'labels': sample.labels, 'value': sample.value}
+    value = sample.value if math.isfinite(sample.value) else str(sample.value)
+    out = {'name': sample.name, 'labels': sample.labels, 'value': value}
     if sample.exemplar: out['exemplar'] = {'labels': sample.exemplar.labels, 'value': sample.exemplar.value}
     return out
 json.dump([{'name': family.name, 'type': family.type, 'unit': family.unit, 'help': family.documentation,
@@ -48,7 +49,11 @@ export function whyNoJudge(): string | undefined {
 export function readOpenMetrics(text: string): MetricFamily[] {
   const read = spawnSync(PYTHON, ['-c', READER], { input: text, encoding: 'utf8', maxBuffer: 2 ** 28 });
   if (read.status !== 0) throw new Error(`no OpenMetrics text: ${read.stderr.trim().split('\n').at(-1)}`);
-  return JSON.parse(read.stdout) as MetricFamily[];
+  // JSON has no NaN and no infinity: they come as words.
+  return JSON.parse(read.stdout, (key, value) => {
+    if (key !== 'value' || typeof value !== 'string') return value;
+    return value === 'inf' ? Number.POSITIVE_INFINITY : Number.NaN;
+  }) as MetricFamily[];
 }
 
 /** What `promtool check metrics` says of text format 0.0.4; empty if it has nothing against it. */

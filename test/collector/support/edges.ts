@@ -83,7 +83,7 @@ function addRequest(sums: Sums, row: Row): void {
     number,
     number,
   ];
-  sums.add('http_requests_total', row, { outcome, http_status_code: String(row.http_status_code ?? '') }, 1);
+  sums.add('http_requests_total', row, { outcome, http_status_code: String(row.http_status_code || '') }, 1);
   sums.histogram('http_request_duration_seconds', row, { outcome }, duration / 1e9, DURATIONS);
   const early = read !== 0 && read <= sent;
   const receive = early ? sent - read : sent;
@@ -109,7 +109,7 @@ function addEvent(sums: Sums, row: Row): void {
       sums.add('tcp_resets_total', row, { sent_by }, 1);
       return;
     case 'drop':
-      sums.add('tcp_drops_total', row, { reason: String(row.drop_reason ?? 'unknown') }, 1);
+      sums.add('tcp_drops_total', row, { reason: String(row.drop_reason || 'unknown') }, 1);
       return;
     case 'connect_failed':
       sums.add('tcp_connects_failed_total', row, { error: errorName(number(row.error_number)) }, 1);
