@@ -23,9 +23,9 @@ export const SPANS = group(
   {
     ratio: decimal(0.01, 0, 1, {
       reloadable: true,
-      description: 'Share of requests sent as spans without further reason, decided by trace id.',
+      description: 'Share of requests sent as spans without further reason; both ends of a request decide alike.',
     }),
-    errors: flag(true, { reloadable: true, description: 'Whether every failed request is sent.' }),
+    errors: flag(true, { reloadable: true, description: 'Whether every request is sent that got a 5xx or no answer.' }),
     slow_ms: whole(1000, 0, 3_600_000, {
       unit: 'ms',
       reloadable: true,

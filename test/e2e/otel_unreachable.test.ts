@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
+import { EXPORT_TRACE_PREFIX } from '../../collector/src/own_exports.ts';
 import { freePorts, whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { eventually } from '../support/wait.ts';
@@ -27,18 +28,30 @@ async function spansOf(world: World): Promise<Spans> {
   return ((await response.json()) as { spans: Spans }).spans;
 }
 
-/** Takes connections and requests, and says nothing. */
-async function mute(port: number): Promise<() => void> {
+/** A server that takes connections and requests, and says nothing. */
+interface Mute {
+  /** The head of the first request that came. */
+  firstHead(): string;
+  close(): void;
+}
+
+async function startMute(port: number): Promise<Mute> {
   const sockets = new Set<Socket>();
+  let head = '';
   const server: Server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
-    socket.resume();
+    socket.on('data', (bytes) => {
+      if (head === '') head = bytes.toString('latin1').split('\r\n\r\n')[0] as string;
+    });
   });
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return () => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
+  return {
+    firstHead: () => head,
+    close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
   };
 }
 
@@ -56,7 +69,7 @@ describe('an OpenTelemetry Collector that', { skip: whyNot() ?? false }, () => {
   ] as const) {
     it(`${name} costs no row and no more memory than the queue`, async () => {
       const [port = 0] = await freePorts(1);
-      const close = listens ? await mute(port) : () => {};
+      const mute = listens ? await startMute(port) : undefined;
       const world = await createWorld({
         env: {
           FLOWSPAN_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
@@ -102,11 +115,16 @@ describe('an OpenTelemetry Collector that', { skip: whyNot() ?? false }, () => {
           .split('\n')
           .filter((line) => line.includes('FLOW_SPANS_EXPORT'));
         assert.equal(warnings.length, 1, 'told once');
+        if (mute !== undefined) {
+          assert.match(mute.firstHead(), /^POST \/v1\/traces HTTP\/1\.1\r\n/);
+          assert.match(mute.firstHead(), /^content-encoding: gzip\r$/im);
+          assert.match(mute.firstHead(), new RegExp(`^traceparent: 00-${EXPORT_TRACE_PREFIX}`, 'im'));
+        }
         await world.flowspan.stop();
         assert.ok(world.flowspan.output().includes('"msg":"stopped"'), 'it ended within its three seconds');
         assert.deepEqual(strangeLines(world.flowspan.output()), []);
       } finally {
-        close();
+        mute?.close();
         await nginx?.stop();
         await world.end();
       }

@@ -8,7 +8,7 @@ import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { Logger } from 'pino';
 import type { SpanCounts } from './counts.ts';
 import type { SpanExporter } from './otlp.ts';
-import type { SpanMaker } from './request_span.ts';
+import type { SampledRequest, SpanMaker } from './request_span.ts';
 import type { SpanQueue } from './span_queue.ts';
 
 export interface SenderParts {
@@ -36,6 +36,8 @@ const TICK_MS = 100;
 export class SpanSender {
   readonly #parts: SenderParts;
   readonly #inFlight = new Set<Promise<void>>();
+  /** Spans of exports in flight. */
+  #unanswered = 0;
   #timer: NodeJS.Timeout | undefined;
   #making = false;
   #failing = false;
@@ -70,9 +72,6 @@ export class SpanSender {
     counts.lose('stopped', queue.clear() + this.#unanswered);
   }
 
-  /** Spans of exports in flight. */
-  #unanswered = 0;
-
   #next(all = false): void {
     const { queue } = this.#parts;
     const nowMs = performance.now();
@@ -90,12 +89,12 @@ export class SpanSender {
     this.#inFlight.add(sent);
   }
 
-  async #send(requests: Parameters<SpanMaker['make']>[0][]): Promise<void> {
+  async #send(requests: SampledRequest[]): Promise<void> {
     const { exporter, counts } = this.#parts;
     const spans = await this.#make(requests);
     this.#making = false;
     this.#next();
-    if (spans.length === 0) return;
+    if (spans.length === 0 || this.#closed) return;
     const error = await exporter.export(spans);
     if (this.#closed) return;
     if (error === undefined) counts.exported += spans.length;
@@ -103,7 +102,7 @@ export class SpanSender {
     this.#tell(error);
   }
 
-  async #make(requests: Parameters<SpanMaker['make']>[0][]): Promise<ReadableSpan[]> {
+  async #make(requests: SampledRequest[]): Promise<ReadableSpan[]> {
     const { maker, counts, log } = this.#parts;
     const spans: ReadableSpan[] = [];
     for (const [index, request] of requests.entries()) {
