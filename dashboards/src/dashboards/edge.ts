@@ -75,7 +75,7 @@ const requests: Section = {
         ),
         graph(
           {
-            title: 'Failures',
+            title: 'Failures over time',
             description: 'Share of requests that the server answered with 5xx, and that failed in any way.',
           },
           'percentunit',

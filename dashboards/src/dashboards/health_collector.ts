@@ -47,10 +47,10 @@ export const COLLECTOR: Section = {
     {
       height: 8,
       panels: [
-        graph({ title: 'Lag', description: 'Age of the oldest record that is not stored yet.' }, 's', [
+        graph({ title: 'Lag by collector', description: 'Age of the oldest record that is not stored yet.' }, 's', [
           { expr: own.highest('flowspan_collector_lag_seconds', ['instance']), legend: INSTANCE },
         ]),
-        graph({ title: 'Spool', description: 'Bytes that wait on disk to be stored.' }, 'bytes', [
+        graph({ title: 'Spool by collector', description: 'Bytes that wait on disk to be stored.' }, 'bytes', [
           { expr: own.gauge('flowspan_collector_spool_bytes', ['instance']), legend: INSTANCE },
         ]),
         graph(

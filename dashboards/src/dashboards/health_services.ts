@@ -15,49 +15,105 @@ export const STORE: Section = {
           {
             title: 'Size by table',
             description:
-              'Bytes on disk by table of the embedded store; the byte budget is where the oldest partitions go.',
+              'Bytes on disk by table of the embedded store, and what they may take together: beyond it the oldest partitions go.',
           },
           'bytes',
           [
             { expr: own.gauge('flowspan_store_table_bytes', ['table']), legend: '{{table}}' },
-            { expr: `${own.gauge('flowspan_store_byte_budget_bytes')} > 0`, legend: 'byte budget' },
+            { expr: own.gauge('flowspan_store_byte_budget_bytes'), legend: 'byte budget' },
           ],
         ),
+        graph({ title: 'Free disk', description: 'Free bytes of the file system that the store lies on.' }, 'bytes', [
+          { expr: own.gauge('flowspan_store_filesystem_free_bytes', ['instance']), legend: INSTANCE },
+        ]),
         graph({ title: 'Rows by table', description: 'Rows by table of the embedded store.' }, 'short', [
           { expr: own.gauge('flowspan_store_table_rows', ['table']), legend: '{{table}}' },
         ]),
+        graph(
+          {
+            title: 'Parts by table',
+            description: 'Data parts by table: a number that keeps growing means that merges do not keep up.',
+          },
+          'short',
+          [{ expr: own.gauge('flowspan_store_table_parts', ['table']), legend: '{{table}}' }],
+        ),
+      ],
+    },
+    {
+      height: 8,
+      panels: [
         graph({ title: 'Inserted rows', description: 'Rows per second that the store took, by table.' }, 'cps', [
           rates('flowspan_store_inserted_rows_total', ['table'], '{{table}}'),
         ]),
+        graph(
+          {
+            title: 'Inserts and queries',
+            description: 'Inserts per second by result, and other statements by account and result.',
+          },
+          'reqps',
+          [
+            rates('flowspan_store_inserts_total', ['result'], 'insert: {{result}}'),
+            rates('flowspan_store_queries_total', ['account', 'result'], '{{account}}: {{result}}'),
+          ],
+        ),
+        graph(
+          {
+            title: 'Statements in the engine',
+            description: 'Statements that run, and that wait for their turn, by account.',
+          },
+          'short',
+          [
+            { expr: own.gauge('flowspan_store_running_statements', ['account']), legend: '{{account}} runs' },
+            { expr: own.gauge('flowspan_store_waiting_statements', ['account']), legend: '{{account}} waits' },
+          ],
+        ),
+        graph(
+          {
+            title: 'Engine memory',
+            description: 'Memory that the engine counts as its own, and the most it may take: beyond it queries fail.',
+          },
+          'bytes',
+          [
+            { expr: own.gauge('flowspan_store_engine_memory_bytes', ['instance']), legend: 'used' },
+            { expr: own.gauge('flowspan_store_engine_memory_limit_bytes', ['instance']), legend: 'limit' },
+          ],
+        ),
       ],
     },
     {
       height: 8,
       panels: [
         graph(
+          { title: 'Query time', description: 'Quantiles of the time of a statement, waiting included, by account.' },
+          's',
+          quantiles('flowspan_store_query_seconds', ['account'], '{{account}}'),
+        ),
+        graph(
+          { title: 'Insert time', description: 'Quantiles of the time of an insert, reading its rows included.' },
+          's',
+          quantiles('flowspan_store_insert_seconds', [], ''),
+        ),
+        graph(
           {
-            title: 'Inserts and queries',
-            description: 'Inserts per second by result, and queries by account and result.',
+            title: 'Deleted for the byte budget',
+            description: 'Partitions and rows per second that went because the budget was spent: answers say so.',
           },
-          'reqps',
+          'cps',
           [
-            rates('flowspan_store_inserts_total', ['result'], 'insert: {{result}}'),
-            rates('flowspan_store_queries_total', ['account', 'result'], 'query by {{account}}: {{result}}'),
+            rates('flowspan_store_expired_partitions_total', ['table'], 'partitions of {{table}}'),
+            rates('flowspan_store_expired_rows_total', ['table'], 'rows of {{table}}'),
           ],
         ),
         graph(
-          { title: 'Query time', description: 'Quantiles of the time that the store takes for a query.' },
-          's',
-          quantiles('flowspan_store_query_seconds', [], ''),
-        ),
-        graph(
           {
-            title: 'Expired partitions',
-            description:
-              'Partitions per second that the byte budget deleted: the time they covered is gone, and answers say so.',
+            title: 'Since the last upkeep',
+            description: 'Time since tables were last measured and the budget was kept; rounds that failed per second.',
           },
-          'cps',
-          [rates('flowspan_store_expired_partitions_total', [], 'expired')],
+          's',
+          [
+            { expr: 'time() - flowspan_store_upkeep_last_success_timestamp_seconds > 0', legend: INSTANCE },
+            rates('flowspan_store_upkeeps_total', ['result'], 'rounds: {{result}}'),
+          ],
         ),
       ],
     },
@@ -114,7 +170,7 @@ export const PROCESSES: Section = {
           { expr: own.gauge('process_resident_memory_bytes', ['job', 'instance']), legend: '{{job}} {{instance}}' },
         ]),
         graph(
-          { title: 'Event loop', description: '99th percentile of the delay of the event loop of each process.' },
+          { title: 'Event loop', description: 'Delay of the event loop of each process, its 99th percentile.' },
           's',
           [
             {

@@ -74,7 +74,7 @@ export const REQUEST: Board = {
               {
                 title: 'Events of its connection meanwhile',
                 description:
-                  'Retransmits, resets, drops and stalls on the request’s connection from its begin to its end, seen at either end.',
+                  'Retransmits, resets, drops and stalls on the request’s connection from its begin to its end, and 0.3 s longer for what its last bytes still needed; seen at either end.',
                 emptyWhen: 'nothing went wrong on the connection meanwhile',
               },
               one.eventsMeanwhile(),

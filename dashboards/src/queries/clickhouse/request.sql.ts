@@ -12,6 +12,8 @@ import { EVENT_COLUMNS } from './tcp_events.sql.ts';
 
 /** How far the two ends of an exchange may end apart, in seconds: lost last bytes are sent again. */
 const OTHER_END_WITHIN_S = 10;
+/** Latest that last bytes, whose loss nobody told, are sent again: one smallest retransmission timeout and a half. */
+const LAST_PROBE_WITHIN_MS = 300;
 /** Latest that the flow row of an interval follows something that happened in it, in seconds. */
 const FLOW_ROW_WITHIN_S = 300;
 
@@ -77,12 +79,12 @@ export function facts(): string {
     ...REQUESTS.columns.map((column) => `(${quoted(column.name)}, ${shown(column)}, ${quoted(column.doc)})`),
   ];
   return `WITH ${ID}
-SELECT fact.1 AS fact,
-  anyIf(fact.2, observation_point = 'client') AS client,
-  anyIf(fact.2, observation_point = 'server') AS server,
-  any(fact.3) AS meaning
+SELECT told.1 AS fact,
+  anyIf(told.2, observation_point = 'client') AS client,
+  anyIf(told.2, observation_point = 'server') AS server,
+  any(told.3) AS meaning
 FROM (
-  SELECT observation_point, arrayJoin(arrayEnumerate(facts)) AS place, facts[place] AS fact
+  SELECT observation_point, arrayJoin(arrayEnumerate(facts)) AS place, facts[place] AS told
   FROM (SELECT observation_point, [${rows.join(', ')}] AS facts FROM ${named('requests_named', BOTH_ENDS)})
 )
 GROUP BY place, fact
@@ -96,7 +98,7 @@ export function phases(): string {
 SELECT observed_at, ${names.join(', ')}, greatest(toInt64(duration_ns) - toInt64(${names.join(' + ')}), 0) AS wait
 FROM (
   SELECT toString(observation_point) AS observed_at, duration_ns, ${Object.entries(PHASES)
-    .map(([name, sql]) => `${sql} AS ${name}`)
+    .map(([name, sql]) => `toUInt64(${sql}) AS ${name}`)
     .join(', ')}
   FROM requests AS t
   WHERE ${BOTH_ENDS}
@@ -104,12 +106,12 @@ FROM (
 ORDER BY observed_at`;
 }
 
-/** What happened on its connection meanwhile, seen at either end. */
+/** What happened on its connection meanwhile, seen at either end, and until its last bytes were acknowledged. */
 export function eventsMeanwhile(): string {
   return `WITH ${ID}
 SELECT ${EVENT_COLUMNS}
 FROM tcp_events
-WHERE time >= ${BEGIN} AND time <= ${END} AND ${SAME_CONNECTION}
+WHERE time >= ${BEGIN} AND time <= ${END} + toIntervalMillisecond(${LAST_PROBE_WITHIN_MS}) AND ${SAME_CONNECTION}
 ORDER BY time`;
 }
 

@@ -33,7 +33,7 @@ function exchanges(condition: string, order: string, shownOrder: string): string
   maxIf(duration_ns, NOT ${SERVER}) AS client_duration_ns,
   maxIf(duration_ns, ${SERVER}) AS server_duration_ns,
   ${Object.entries(PHASES)
-    .map(([name, sql]) => `maxIf(${sql}, ${SERVER}) AS ${name}_ns`)
+    .map(([name, sql]) => `maxIf(toUInt64(${sql}), ${SERVER}) AS ${name}_ns`)
     .join(', ')},
   ${ofBoth('retransmitted_segments')},
   ${ofBoth('fast_retransmits')},
@@ -44,7 +44,7 @@ function exchanges(condition: string, order: string, shownOrder: string): string
   ${preferServer(TRACE_ID_SQL, 'trace_id')},
   ${preferServer(REQUEST_ID_SQL, REQUEST_ID)}
 FROM ${rows}
-  AND ${EXCHANGE} IN (SELECT request_sequence, response_sequence FROM ${rows} AND ${condition} ORDER BY ${order} LIMIT ${MOST_REQUESTS})
+  AND ${EXCHANGE} IN (SELECT request_sequence, response_sequence FROM ${rows} AND ${condition} ORDER BY ${order} LIMIT ${2 * MOST_REQUESTS})
 GROUP BY request_sequence, response_sequence, ${EDGE_COLUMNS}
 ORDER BY ${shownOrder}
 LIMIT ${MOST_REQUESTS}`;

@@ -1,0 +1,199 @@
+/**
+ * Every panel and every variable of the committed dashboards, asked of real data: the demo's shop with several faults,
+ * in the embedded store and in Prometheus. What fails or stays empty fails here.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { whyNot } from '../support/flowspan.ts';
+import { answersOf, askStore, optionsOf, type Sources, type Values } from './support/ask.ts';
+import { type BrokenShop, breakShop, SCRAPE_S } from './support/broken_shop.ts';
+import { expandSql, type VariableValue } from './support/expand.ts';
+import {
+  asking,
+  board,
+  DASHBOARDS,
+  MAY_BE_EMPTY,
+  type Rendered,
+  type RenderedPanel,
+  rendered,
+} from './support/rendered.ts';
+
+/** Edges of the shop with a fault each: what one does not have another has. */
+const EDGES = [
+  ['checkout', 'payments'],
+  ['checkout', 'cart'],
+  ['mobile', 'gateway'],
+  ['gateway', 'catalog'],
+] as const;
+
+/** Panels that say when they are empty, and may be in this scene: Flowspan lost nothing, or just a little. */
+const EMPTY_HERE = new Set(['Losses', 'Lost by Flowspan', 'Lost by Flowspan meanwhile', 'Lost records by reason']);
+
+/** Prometheus may miss scrapes on a busy machine: rates look back over several. */
+const RATES_OVER_SCRAPES = 3;
+
+/** What EXPLAIN says of each table that is read, and how many of its granules remain when all indexes are used. */
+const READS = /ReadFromMergeTree \(flowspan\.(\w+)\)\s+[│\s]*Parts: \d+ \| Granules: (\d+)/g;
+
+const ALL: VariableValue = { value: '$__all', allValue: '.*', many: true };
+
+/** A dashboard's variables, All where nothing else is said. */
+function valuesOf(one: Rendered, chosen: Readonly<Record<string, string>> = {}): Values {
+  return Object.fromEntries(
+    one.templating.list
+      .filter(({ type }) => type !== 'datasource')
+      .map(({ name, includeAll, multi }): [string, VariableValue] => {
+        const value = chosen[name];
+        return [name, value === undefined ? ALL : { value, many: includeAll === true || multi === true }];
+      }),
+  );
+}
+
+describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
+  let shop: BrokenShop;
+  let sources: Sources;
+
+  before(async () => {
+    shop = await breakShop();
+    sources = {
+      prometheus: shop.prometheus,
+      storeUrl: shop.flowspan.storeUrl,
+      view: { from: shop.from, to: shop.to, intervalS: SCRAPE_S, scrapeS: RATES_OVER_SCRAPES * SCRAPE_S },
+    };
+  });
+  after(async () => shop?.end());
+
+  /** Titles of panels none of whose queries bring anything; throws for the ones that fail, all in one message. */
+  async function emptyPanels(one: Rendered, values: Values, panels = asking(one)): Promise<RenderedPanel[]> {
+    const failed: string[] = [];
+    const empty: RenderedPanel[] = [];
+    for (const panel of panels) {
+      let answers = 0;
+      for (const target of panel.targets ?? []) {
+        try {
+          answers += await answersOf(target, values, sources);
+        } catch (error) {
+          failed.push(`${panel.title} (${target.refId}): ${(error as Error).message}`);
+        }
+      }
+      if (answers === 0) empty.push(panel);
+    }
+    assert.deepEqual(failed, [], `queries of ${one.uid} that fail`);
+    return empty;
+  }
+
+  function assertNoneEmpty(one: Rendered, empty: readonly RenderedPanel[]): void {
+    const wrong = empty.filter(
+      ({ title, description = '' }) => !(MAY_BE_EMPTY.test(description) && EMPTY_HERE.has(title)),
+    );
+    assert.deepEqual(
+      wrong.map(({ title }) => title),
+      [],
+      `panels of ${one.uid} without data`,
+    );
+  }
+
+  for (const uid of ['flowspan-overview', 'flowspan-service-map', 'flowspan-health']) {
+    it(`${uid}: every panel shows something`, async () => {
+      const one = board(uid);
+      assertNoneEmpty(one, await emptyPanels(one, valuesOf(one)));
+    });
+  }
+
+  it('flowspan-edge: every panel shows something on one of the broken edges', async () => {
+    const one = board('flowspan-edge');
+    let empty = asking(one);
+    for (const [source_workload, destination_workload] of EDGES) {
+      const values = valuesOf(one, { cluster: 'demo', source_workload, destination_workload });
+      empty = await emptyPanels(one, values, empty);
+    }
+    assertNoneEmpty(one, empty);
+  });
+
+  it('flowspan-request: every panel shows something about a request with retransmits', async () => {
+    const edge = board('flowspan-edge');
+    const slowest = edge.panels.find(({ title }) => title === 'Slowest requests')?.targets?.[0]?.rawSql ?? '';
+    const values = valuesOf(edge, { source_workload: 'checkout', destination_workload: 'payments' });
+    const rows = await askStore(shop.flowspan.storeUrl, expandSql(slowest, values, sources.view));
+    const hurt = rows.find((row) => Number(row.retransmitted_segments) > 0);
+    assert.ok(hurt, 'a request of checkout to payments with retransmits among the slowest');
+    const one = board('flowspan-request');
+    const chosen = valuesOf(one, { request_id: String(hurt.request_id) });
+    assertNoneEmpty(one, await emptyPanels(one, chosen));
+    const facts = one.panels.find(({ title }) => title === 'All facts')?.targets?.[0]?.rawSql ?? '';
+    const told = await askStore(shop.flowspan.storeUrl, expandSql(facts, chosen, sources.view));
+    const id = told.find(({ fact }) => fact === 'request_id');
+    assert.ok([id?.client, id?.server].includes(hurt.request_id), 'the id that was asked for is among the facts');
+    assert.ok(id?.client !== '' && id?.server !== '', 'both ends are told');
+  });
+
+  it('every variable offers values, and those of the shop among them', async () => {
+    for (const one of rendered()) {
+      for (const variable of one.templating.list.filter(({ type }) => type === 'query')) {
+        const options = await optionsOf(variable, valuesOf(one), sources);
+        // outside of Kubernetes there is no namespace: All is the only choice
+        if (variable.name.endsWith('_namespace')) assert.equal(variable.includeAll, true, variable.name);
+        else assert.ok(options.length > 0, `${one.uid}: ${variable.name} offers nothing`);
+        if (variable.name === 'destination_workload') assert.ok(options.includes('payments'), options.join());
+      }
+    }
+  });
+
+  it('statements read nothing when the time range holds nothing', async () => {
+    const hour = 3600;
+    const view = { ...sources.view, from: sources.view.from - 3 * hour, to: sources.view.to - 2 * hour };
+    const asked = new Set<string>();
+    for (const one of rendered()) {
+      const values = valuesOf(one, { request_id: '0'.repeat(64) });
+      for (const panel of asking(one)) {
+        for (const { rawSql } of panel.targets ?? []) {
+          if (rawSql === undefined || asked.has(rawSql)) continue;
+          asked.add(rawSql);
+          const plan = await askStore(shop.flowspan.storeUrl, `EXPLAIN indexes = 1 ${expandSql(rawSql, values, view)}`);
+          const text = plan.map(({ explain }) => String(explain)).join('\n');
+          for (const [step, table, granules] of text.matchAll(READS)) {
+            if (table === 'endpoints') continue;
+            assert.equal(granules, '0', `${one.uid}: ${panel.title} reads ${table} beyond its time range\n${step}`);
+          }
+        }
+      }
+    }
+  });
+
+  it('every family that the processes publish is used by a panel or a rule', async () => {
+    const used = [
+      ...rendered().flatMap((one) => asking(one).flatMap(({ targets = [] }) => targets.map(({ expr = '' }) => expr))),
+      ...['recording', 'alerts'].map((name) => readFileSync(join(DASHBOARDS, `rules/flowspan-${name}.yml`), 'utf8')),
+    ].join('\n');
+    const unused: string[] = [];
+    for (const [url, path] of [
+      [shop.flowspan.collectorUrl, '/metrics'],
+      [shop.flowspan.collectorUrl, '/metrics/bpf'],
+      [shop.flowspan.queryApiUrl, '/metrics'],
+      [shop.flowspan.storeUrl, '/metrics'],
+    ] as const) {
+      const text = await (await fetch(`${url}${path}`)).text();
+      const families = [...text.matchAll(/^# TYPE (\S+) (\w+)/gm)].map(([, name = '']) => name);
+      assert.ok(families.length > 0, `${url}${path} publishes something`);
+      // what prom-client tells of Node itself is Node's
+      unused.push(...families.filter((name) => !/^(process|nodejs)_/.test(name) && !used.includes(name)));
+    }
+    assert.deepEqual([...new Set(unused)], [], 'families that nobody looks at');
+  });
+
+  it('exemplars of the latency lead to traces of the store', async () => {
+    const exemplars = await shop.prometheus.exemplars(
+      'flowspan_http_request_duration_seconds_bucket',
+      shop.from,
+      shop.to,
+    );
+    assert.ok(exemplars.length > 0, 'Prometheus holds exemplars');
+    const ids = [...new Set(exemplars.map(({ labels }) => labels.trace_id))].slice(0, 5);
+    for (const id of ids) {
+      const spans = await askStore(shop.flowspan.storeUrl, `SELECT SpanId FROM otel_traces WHERE TraceId = '${id}'`);
+      assert.ok(spans.length > 0, `trace ${id} of an exemplar`);
+    }
+  });
+});
