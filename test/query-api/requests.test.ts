@@ -196,6 +196,17 @@ test('connections of different namespaces with the same addresses and ports are 
   assert.ok(body.data.every((row: { other_side: unknown }) => row.other_side === null));
 });
 
+test('a client that gave up long before the server answered asked once', async () => {
+  const server = request(64n * SECOND, { source_port: 41014, duration_ns: 15n * SECOND });
+  const gaveUp = { time: BigInt(String(server.time)) - 14n * SECOND, duration_ns: SECOND, http_status_code: 0 };
+  await scene.insert(REQUESTS, [server, clientView(server, MS, { ...gaveUp, request_end: 'connection_closed' })]);
+  const { body } = await ask(41014);
+  assert.deepEqual(
+    body.data.map((row: { other_side: { request_end: string } }) => row.other_side.request_end),
+    ['connection_closed'],
+  );
+});
+
 test('the same numbers at another time are another exchange', async () => {
   const server = request(62n * SECOND, { source_port: 41011 });
   await scene.insert(REQUESTS, [server, clientView(server, MS, { time: BigInt(String(server.time)) + 60n * SECOND })]);

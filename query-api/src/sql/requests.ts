@@ -15,9 +15,9 @@ import type { Question } from '../question.ts';
 import { PHASE_MEASURES } from '../request_phases.ts';
 import { type Scope, scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
-import { earliest, latest } from '../time.ts';
+import { latest } from '../time.ts';
 import { endNs, startNs } from './conditions.ts';
-import { CLOCK_TOLERANCE_NS, OTHER_END_WITHIN_NS, requestsOnceSql } from './exchange.ts';
+import { OTHER_END_WITHIN_NS, requestsOnceSql } from './exchange.ts';
 import { behind, ORDER_VALUES, orderSql, orderValues, shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
@@ -52,17 +52,10 @@ export const REQUESTS_DEFINITION: RowDefinition = {
 /** Begin and end of a time, both included; nanoseconds since the epoch. */
 export type Span = readonly [from: bigint, to: bigint];
 
-/**
- * When the other end's view of a row's exchange ended: at the server not after the client, at the client soon after the
- * server. Last bytes that were lost are sent again, which takes a while.
- */
+/** When the other end's view of a row's exchange may have ended. */
 function otherEndSpan(row: StoreRow): Span {
-  const [start, end] = [BigInt(String(row._start)), BigInt(String(row._end))];
-  if (row.observation_point === 'client') {
-    return [latest([start, end - OTHER_END_WITHIN_NS]) - CLOCK_TOLERANCE_NS, end + CLOCK_TOLERANCE_NS];
-  }
-  const patience = earliest([OTHER_END_WITHIN_NS, 1_000_000_000n + 2n * (end - start)]);
-  return [end - CLOCK_TOLERANCE_NS, end + patience];
+  const end = BigInt(String(row._end));
+  return [end - OTHER_END_WITHIN_NS, end + OTHER_END_WITHIN_NS];
 }
 
 /** The spans, put together where they touch. */
@@ -95,18 +88,14 @@ export function viewColumns(alias: string): string[] {
 export const VIEWS_AROUND: PartBounds<StoreRow> = {
   entries: 250,
   gaps: 30,
-  apart: (before, next) => BigInt(String(next._start)) - BigInt(String(before._end)) > 1_000_000_000n,
+  apart: (before, next) => BigInt(String(next._end)) - BigInt(String(before._end)) > 2n * OTHER_END_WITHIN_NS,
 };
 
 /** All views, of both ends, among which those of these rows are paired: only what pairing needs. */
 export function viewsAroundSql(rows: readonly StoreRow[], scope: Scope): BoundQuery {
   const parameters = new Parameters();
   const { from, condition } = scoped(scope, REQUESTS.name, 't', parameters);
-  const spans = rows.flatMap((row): Span[] => {
-    const end = BigInt(String(row._end));
-    return [otherEndSpan(row), [end, end]];
-  });
-  const times = merged(spans).map(
+  const times = merged(rows.map(otherEndSpan)).map(
     ([begin, end]) => `t.time >= ${parameters.instant(begin)} AND t.time <= ${parameters.instant(end)}`,
   );
   const sql = [
