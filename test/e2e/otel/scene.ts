@@ -49,7 +49,7 @@ export async function startScene(env: Readonly<Record<string, string>>): Promise
     const gatewayNginx = await startNginx(gateway, {
       locations: `
         location /orders/ { proxy_pass http://${toOrders.b.ipv4}:8080/; }
-        location /slow/ { limit_rate 50k; proxy_pass http://${toOrders.b.ipv4}:8080/static/; }`,
+        location /slow/ { limit_rate 4k; proxy_pass http://${toOrders.b.ipv4}:8080/static/; }`,
     });
     const stopAll = async (): Promise<void> => {
       await gatewayNginx.stop();
