@@ -27,7 +27,8 @@ describe('the demo', { skip: whyNot() ?? false, timeout: LONGEST_MS }, () => {
     assert.deepEqual(said.findings, []);
   });
 
-  for (const fault of chosenFaults('client_abort,both')) {
+  // Behind the one with errors the shop would first have to become calm.
+  for (const fault of [...chosenFaults('client_abort'), ...chosenFaults('both')]) {
     it(`tells the cause: ${fault.title}`, async () => {
       const { said, wrong } = await runFault(scene, fault, PACE);
       assert.deepEqual(wrong, []);
