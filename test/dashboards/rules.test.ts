@@ -99,7 +99,7 @@ describe('a recording rule', () => {
       const [level, metric, operations] = record.split(':');
       assert.match(metric ?? '', /^flowspan_[a-z_]+$/, record);
       assert.doesNotMatch(metric ?? '', /_total$/, record);
-      assert.match(operations ?? '', /^(ratio_|p\d\d_)?rate5m$/, record);
+      assert.match(operations ?? '', /^((ratio_|p\d\d_)?rate5m|increase5m)$/, record);
       if (level !== 'edge') assert.equal(level, 'edge_sender');
       if (expr.includes('sum by'))
         assert.equal(/sum by \([^)]*\bsent_by\b/.test(expr), level === 'edge_sender', record);

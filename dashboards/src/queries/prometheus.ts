@@ -4,6 +4,7 @@
  * expression. Rates are per second. No function fails: the expression is only text.
  */
 import {
+  countOfEnds,
   EDGE_LABELS,
   quantile,
   rateOfEnds,
@@ -79,6 +80,11 @@ export function segments(window: Window, selection: Selection = {}): string {
 /** Segments sent again per second by the ends that are observed. Further labels for `by`: `sent_by`, `cause`. */
 export function retransmittedSegments(window: Window, selection: Selection = {}): string {
   return rateOfEnds('flowspan_tcp_retransmitted_segments_total', window, selection);
+}
+
+/** Segments sent again within the window, not per second: how many events a ratio rests on. */
+export function retransmittedSegmentCount(window: Window, selection: Selection = {}): string {
+  return countOfEnds('flowspan_tcp_retransmitted_segments_total', window, selection);
 }
 
 /**

@@ -72,6 +72,12 @@ export function rateOfEnds(family: string, window: Window, selection: Selection 
   return sumRate(selector(family, facts, selection.edges), window, labelsOf(selection).wanted);
 }
 
+/** As rateOfEnds, but how often it happened within the window. */
+export function countOfEnds(family: string, window: Window, selection: Selection = {}): string {
+  const by = labelsOf(selection).wanted.join(', ');
+  return `sum by (${by}) (increase(${selector(family, selection.edges)}[${window}]))`;
+}
+
 /**
  * Quotient of two rates that have the same labels; 0 where there is no numerator, nothing where the denominator is 0
  * or missing: what nobody asked for has no ratio.
@@ -85,7 +91,10 @@ export function shareOfBoth(part: string, rest: string): string {
   return `${part} / ((${part} + ${rest} or ${part}) > 0)`;
 }
 
-/** Quantile of a histogram, from the rates of its buckets. `buckets` must have the label `le`. */
+/**
+ * Quantile of a histogram, from the rates of its buckets; nothing where nothing was counted (Prometheus says NaN there).
+ * `buckets` must have the label `le`.
+ */
 export function quantile(rank: number, buckets: string): string {
-  return `histogram_quantile(${rank}, ${buckets})`;
+  return `(histogram_quantile(${rank}, ${buckets}) >= 0)`;
 }

@@ -12,7 +12,8 @@ const share = '{{ $value | humanizePercentage }}';
 /** Edges on which one end sends much again; the value is that end's ratio. */
 const retransmits = [
   `max without (sent_by) (${RECORDED.senderRetransmitRatio} > ${THRESHOLDS.retransmitRatio}`,
-  `and ${RECORDED.senderSegments} > ${THRESHOLDS.segmentsPerSecond})`,
+  `and ${RECORDED.senderSegments} > ${THRESHOLDS.segmentsPerSecond}`,
+  `and ${RECORDED.senderRetransmittedCount} >= ${THRESHOLDS.retransmittedSegments})`,
 ].join(' ');
 
 const serverErrors = (matchers = '') =>

@@ -14,6 +14,7 @@ import {
   opaqueRatio,
   requests,
   resets,
+  retransmittedSegmentCount,
   retransmittedSegments,
   rttQuantile,
   type Selection,
@@ -41,6 +42,7 @@ export const RECORDED = {
   retransmitRatio: 'edge:flowspan_tcp_retransmitted_segments_per_segments:ratio_rate5m',
   senderSegments: 'edge_sender:flowspan_tcp_segments:rate5m',
   senderRetransmittedSegments: 'edge_sender:flowspan_tcp_retransmitted_segments:rate5m',
+  senderRetransmittedCount: 'edge_sender:flowspan_tcp_retransmitted_segments:increase5m',
   senderRetransmitRatio: 'edge_sender:flowspan_tcp_retransmitted_segments_per_segments:ratio_rate5m',
   resets: 'edge:flowspan_tcp_resets:rate5m',
   drops: 'edge:flowspan_tcp_drops:rate5m',
@@ -81,6 +83,11 @@ export function recordingRules({ span }: RuleContext): RecordingRule[] {
       RECORDED.senderRetransmittedSegments,
       'Segments sent again per second by one end.',
       retransmittedSegments(window, PER_SENDER),
+    ),
+    rule(
+      RECORDED.senderRetransmittedCount,
+      'Segments sent again by one end within the window.',
+      retransmittedSegmentCount(window, PER_SENDER),
     ),
     rule(
       RECORDED.senderRetransmitRatio,

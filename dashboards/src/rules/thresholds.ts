@@ -8,13 +8,15 @@ export const THRESHOLDS = {
   serverErrorRatio: 0.05,
   /** An upper bound of a bucket, so that the quantile is exact there. */
   durationP99Seconds: 1,
-  /** Per sender: 600 segments in five minutes, of which 0.5 % are three. */
+  /** Per sender: 600 segments in five minutes. */
   segmentsPerSecond: 2,
   /**
    * Inside a data centre fewer than one segment of a thousand is sent again. Pure acknowledgements count as segments
    * and are never sent again: a link that loses 1 % shows about this ratio.
    */
   retransmitRatio: 0.005,
+  /** Within the window, whatever its length: a tail loss probe now and then is no loss, whatever its share. */
+  retransmittedSegments: 5,
   resetsPerSecond: 0.1,
   /** Resets for each connection that ended: many programs close now and then with a reset. */
   resetRatio: 0.2,

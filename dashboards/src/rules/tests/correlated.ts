@@ -86,6 +86,14 @@ export const CORRELATED: readonly Scenario[] = [
     alerts: isSilent(ALERT),
   },
   {
+    name: 'four segments sent again in five minutes: 0.53 % of 750, but no more than four',
+    series: [
+      ...requestsOf(A_TO_B, 'server', REQUESTS, wrong(ERRORS)),
+      ...segmentsOf(A_TO_B, 'server', 2.5, wrong(4 / 300)),
+    ],
+    alerts: isSilent(ALERT),
+  },
+  {
     name: 'an end without a name stands for many: loss to one of them, 503 to another',
     series: ['unknown', '_overflow'].flatMap((workload) => [
       ...both({ ...A_TO_B, source_workload: workload }, wrong(ERRORS), wrong(AGAIN)),

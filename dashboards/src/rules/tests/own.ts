@@ -30,15 +30,15 @@ export const OWN: readonly Scenario[] = [
   {
     name: 'spans find no OpenTelemetry collector',
     series: [
-      counter('flowspan_collector_spans_lost_total', { ...COLLECTOR, reason: 'unreachable' }, ...wrong(5)),
-      counter('flowspan_collector_spans_lost_total', { ...OTHER, reason: 'unreachable' }, ...steady(0)),
+      counter('flowspan_collector_spans_lost_total', { ...COLLECTOR, reason: 'export_failed' }, ...wrong(5)),
+      counter('flowspan_collector_spans_lost_total', { ...OTHER, reason: 'export_failed' }, ...steady(0)),
     ],
     alerts: firesInBetween(
       'FlowspanSpansLost',
       ownAlert(
         'FlowspanSpansLost',
-        { instance: 'n1:7471', reason: 'unreachable' },
-        'The collector n1:7471 loses 5.00 spans a second (unreachable).',
+        { instance: 'n1:7471', reason: 'export_failed' },
+        'The collector n1:7471 loses 5.00 spans a second (export_failed).',
       ),
     ),
   },
