@@ -165,9 +165,10 @@ describe('causes', { skip: whyNot() ?? false }, () => {
     }
   });
 
-  it('lost nothing meanwhile', async () => {
-    // where an accept queue is full the kernel throws away first bytes that came with it: that is the fault itself
-    const losses = (await lab.flowspan.losses()).filter((line) => !line.startsWith('request listener_data'));
+  it('and no record was lost meanwhile', async () => {
+    // what is not read from packets because of a fault (first bytes on a full listener, bytes behind a hole) is told as
+    // lost as well; here it matters that no record was lost for want of room
+    const losses = (await lab.flowspan.losses()).filter((line) => !/^request (listener_data|stream_gap) /.test(line));
     assert.deepEqual(losses, []);
   });
 });

@@ -42,9 +42,9 @@ const sameEnd = (a: Finding['edge']['source'], b: Finding['edge']['source']) =>
 const within = (inner: Span, outer: Span, tolerance: bigint) =>
   inner.from >= outer.from - tolerance && inner.to <= outer.to + tolerance;
 
-/** Requests that began when the other sample was whole. */
-const fromWhole = (rows: readonly Row[], { cut_before }: Sample): Row[] =>
-  cut_before === null ? [...rows] : rows.filter((row) => spanOf(row).from >= nanosecondsOf(cut_before));
+/** Requests that ended while the other sample was whole: for those before it is not known what happened. */
+const whileWhole = (rows: readonly Row[], { cut_before }: Sample): Row[] =>
+  cut_before === null ? [...rows] : rows.filter((row) => spanOf(row).to >= nanosecondsOf(cut_before));
 
 /** Something that happened further down. */
 interface Fact {
@@ -70,7 +70,7 @@ function explains(fact: Fact, span: Span, exact: boolean, trace: string | null, 
  * explains one request at most: among many requests at once chance would find one for every other.
  */
 function shareExplained(all: readonly Row[], cause: Finding['cause'], down: Sample, other: Finding): number {
-  const up = fromWhole(all, down);
+  const up = whileWhole(all, down);
   if (up.length === 0) return 0;
   const requests = down.requests
     .filter((row) => shows(other, row))
@@ -92,7 +92,7 @@ function shareExplained(all: readonly Row[], cause: Finding['cause'], down: Samp
 
 /** Share of the given-up requests of `down` that began and ended while one of `up` was given up. */
 function shareGivenUpWith(all: readonly Row[], up: Sample): number {
-  const down = fromWhole(all, up);
+  const down = whileWhole(all, up);
   if (down.length === 0) return 0;
   const causes = up.requests.map((row) => seenBy('server', row).span);
   const found = down.filter((row) => {
