@@ -149,9 +149,23 @@ test('what a rate is taken of is there with 0 before it first happens', { skip }
   for (const cause of ['timeout', 'fast', 'tail_loss_probe', 'syn']) {
     assert.ok(zero.some((name) => name.includes('retransmitted_segments_total{') && name.includes(`cause="${cause}"`)));
   }
+  path.feed('requests', requestRecord({}, ends('server', 2)));
+  const errors = [...(await edgeSeries(path))].filter(([name]) => /requests_total.*outcome="(server|no_)/.test(name));
+  assert.deepEqual(
+    errors.map(([name, value]) => [/http_status_code="(\d*)"/.exec(name)?.[1], value]).toSorted(),
+    ['', '500', '502', '503', '504'].map((code) => [code, 0]),
+  );
   for (const family of ['tcp_resets_total', 'tcp_zero_windows_total']) {
     assert.equal(zero.filter((name) => name.startsWith(`flowspan_${family}{`)).length, 2);
   }
+});
+
+test('what finds no room as a row is counted all the same', { skip }, async () => {
+  const path = openWith(['shop', 'cart']);
+  path.memory.full = true;
+  assert.deepEqual(path.feed('requests', requestRecord({}, ends('server', 2))), []);
+  const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
+  assert.deepEqual(counted.filter(([, value]) => value > 0).length, 1);
 });
 
 test('edges beyond the bound are counted together; idle ones are given up, and begin anew', { skip }, async () => {
@@ -162,7 +176,9 @@ test('edges beyond the bound are counted together; idle ones are given up, and b
   const counts = async () => {
     const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
     return Object.fromEntries(
-      counted.map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1] as string, value]),
+      counted
+        .filter(([, value]) => value > 0)
+        .map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1] as string, value]),
     );
   };
   // The pipeline gives the machine's time; here it is ours.
@@ -232,7 +248,8 @@ test('label values survive whatever a workload is called', { skip }, async () =>
   }
   assert.equal(promtoolComplaints(await textOf(path, 'text')), '');
   const families = await read(path);
-  const lines = families.find(({ name }) => name === 'flowspan_http_requests')?.lines ?? [];
+  const lines =
+    families.find(({ name }) => name === 'flowspan_http_requests')?.lines.filter(({ value }) => value > 0) ?? [];
   const shown = lines.map(({ labels }) => labels.destination_workload);
   assert.deepEqual(shown.toSorted(), hostile.map((name) => name.toWellFormed()).toSorted());
   assert.ok(lines.every(({ labels }) => labels.source_workload === '{shop="x"}'));
@@ -328,7 +345,9 @@ test('an endpoint that gets another workload gets another edge', { skip }, async
   path.feed('requests', requestRecord({}, ends('server', 2)));
   const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
   assert.deepEqual(
-    counted.map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1], value]),
+    counted
+      .filter(([, value]) => value > 0)
+      .map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1], value]),
     [
       ['old', 1],
       ['new', 1],

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import test from 'node:test';
 import type { Metric } from 'prom-client';
+import { ENUMS } from '../../bpf/wire/events.gen.ts';
 import { loadConfig } from '../../collector/src/config.ts';
 import { KernelWords } from '../../collector/src/correlate/kernel_words.ts';
 import { Counters } from '../../collector/src/counters.ts';
@@ -30,7 +31,7 @@ function openMetrics(): CollectorMetrics {
     settings: { max_edges: 10, edge_idle_s: 10, exemplars: true },
   });
   const kernel = {
-    recordCount: () => ({ wanted: 1, lostRingFull: 0 }),
+    recordCount: (kind: number) => ({ wanted: 1, lostRingFull: kind === ENUMS.record_kind.request ? 7 : 0 }),
     discardCount: () => 0,
     malformedRecords: () => 0,
     programStats: () => [],
@@ -89,5 +90,12 @@ test('before anything has happened the answer is as good as later', { skip }, as
       ['cgroup', 1],
     ],
   );
+  const lost = families.find(({ name }) => name === 'flowspan_collector_lost_records')?.lines ?? [];
+  const ringFull = lost.filter(({ labels }) => labels.reason === 'ring_full');
+  assert.deepEqual(
+    ringFull.map(({ labels, value }) => `${labels.kind} ${value}`),
+    ['flow 0', 'tcp_event 0', 'request 7', 'cgroup 0'],
+  );
+  assert.ok(lost.some(({ labels, value }) => labels.kind === 'flow' && labels.reason === 'spool_full' && value === 0));
   for (const { name, help } of families) assert.notEqual(help, '', name);
 });

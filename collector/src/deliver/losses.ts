@@ -18,6 +18,9 @@ const KINDS_OF_REASONS: Readonly<Record<string, RecordKind>> = {
   drop_event_limit: 'tcp_event',
 };
 
+/** Why rows are lost after they were read. */
+const ROW_REASONS = ['memory_full', 'too_large', 'spool_full', 'write_failed', 'refused'];
+
 /** Gathers losses. */
 export class Losses {
   readonly #counters: Counters;
@@ -33,7 +36,7 @@ export class Losses {
 
   /** Something was lost. */
   add(kind: Loss['kind'], reason: string, count: number): void {
-    const key = `${kind} ${reason}`;
+    const key = keyOf(kind, reason);
     for (const losses of [this.#waiting, this.#totals]) {
       losses.set(key, { kind, reason, count: (losses.get(key)?.count ?? 0) + count });
     }
@@ -64,15 +67,28 @@ export class Losses {
     return losses;
   }
 
-  /** What was lost since the start. */
+  /** What was lost since the start, with 0 for each reason there is. */
   totals(): Loss[] {
-    return [...this.#totals.values()];
+    const none: Loss[] = [
+      ...RECORD_KINDS.map((kind) => ({ kind, reason: 'ring_full', count: 0 })),
+      ...DISCARD_REASONS.map(
+        ([reason]) => ({ kind: KINDS_OF_REASONS[reason] ?? 'request', reason, count: 0 }) as const,
+      ),
+      ...(['flow', 'tcp_event', 'request'] as const).flatMap((kind) =>
+        ROW_REASONS.map((reason) => ({ kind, reason, count: 0 })),
+      ),
+    ];
+    const lost = new Map(none.map((loss) => [keyOf(loss.kind, loss.reason), loss]));
+    for (const [key, loss] of this.#totals) lost.set(key, loss);
+    return [...lost.values()];
   }
 
   #addGrowth(kind: RecordKind, reason: string, total: number): void {
-    const key = `${kind} ${reason}`;
+    const key = keyOf(kind, reason);
     const growth = total - (this.#told.get(key) ?? 0);
     this.#told.set(key, total);
     if (growth > 0) this.add(kind, reason, growth);
   }
 }
+
+const keyOf = (kind: Loss['kind'], reason: string): string => `${kind} ${reason}`;

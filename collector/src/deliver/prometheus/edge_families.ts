@@ -52,15 +52,20 @@ export function edgeFamilies(edges: Edges, { dropReasons, duration, segments }: 
       per: NS_PER_S,
       ...duration,
     }),
-    requests: counter('flowspan_http_requests_total', 'requests', 'HTTP requests.', {
-      labels: ['outcome', 'http_status_code'],
-      words(what: number) {
-        const status = what % STATUSES;
-        const outcome = OUTCOME_WORDS[Math.floor(what / STATUSES)] as string;
-        return [outcome, status === MANY_STATUSES ? '_other' : statusWord(status)];
+    requests: counter(
+      'flowspan_http_requests_total',
+      'requests',
+      'HTTP requests, counted at each end that is observed.',
+      {
+        labels: ['outcome', 'http_status_code'],
+        words(what: number) {
+          const status = what % STATUSES;
+          const outcome = OUTCOME_WORDS[Math.floor(what / STATUSES)] as string;
+          return [outcome, status === MANY_STATUSES ? '_other' : statusWord(status)];
+        },
+        many: (what: number) => what - (what % STATUSES) + MANY_STATUSES,
       },
-      many: (what: number) => what - (what % STATUSES) + MANY_STATUSES,
-    }),
+    ),
     phases: counter(
       'flowspan_http_request_phase_seconds_total',
       'seconds',

@@ -43,6 +43,8 @@ const SERVER = ENUMS.observation_point.server;
 const CAUSE = ENUMS.retransmit_cause;
 const { tls, http2, other } = ENUMS.application_protocol;
 const KIND = ENUMS.event_kind;
+/** Server errors whose series begin with 0. */
+const USUAL_ERRORS = [500, 502, 503, 504];
 
 /** Whether an outcome counts as an error; by number. */
 const FAILED = Object.entries(OUTCOMES).reduce<boolean[]>((failed, [word, number]) => {
@@ -74,10 +76,13 @@ export class EdgeMetrics {
     this.#families = edgeFamilies(this.edges, {
       dropReasons,
       duration: {
-        made: (row) => exemplars?.clear(row),
+        made: (row, edge, cell) => {
+          exemplars?.clear(row);
+          this.#beginRequests(edge, pointOf(cell));
+        },
         exemplar: (row, bucket, point) => exemplars?.of(row, bucket, point),
       },
-      segments: { made: (_row, edge, cell) => this.#begin(edge, pointOf(cell)) },
+      segments: { made: (_row, edge, cell) => this.#beginFlows(edge, pointOf(cell)) },
     });
     this.#graph = new ServiceGraph(this.edges, this.#families.duration, FAILED);
   }
@@ -186,9 +191,17 @@ export class EdgeMetrics {
     }
   }
 
-  /** What a rate is taken of begins with 0, so that the first one is seen. */
-  #begin(edge: number, point: number): void {
-    const { resets, retransmits, zeroWindows } = this.#families;
+  /** What a rate is taken of begins with 0: a rate does not see the first value of a series. */
+  #beginRequests(edge: number, point: number): void {
+    const { requests } = this.#families;
+    for (const status of USUAL_ERRORS) requests.add(edge, point, OUTCOMES.server_error * STATUSES + status, 0);
+    requests.add(edge, point, OUTCOMES.no_response * STATUSES, 0);
+  }
+
+  /** The same, for what a connection may meet. */
+  #beginFlows(edge: number, point: number): void {
+    const { acceptOverflows, resets, retransmits, zeroWindows } = this.#families;
+    if (point === SERVER) acceptOverflows.add(edge, point, 0, 0);
     const handshake = point === SERVER ? CAUSE.syn_ack : CAUSE.syn;
     for (const cause of [CAUSE.timeout, CAUSE.fast, CAUSE.tail_loss_probe, handshake]) {
       retransmits.add(edge, point, point * CAUSES + cause, 0);
