@@ -114,6 +114,32 @@ describe('a recording rule', () => {
   });
 });
 
+describe('what rules ask for', () => {
+  const published = new Map(
+    readFileSync(fileURLToPath(new URL('../collector/metric_names.txt', import.meta.url)), 'utf8')
+      .split('\n')
+      .map((line) => line.split(' '))
+      .map(([name = '', , , labels = '']): [string, string[]] => [name, labels.split(',')]),
+  );
+  const recorded = new Set(rendered(RECORDING_FILE).map(({ record }) => record));
+
+  it('is published by that name, with the labels asked for', () => {
+    let seen = 0;
+    for (const { alert, record, expr } of [...rendered(RECORDING_FILE), ...rendered(ALERTS_FILE)]) {
+      for (const [, name = '', matchers = ''] of expr.matchAll(/(?<![:\w])(flowspan_\w+)(?:\{([^}]*)\})?/g)) {
+        const labels = published.get(name) ?? published.get(name.replace(/_(bucket|sum|count)$/, ''));
+        assert.ok(labels !== undefined, `${alert ?? record}: nobody publishes ${name}`);
+        for (const [, label = ''] of matchers.matchAll(/(\w+)(?:=~|!~|!=|=)"/g)) {
+          assert.ok(labels.includes(label), `${alert ?? record}: ${name} has no label ${label}`);
+        }
+        seen += 1;
+      }
+      for (const [name] of expr.matchAll(/\bedge(_sender)?:\w+:\w+/g)) assert.ok(recorded.has(name), name);
+    }
+    assert.ok(seen > 30);
+  });
+});
+
 describe('an alert', () => {
   const alerts = rendered(ALERTS_FILE);
 
