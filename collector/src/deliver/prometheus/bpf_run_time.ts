@@ -44,11 +44,6 @@ export class BpfRunTime {
     this.#timer.unref();
   }
 
-  /** Whether the kernel counts now. */
-  get counting(): boolean {
-    return this.#counting !== undefined;
-  }
-
   families(): Family[] {
     const stats = this.#kernel.programStats();
     const samples = (value: (of: (typeof stats)[number]) => number): Sample[] =>

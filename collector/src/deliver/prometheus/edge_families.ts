@@ -1,6 +1,13 @@
 /** Every family about edges that is published: what it counts, in which unit, by which labels. */
 import type { KernelWords } from '../../correlate/kernel_words.ts';
-import { ANY_WORD, EdgeCounter, type EdgeFamily, EdgeHistogram, type EdgeHistogramOptions } from './edge_family.ts';
+import {
+  ANY_WORD,
+  EdgeCounter,
+  type EdgeFamily,
+  type EdgeFamilyOptions,
+  EdgeHistogram,
+  type EdgeHistogramOptions,
+} from './edge_family.ts';
 import type { Edges } from './edges.ts';
 import {
   APPLICATION_PROTOCOL_WORDS,
@@ -39,7 +46,7 @@ export interface EdgeFamiliesOptions {
 /** Makes the families, all of them empty. */
 export function edgeFamilies(edges: Edges, { dropReasons, duration, segments }: EdgeFamiliesOptions) {
   const sentBy = { labels: ['sent_by'], words: wordIn(SENT_BY_WORDS) };
-  const counter = (name: string, unit: string, help: string, more: object = {}) =>
+  const counter = (name: string, unit: string, help: string, more: Partial<EdgeFamilyOptions> = {}) =>
     new EdgeCounter(edges, { name, unit, help, ...more });
   return {
     duration: new EdgeHistogram(edges, {
@@ -102,8 +109,8 @@ export function edgeFamilies(edges: Edges, { dropReasons, duration, segments }: 
     ),
     acceptOverflows: counter(
       'flowspan_tcp_accept_queue_overflows_total',
-      'events',
-      'Connections that could not be taken because the accept queue of the listening socket was full.',
+      'packets',
+      'SYNs and last ACKs of handshakes dropped because the accept queue of the listening socket was full.',
     ),
     opened: counter('flowspan_tcp_connections_opened_total', 'connections', 'TCP connections established.'),
     closed: counter(

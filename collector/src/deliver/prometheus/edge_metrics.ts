@@ -3,6 +3,7 @@
  * row. Ends, texts and clock speak of the record during the call; numbers are read where they lie. Once a series is
  * there, nothing is made for a record.
  */
+import { constants } from 'node:os';
 import {
   TCP_EVENT_RECORD as E,
   ENUMS,
@@ -45,6 +46,8 @@ const { tls, http2, other } = ENUMS.application_protocol;
 const KIND = ENUMS.event_kind;
 /** Server errors whose series begin with 0. */
 const USUAL_ERRORS = [500, 502, 503, 504];
+/** And those of failed connects. */
+const USUAL_CONNECT_ERRORS = [constants.errno.ECONNREFUSED, constants.errno.ETIMEDOUT];
 
 /** Whether an outcome counts as an error; by number. */
 const FAILED = Object.entries(OUTCOMES).reduce<boolean[]>((failed, [word, number]) => {
@@ -200,10 +203,15 @@ export class EdgeMetrics {
 
   /** The same, for what a connection may meet. */
   #beginFlows(edge: number, point: number): void {
-    const { acceptOverflows, resets, retransmits, zeroWindows } = this.#families;
+    const { acceptOverflows, connectsFailed, resets, retransmits, zeroWindows } = this.#families;
     if (point === SERVER) acceptOverflows.add(edge, point, 0, 0);
-    const handshake = point === SERVER ? CAUSE.syn_ack : CAUSE.syn;
-    for (const cause of [CAUSE.timeout, CAUSE.fast, CAUSE.tail_loss_probe, handshake]) {
+    else for (const error of USUAL_CONNECT_ERRORS) connectsFailed.add(edge, point, error, 0);
+    for (const cause of [
+      CAUSE.timeout,
+      CAUSE.fast,
+      CAUSE.tail_loss_probe,
+      point === SERVER ? CAUSE.syn_ack : CAUSE.syn,
+    ]) {
       retransmits.add(edge, point, point * CAUSES + cause, 0);
     }
     for (const side of [CLIENT, SERVER]) {
