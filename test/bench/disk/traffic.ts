@@ -85,8 +85,14 @@ export function requestModel(seed: number): RowModel {
   const requestBody = `if(${kind} % 5 = 0, toUInt64(${spread(seed, 'request_body', request, 600, 2)}), 0)`;
   const responseBody = `toUInt64(${spread(seed, 'response_body', request, 2500, 3)})`;
   const lossy = `(${drawn(seed, 'lossy', request, 200)} = 0)`;
+  /** Where a stream begins is random; it goes on by the bytes of what was sent before, the same at both ends. */
+  const sequence = (what: string, bytes: number, doublings: number) =>
+    `toUInt32(bitAnd(${drawn(seed, what, connection, 2 ** 32)} + arraySum(i -> toUInt64(${spread(seed, what, `(${connection}, i)`, bytes, doublings)}), range(${index})), 4294967295))`;
   return {
     ...connectionModel(seed, connection, server),
+    peer_observed: 'true',
+    request_sequence: sequence('request_sequence', 600, 0.7),
+    response_sequence: sequence('response_sequence', 2700, 3),
     time: `${BEGIN} + toIntervalNanosecond(${startNs} + ${durationNs})`,
     duration_ns: durationNs,
     request_sent_ns: sentNs,
@@ -141,6 +147,7 @@ export function flowModel(seed: number): RowModel {
   const lossy = `(NOT ${idle} AND ${drawn(seed, 'loss', flow, 100)} = 0)`;
   return {
     ...connectionModel(seed, connection, server),
+    peer_observed: 'true',
     time: `${BEGIN} + toIntervalNanosecond(${atNs})`,
     duration_ns: durationNs,
     connection_age_ns: `toUInt64(${atNs} - ${openedNs})`,
