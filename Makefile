@@ -33,7 +33,7 @@ test: setup-test ## Set up, build and run every test (TESTS='test/store/*.test.t
 
 soak: setup-test ## Set up, build and run the long tests
 	@$(MAKE) --no-print-directory bpf native
-	@node test/support/run-tests.ts 'test/**/*.soak.ts'
+	@FLOWSPAN_SOAK=1 node test/support/run-tests.ts 'test/**/*.soak.ts'
 
 fixtures: setup-test ## Build the real peers that some tests meet into fixtures/
 	@for script in test/fixtures/*.sh; do echo "fixtures: $$script"; "$$script" fixtures; done

@@ -1,3 +1,3 @@
-/** All 20 rounds of causes.test.ts. */
+/** All 20 rounds of causes.test.ts; `make soak` sets FLOWSPAN_SOAK, by which it knows. */
 process.env.FLOWSPAN_SOAK = '1';
 await import('./causes.test.ts');
