@@ -124,6 +124,7 @@ export async function main(args: string[]): Promise<number> {
   live feed        ${queryApiUrl.replace('http', 'ws')}/v1/live
   ClickHouse       ${clickhouseUrl}  (${embedded ? `embedded, data in ${config.data_dir}` : 'yours'}, database ${config.clickhouse.database})
   collector        ${collectorUrl}/status
+  Prometheus       ${[collectorUrl, queryApiUrl, ...(embedded ? [clickhouseUrl] : [])].map((url) => `${url}/metrics`).join('  ')}
   command line     ${shell} observe --follow${flags}; ${shell} status${statusFlags}
 Ctrl-C stops everything.`);
     process.on('SIGHUP', () => (follow ? stop.signal() : collector.signal('SIGHUP')));

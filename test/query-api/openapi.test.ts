@@ -80,7 +80,7 @@ test('the paths are those of the plan', () => {
   for (const path of ['flows', 'requests', 'tcp-events', 'edges', 'endpoints', 'requests/{id}', 'live']) {
     assert.ok(document.paths[`/v1/${path}`], path);
   }
-  for (const path of ['/healthz', '/readyz', '/openapi.json']) assert.ok(document.paths[path], path);
+  for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json']) assert.ok(document.paths[path], path);
 });
 
 test('every column of the tables is described where it is answered', () => {
