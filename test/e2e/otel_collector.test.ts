@@ -69,6 +69,12 @@ async function requestEdges(queryApiUrl: string): Promise<Record<string, number>
   );
 }
 
+/** For how many requests a span stands, by OpenTelemetry's rule. */
+function adjustedCount(traceState = ''): number {
+  const threshold = /\bth:([0-9a-f]+)/.exec(traceState)?.[1] ?? '';
+  return 1 / (1 - Number.parseInt(threshold.padEnd(14, '0'), 16) / 2 ** 56);
+}
+
 describe('spans of requests in the OpenTelemetry Collector and in Jaeger', {
   skip: whyNot() ?? missingPeers('otelcol', 'jaeger') ?? false,
 }, () => {
@@ -236,6 +242,27 @@ describe('spans of requests in the OpenTelemetry Collector and in Jaeger', {
       const counted = await status();
       assert.deepEqual(counted.lost, { rate_limit: 0, queue_full: 0, export_failed: 0, stopped: 0, unreadable: 0 });
       assert.equal(counted.exported, otel.spans().length);
+    });
+
+    it('decides alike at both ends where nothing but chance decides', async () => {
+      const [hops] = await scene.flowspan.query<{ both: string; unlike: string }>(`
+        SELECT toString(count()) AS both, toString(countIf(length(decisions) > 1)) AS unlike FROM (
+          SELECT groupUniqArray(toString(span_decision)) AS decisions FROM requests WHERE http_path LIKE '/r/load/%'
+          GROUP BY request_sequence, response_sequence
+          HAVING uniqExact(observation_point) = 2 AND hasAll(['ratio', 'not_sent'], decisions))`);
+      assert.ok(Number(hops?.both) > 500, `${hops?.both} requests seen from both ends`);
+      assert.equal(hops?.unlike, '0');
+    });
+
+    it('lets who counts spans by their thresholds find the number of requests', async () => {
+      const [found] = await scene.flowspan.query<{ requests: string }>(
+        "SELECT toString(count()) AS requests FROM requests WHERE http_path LIKE '/r/load/%' AND observation_point = 'server'",
+      );
+      const requests = Number(found?.requests);
+      const loads = otel.spans().filter(({ attributes }) => attributes['url.path']?.startsWith('/r/load/'));
+      const counted = loads.reduce((sum, { traceState }) => sum + adjustedCount(traceState), 0);
+      const deviation = Math.sqrt((requests * (1 - RATIO)) / RATIO);
+      assert.ok(Math.abs(counted - requests) < 6 * deviation, `${counted} counted, ${requests} were`);
     });
 
     it('hangs both ends of a request below the span that its traceparent names', () => {
