@@ -30,12 +30,18 @@ export interface EdgesOptions {
   readonly dropped: (edge: number) => void;
 }
 
-/** Labels of one edge, as they stand between the braces of a line. */
-interface Labels {
+/** Namespace and workload. */
+type Workload = readonly [string, string];
+
+/** What an edge is called. */
+interface Names {
   readonly key: string;
+  readonly from: Workload;
+  readonly to: Workload;
+  /** Its labels as they stand between the braces of a line. */
   readonly identity: string;
-  /** The same in the words of the service graph. */
-  readonly graph: string;
+  /** The same in the words of the service graph; made when somebody asks. */
+  graph?: string;
 }
 
 /** Edges by number; the numbers of those that were given up are given again. */
@@ -44,7 +50,7 @@ export class Edges {
   /** Edge and serial of the pairs of endpoints asked for lately. */
   readonly #pairs: FingerprintTable;
   readonly #byKey = new Map<string, number>();
-  readonly #labels: (Labels | undefined)[];
+  readonly #names: (Names | undefined)[];
   readonly #serials: Float64Array;
   readonly #lastMs: Float64Array;
   readonly #free: number[] = [];
@@ -67,7 +73,7 @@ export class Edges {
     this.#pairs = new FingerprintTable(cache, 2);
     this.#serials = new Float64Array(most);
     this.#lastMs = new Float64Array(most);
-    this.#labels = [labelsOf(options.cluster, '', OVERFLOW, '', OVERFLOW)];
+    this.#names = [namesOf('', options.cluster, ['', OVERFLOW], ['', OVERFLOW])];
   }
 
   /** Edges that have series of their own now. */
@@ -112,17 +118,20 @@ export class Edges {
 
   /** Whether there is such an edge now. */
   has(edge: number): boolean {
-    return this.#labels[edge] !== undefined;
+    return this.#names[edge] !== undefined;
   }
 
   /** Identity labels of an edge. */
   identity(edge: number): string {
-    return this.#labels[edge]?.identity ?? '';
+    return this.#names[edge]?.identity ?? '';
   }
 
   /** Its labels in the service graph's words. */
   graph(edge: number): string {
-    return this.#labels[edge]?.graph ?? '';
+    const names = this.#names[edge];
+    if (names === undefined) return '';
+    names.graph ??= graphLabels(this.#options.cluster, names);
+    return names.graph;
   }
 
   #find(source: number, destination: number, low: number): number {
@@ -143,7 +152,7 @@ export class Edges {
     const edge = this.#free.pop() ?? this.#used++;
     this.serial += 1;
     this.#serials[edge] = this.serial;
-    this.#labels[edge] = { ...labelsOf(cluster, ...from, ...to), key };
+    this.#names[edge] = namesOf(key, cluster, from, to);
     this.#byKey.set(key, edge);
     return edge;
   }
@@ -159,17 +168,17 @@ export class Edges {
     this.#sweptMs = nowMs;
     let left = EXPIRE_AT_ONCE;
     for (let edge = this.#sweepAt; edge < this.#used; edge += 1) {
-      const labels = this.#labels[edge];
-      if (labels === undefined || nowMs - (this.#lastMs[edge] as number) <= idleMs) continue;
+      const names = this.#names[edge];
+      if (names === undefined || nowMs - (this.#lastMs[edge] as number) <= idleMs) continue;
       if (left === 0) {
         this.#sweepAt = edge;
         return;
       }
       left -= 1;
       this.expired += 1;
-      this.#labels[edge] = undefined;
+      this.#names[edge] = undefined;
       this.#serials[edge] = GONE;
-      this.#byKey.delete(labels.key);
+      this.#byKey.delete(names.key);
       this.#free.push(edge);
       dropped(edge);
     }
@@ -177,26 +186,16 @@ export class Edges {
   }
 }
 
-/** Namespace and workload. */
-type Workload = readonly [string, string];
+function namesOf(key: string, cluster: string, from: Workload, to: Workload): Names {
+  const [source_namespace, source_workload] = from;
+  const [destination_namespace, destination_workload] = to;
+  const identity = { cluster, source_namespace, source_workload, destination_namespace, destination_workload };
+  return { key, from, to, identity: labelsText(identity) };
+}
 
-function labelsOf(cluster: string, fromSpace: string, from: string, toSpace: string, to: string): Labels {
-  return {
-    key: '',
-    identity: labelsText({
-      cluster,
-      source_namespace: fromSpace,
-      source_workload: from,
-      destination_namespace: toSpace,
-      destination_workload: to,
-    }),
-    graph: labelsText({
-      client: from,
-      server: to,
-      connection_type: '',
-      client_service_namespace: fromSpace,
-      server_service_namespace: toSpace,
-      cluster,
-    }),
-  };
+function graphLabels(cluster: string, { from, to }: Names): string {
+  const [client_service_namespace, client] = from;
+  const [server_service_namespace, server] = to;
+  const spaces = { client_service_namespace, server_service_namespace };
+  return labelsText({ client, server, connection_type: '', ...spaces, cluster });
 }
