@@ -36,7 +36,7 @@ export interface Answers {
   readonly connections: readonly Row[];
   /** By id of the finding; empty at first. */
   readonly samples: Readonly<Record<string, Sample>>;
-  /** One object per question, the same where they say the same. */
+  /** How complete the groups are: every different object that came with them. */
   readonly completeness: readonly Completeness[];
   /** Questions whose answers had more pages than are read. */
   readonly cut: readonly string[];

@@ -56,6 +56,7 @@ class Asker {
     let cursor: string | null = null;
     for (let pages = 0; pages < PAGES; pages += 1) {
       const page: Page = await this.page(route, { ...parameters, limit: String(PAGE) }, cursor);
+      this.completeness.set(JSON.stringify(page.completeness), page.completeness);
       rows.push(...page.data);
       cursor = page.next;
       if (cursor === null) return rows;
@@ -68,11 +69,10 @@ class Asker {
   async page(route: string, parameters: Readonly<Record<string, string>>, cursor: string | null = null): Promise<Page> {
     const { server, since, until, filters, env } = this.#question;
     const query = new URLSearchParams(filters);
-    for (const [name, value] of Object.entries({ since, until, ...parameters })) query.append(name, value);
+    // a question about one edge says more than the filter by which that edge was found
+    for (const [name, value] of Object.entries({ since, until, ...parameters })) query.set(name, value);
     if (cursor !== null) query.set('cursor', cursor);
-    const page = await getJson<Page>(`${server}/v1/${route}?${query}`, env);
-    this.completeness.set(JSON.stringify(page.completeness), page.completeness);
-    return page;
+    return await getJson<Page>(`${server}/v1/${route}?${query}`, env);
   }
 }
 
