@@ -1,7 +1,6 @@
 /** What TCP did to a request as events of its span, and where such events are kept until then. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TCP_EVENT_RECORD } from '../../bpf/wire/events.gen.ts';
 import { Arena } from '../../collector/src/batch/arena.ts';
 import { connectionHash, RecentEvents } from '../../collector/src/deliver/spans/recent_events.ts';
 import { connection, record } from './support/records.ts';
@@ -75,8 +74,7 @@ describe('recent events', () => {
   const put = (values: Parameters<typeof connection>[0]) => {
     arena.bytes.set(record('tcp_event', { ...connection(values), event_kind: 'retransmit' }), at);
   };
-  const hash = () =>
-    connectionHash(arena.bytes, at + TCP_EVENT_RECORD.source_address, at + TCP_EVENT_RECORD.source_port);
+  const hash = () => connectionHash(arena, at);
 
   it('are found again by their connection, the latest first', () => {
     const events = new RecentEvents(arena);
@@ -92,6 +90,18 @@ describe('recent events', () => {
     );
     put({ source_port: 50_000 });
     assert.deepEqual(events.of(hash()), []);
+  });
+
+  it('are found from the other end through address translation', () => {
+    const events = new RecentEvents(arena);
+    const begins = { source_sequence_begin: 123, destination_sequence_begin: 456 };
+    put({ ...begins, destination_address: '10.96.0.1', destination_port: 80 });
+    events.wants(at);
+    events.keep(Uint8Array.of(1));
+    put({ ...begins, destination_address: '10.0.0.2', destination_port: 8080 });
+    assert.equal(events.of(hash()).length, 1);
+    put({ ...begins, source_sequence_begin: 124 });
+    assert.equal(events.of(hash()).length, 0);
   });
 
   it('are no others than retransmits and resets', () => {
@@ -121,7 +131,7 @@ describe('recent events', () => {
     events.wants(at);
     events.keep(Uint8Array.of(3));
     assert.deepEqual(events.of(first), []);
-    events.keep(new Uint8Array(513));
+    events.keep(new Uint8Array(769));
     assert.equal(events.of(hash()).length, 1, 'a row that is too long is left out');
   });
 });

@@ -6,8 +6,8 @@ import { TCP_EVENT_RECORD as E, ENUMS } from '../../../../bpf/wire/events.gen.ts
 import type { Arena } from '../../batch/arena.ts';
 
 const SLOTS = 8192;
-/** Rows of events are some 300 bytes; longer ones, of nodes with very long names, are left out. */
-const SLOT_BYTES = 512;
+/** Rows of events have some 300 bytes, and no more than this with the longest names. */
+const SLOT_BYTES = 768;
 /** Links that are followed at most for one connection. */
 const LONGEST_CHAIN = 256;
 const KINDS: ReadonlySet<number> = new Set([
@@ -35,7 +35,7 @@ export class RecentEvents {
   /** Whether the event of this record is one that spans tell of; `keep` then keeps its row. */
   wants(record: number): boolean {
     if (!KINDS.has(this.#arena.bytes[record + E.event_kind] as number)) return false;
-    this.#hash = connectionHash(this.#arena.bytes, record + E.source_address, record + E.source_port);
+    this.#hash = connectionHash(this.#arena, record);
     return true;
   }
 
@@ -70,13 +70,20 @@ export class RecentEvents {
 }
 
 /**
- * A number that stands for a connection.
- * @param addresses offset of 32 bytes: initiator's and responder's address
- * @param ports offset of 4 bytes: their ports, little-endian
+ * A number that stands for the connection of a record: of where its two streams begin, which both ends see alike through
+ * address translation too, and before that is known of its addresses and ports.
  */
-export function connectionHash(bytes: Uint8Array, addresses: number, ports: number): number {
+export function connectionHash({ bytes, view }: Arena, record: number): number {
+  const source = view.getUint32(record + E.source_sequence_begin, true);
+  const destination = view.getUint32(record + E.destination_sequence_begin, true);
   let hash = 0x811c9dc5;
-  for (let at = addresses; at < addresses + 32; at += 1) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
-  for (let at = ports; at < ports + 4; at += 1) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
+  if (source !== 0 || destination !== 0) {
+    hash = Math.imul(hash ^ source, 0x9e3779b1);
+    hash = Math.imul((hash ^ (hash >>> 15)) + destination, 0x85ebca77);
+  } else {
+    const [addresses, ports] = [record + E.source_address, record + E.source_port];
+    for (let at = addresses; at < addresses + 32; at += 1) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
+    for (let at = ports; at < ports + 4; at += 1) hash = Math.imul(hash ^ (bytes[at] as number), 0x01000193);
+  }
   return (hash ^ (hash >>> 15)) >>> 0;
 }

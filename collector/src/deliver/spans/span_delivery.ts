@@ -1,6 +1,5 @@
 /** Requests as OpenTelemetry spans: decided on with their row, made and sent beside the data path. */
 import type { Logger } from 'pino';
-import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
 import { REQUESTS, SPAN_DECISIONS, type Table, TCP_EVENTS } from '../../../../store/tables.ts';
 import type { Arena } from '../../batch/arena.ts';
 import type { Endpoints } from '../../correlate/endpoints.ts';
@@ -75,7 +74,7 @@ export class SpanDelivery implements RowSink, SpanDecision {
   wants(table: Table, record: number): boolean {
     if (table === TCP_EVENTS) return this.#events.wants(record);
     if (table !== REQUESTS || this.#sampler.decision === SPAN_DECISIONS.not_sent) return false;
-    this.#connection = connectionHash(this.#arena.bytes, record + R.source_address, record + R.source_port);
+    this.#connection = connectionHash(this.#arena, record);
     return true;
   }
 
