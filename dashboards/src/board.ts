@@ -51,10 +51,11 @@ function place(board: DashboardBuilder, sections: readonly Section[]): void {
     board.withRow(new RowBuilder(title).id(id).gridPos({ x: 0, y, w: GRID, h: 1 }));
     y += 1;
     for (const { height, panels } of rows) {
-      const width = Math.floor(GRID / panels.length);
+      const edge = (index: number) => Math.floor((index * GRID) / panels.length);
       for (const [index, source] of panels.entries()) {
         id += 1;
-        const panel = { ...source.build(), id, gridPos: { x: index * width, y, w: width, h: height } };
+        const gridPos = { x: edge(index), y, w: edge(index + 1) - edge(index), h: height };
+        const panel = { ...source.build(), id, gridPos };
         board.withPanel({ build: () => panel });
       }
       y += height;

@@ -14,6 +14,9 @@ export const UIDS = {
 /** Variable of the request page: an id as the query API and `flowspan observe -o json` print it. */
 export const REQUEST_ID = 'request_id';
 
+/** Variable of the request page: a trace id, which stands for its longest request when no request id is given. */
+export const TRACE_ID = 'trace_id';
+
 /** Tag by which the dashboards find each other. */
 export const TAG = 'flowspan';
 
@@ -48,6 +51,11 @@ export function requestUrl(): string {
  */
 export function serverUrl(field: string): string {
   return `/d/${UIDS.overview}?var-destination_workload=\${__data.fields["${field}"]}&${DATA_SOURCES}&${TIME}`;
+}
+
+/** URL of the request page for the trace whose id was clicked. */
+export function traceUrl(): string {
+  return `/d/${UIDS.request}?var-${TRACE_ID}=\${__value.raw}`;
 }
 
 /** URL of a dashboard for the same time. */

@@ -1,6 +1,7 @@
 /** Grafana's provisioning files: the two data sources, and where the dashboards lie. */
 import { stringify } from 'yaml';
 import { CLICKHOUSE, PROMETHEUS } from './datasources.ts';
+import { traceUrl } from './links.ts';
 
 const HEADER = '# Written by dashboards/src/render.ts; `make check` compares. Do not edit.\n';
 
@@ -32,7 +33,8 @@ function dataSources(): object {
           // the scrape interval: what $__rate_interval is made of
           timeInterval: '15s',
           exemplarTraceIdDestinations: [
-            { name: 'trace_id', datasourceUid: CLICKHOUSE.uid, urlDisplayLabel: 'Trace in Flowspan' },
+            // Grafana asks a data source named here in TraceQL, which only Tempo speaks: the request page is asked
+            { name: 'trace_id', url: traceUrl().replaceAll('$', '$$$$'), urlDisplayLabel: 'Open the request' },
           ],
         },
       },

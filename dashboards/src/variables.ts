@@ -10,7 +10,7 @@ import {
   VariableSort,
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { CLICKHOUSE, type DataSource, PROMETHEUS, referenceTo } from './datasources.ts';
-import { REQUEST_ID } from './links.ts';
+import { REQUEST_ID, TRACE_ID } from './links.ts';
 import { EDGE_LABELS } from './queries/promql.ts';
 
 /** Words that a person sees for a label. */
@@ -89,10 +89,16 @@ export function edgeVariables(
   });
 }
 
-/** The request whose page is shown. */
-export function requestVariable(): Builder<VariableModel> {
-  return new TextBoxVariableBuilder(REQUEST_ID)
-    .label('Request id')
-    .description('Id of a request: 64 hex digits, as /v1/requests and `flowspan observe -o json` print them.')
-    .defaultValue('');
+/** The request whose page is shown, by its own id or by that of its trace. */
+export function requestVariables(): Builder<VariableModel>[] {
+  return [
+    new TextBoxVariableBuilder(REQUEST_ID)
+      .label('Request id')
+      .description('Id of a request: 64 hex digits, as /v1/requests and `flowspan observe -o json` print them.')
+      .defaultValue(''),
+    new TextBoxVariableBuilder(TRACE_ID)
+      .label('or trace id')
+      .description('Id of a trace: 32 hex digits. Without a request id its longest request is shown.')
+      .defaultValue(''),
+  ];
 }

@@ -120,7 +120,7 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
     const hurt = rows.find((row) => Number(row.retransmitted_segments) > 0);
     assert.ok(hurt, 'a request of checkout to payments with retransmits among the slowest');
     const one = board('flowspan-request');
-    const chosen = valuesOf(one, { request_id: String(hurt.request_id) });
+    const chosen = valuesOf(one, { request_id: String(hurt.request_id), trace_id: '' });
     assertNoneEmpty(one, await emptyPanels(one, chosen));
     const facts = one.panels.find(({ title }) => title === 'All facts')?.targets?.[0]?.rawSql ?? '';
     const told = await askStore(shop.flowspan.storeUrl, expandSql(facts, chosen, sources.view));
@@ -146,7 +146,7 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
     const view = { ...sources.view, from: sources.view.from - 3 * hour, to: sources.view.to - 2 * hour };
     const asked = new Set<string>();
     for (const one of rendered()) {
-      const values = valuesOf(one, { request_id: '0'.repeat(64) });
+      const values = valuesOf(one, { request_id: '0'.repeat(64), trace_id: '' });
       for (const panel of asking(one)) {
         for (const { rawSql } of panel.targets ?? []) {
           if (rawSql === undefined || asked.has(rawSql)) continue;
@@ -183,17 +183,23 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
     assert.deepEqual([...new Set(unused)], [], 'families that nobody looks at');
   });
 
-  it('exemplars of the latency lead to traces of the store', async () => {
+  it('exemplars of the latency lead to the request page', async () => {
     const exemplars = await shop.prometheus.exemplars(
       'flowspan_http_request_duration_seconds_bucket',
       shop.from,
       shop.to,
     );
     assert.ok(exemplars.length > 0, 'Prometheus holds exemplars');
+    const one = board('flowspan-request');
+    const summary = one.panels.find(({ title }) => title.startsWith('What was asked'))?.targets?.[0]?.rawSql ?? '';
+    const named = (chosen: Record<string, string>) => valuesOf(one, { request_id: '', trace_id: '', ...chosen });
     const ids = [...new Set(exemplars.map(({ labels }) => labels.trace_id))].slice(0, 5);
     for (const id of ids) {
-      const spans = await askStore(shop.flowspan.storeUrl, `SELECT SpanId FROM otel_traces WHERE TraceId = '${id}'`);
-      assert.ok(spans.length > 0, `trace ${id} of an exemplar`);
+      const rows = await askStore(
+        shop.flowspan.storeUrl,
+        expandSql(summary, named({ trace_id: id ?? '' }), sources.view),
+      );
+      assert.equal(rows.length, 1, `the request of trace ${id}, which an exemplar names`);
     }
   });
 });

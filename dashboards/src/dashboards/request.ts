@@ -1,10 +1,10 @@
-/** Request page: all that is known of one request, opened by its id. */
+/** Request page: all that is known of one request, opened by its id or its trace's. */
 import type { Board } from '../board.ts';
 import { dashboardUrl, edgeUrl, link, UIDS } from '../links.ts';
 import { sqlBars, sqlTable, traceView } from '../panels.ts';
 import * as one from '../queries/clickhouse/request.sql.ts';
 import { slowestRequests } from '../queries/clickhouse/requests.sql.ts';
-import { edgeVariables, requestVariable } from '../variables.ts';
+import { edgeVariables, requestVariables } from '../variables.ts';
 import { EVENT_TABLE, REQUEST_TABLE } from './shared.ts';
 
 const toEdge = { title: 'Open the edge', url: edgeUrl() };
@@ -15,7 +15,7 @@ export const REQUEST: Board = {
   title: 'Flowspan / Request',
   description:
     'One request by its id: what both ends saw of it, where its time went, what happened on its connection meanwhile, and its trace.',
-  variables: [requestVariable(), ...edgeVariables('several', 'hidden')],
+  variables: [...requestVariables(), ...edgeVariables('several', 'hidden')],
   links: [link('Overview', dashboardUrl(UIDS.overview))],
   sections: [
     {

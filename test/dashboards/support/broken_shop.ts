@@ -62,10 +62,11 @@ export async function breakShop(): Promise<BrokenShop> {
   ]);
   await prometheus.up();
   const mends = await Promise.all(chosenFaults(FAULTS).map(({ inject }) => inject(shop)));
-  // somebody asks the query API as well
-  const answer = await fetch(`${flowspan.queryApiUrl}/v1/edges?since=1m`);
-  if (!answer.ok) throw new Error(`/v1/edges: ${await answer.text()}`);
-  await sleep(BROKEN_MS);
+  // somebody asks the query API meanwhile
+  for (const end = Date.now() + BROKEN_MS; Date.now() < end; await sleep(SCRAPE_S * 1000)) {
+    const answer = await fetch(`${flowspan.queryApiUrl}/v1/edges?since=1m`, { signal: AbortSignal.timeout(30_000) });
+    if (!answer.ok) throw new Error(`/v1/edges: ${await answer.text()}`);
+  }
   for (const mend of mends) await mend();
   await flowspan.settled();
   await sleep(2 * SCRAPE_S * 1000);

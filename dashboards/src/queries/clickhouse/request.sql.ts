@@ -3,9 +3,15 @@
  * primary key in front: a few granules are read, whatever time range the dashboard shows.
  */
 import { PHASES } from '../../../../query-api/src/request_phases.ts';
-import { REQUEST_ID_SQL, SPAN_ID_SQL, TRACE_ID_SQL } from '../../../../store/ids.ts';
+import {
+  DERIVED_TRACE_ID_SQL,
+  REQUEST_ID_SQL,
+  SENT_TRACE_ID_SQL,
+  SPAN_ID_SQL,
+  TRACE_ID_SQL,
+} from '../../../../store/ids.ts';
 import { REQUESTS, type StoredColumn } from '../../../../store/tables.ts';
-import { REQUEST_ID } from '../../links.ts';
+import { REQUEST_ID, TRACE_ID } from '../../links.ts';
 import { named } from './named.sql.ts';
 import { EXCHANGE } from './requests.sql.ts';
 import { EVENT_COLUMNS } from './tcp_events.sql.ts';
@@ -18,7 +24,17 @@ const LAST_PROBE_WITHIN_MS = 300;
 const FLOW_ROW_WITHIN_S = 300;
 
 const number = (from: number) => `reinterpretAsUInt64(reverse(unhex(substring(id, ${from}, 16))))`;
-const ID = `'\${${REQUEST_ID}}' AS id, fromUnixTimestamp64Nano(toInt64(${number(1)}), 'UTC') AS ended`;
+const ofTrace = (trace: string, expression: string) =>
+  `(SELECT ${expression} FROM otel_traces_trace_id_ts WHERE TraceId = ${trace})`;
+/** Condition on a span: of this trace, whose time is looked up first. */
+const inTrace = (trace: string) =>
+  `TraceId = ${trace} AND Timestamp >= ${ofTrace(trace, 'min(Start)')} AND Timestamp <= ${ofTrace(trace, 'max(End) + 1')}`;
+/** The id that was given, or that of the longest request of the trace that was given. */
+const GIVEN = `'\${${REQUEST_ID}}'`;
+const ofGivenTrace = (has: string, traceId: string) =>
+  `SELECT ${REQUEST_ID_SQL} AS id, duration_ns FROM requests WHERE ${has} AND ${traceId} = '\${${TRACE_ID}}'`;
+const LONGEST = `(SELECT argMax(id, duration_ns) FROM (${ofGivenTrace('NOT has_trace', DERIVED_TRACE_ID_SQL)} UNION ALL ${ofGivenTrace('has_trace', SENT_TRACE_ID_SQL)}))`;
+const ID = `(SELECT if(${GIVEN} = '', ${LONGEST}, ${GIVEN})) AS id, fromUnixTimestamp64Nano(toInt64(${number(1)}), 'UTC') AS ended`;
 const KEY = `time = ended AND destination_endpoint_id = ${number(17)} AND source_endpoint_id = ${number(33)} AND ${SPAN_ID_SQL} = substring(id, 49)`;
 
 /** Condition on a row of requests: either end of the exchange. */
@@ -132,14 +148,13 @@ const attributes = (column: string) =>
 
 /** The trace that the request is part of, in the columns that Grafana's trace view takes. */
 export function trace(): string {
-  const times = (expression: string) => `(SELECT ${expression} FROM otel_traces_trace_id_ts WHERE TraceId = trace)`;
   return `WITH ${ID}, ${scalar(`any(${TRACE_ID_SQL})`)} AS trace
 SELECT TraceId AS traceID, SpanId AS spanID, ParentSpanId AS parentSpanID, ServiceName AS serviceName,
   SpanName AS operationName, toUnixTimestamp64Nano(Timestamp) / 1e6 AS startTime, Duration / 1e6 AS duration,
   ${attributes('SpanAttributes')} AS tags, ${attributes('ResourceAttributes')} AS serviceTags,
   if(StatusCode = 'Error', 2, 0) AS statusCode
 FROM otel_traces
-WHERE TraceId = trace AND Timestamp >= ${times('min(Start)')} AND Timestamp <= ${times('max(End) + 1')}
+WHERE ${inTrace('trace')}
 ORDER BY startTime`;
 }
 
