@@ -1,4 +1,6 @@
 /** Alerts about Flowspan itself: what it lost, how far it trails, whether it is there. */
+import { rate } from '../queries/own.ts';
+import { selector } from '../queries/promql.ts';
 import { RATE_WINDOW_S } from './recording.ts';
 import type { AlertRule, RuleContext } from './rule.ts';
 import { THRESHOLDS } from './thresholds.ts';
@@ -8,17 +10,17 @@ const share = '{{ $value | humanizePercentage }}';
 /** All alerts about Flowspan itself. They keep `instance`: it says which machine to look at. */
 export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
   const window = span(RATE_WINDOW_S);
-  const rate = (family: string, by: string, matchers = '') => `sum by (${by}) (rate(${family}${matchers}[${window}]))`;
   const dashboardUrl = `${links.grafana}/d/flowspan-health`;
   const completeness = `${links.queryApi}/v1/edges?since=15m`;
   const about = { dashboardUrl, firstQuery: completeness };
   // Packet drops beyond the rate that is told one by one are counted, on purpose, not lost by failure.
-  const lost = rate('flowspan_collector_lost_records_total', 'instance, kind', '{reason!="drop_event_limit"}');
+  const lost = selector('flowspan_collector_lost_records_total', 'reason!="drop_event_limit"');
+  const byKind = ['instance', 'kind'];
   return [
     {
       alert: 'FlowspanRecordsLost',
       severity: 'warning',
-      expr: `${lost} / ${rate('flowspan_collector_records_wanted_total', 'instance, kind')} > ${THRESHOLDS.lostRecordRatio}`,
+      expr: `${rate(lost, window, byKind)} / ${rate('flowspan_collector_records_wanted_total', window, byKind)} > ${THRESHOLDS.lostRecordRatio}`,
       forS: 120,
       keepFiringS: 900,
       summary: 'Flowspan loses records; counts of requests and events are too low.',
@@ -28,7 +30,7 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
     {
       alert: 'FlowspanSpansLost',
       severity: 'info',
-      expr: `${rate('flowspan_collector_spans_lost_total', 'instance, reason')} > 0`,
+      expr: `${rate('flowspan_collector_spans_lost_total', window, ['instance', 'reason'])} > 0`,
       forS: 600,
       keepFiringS: 0,
       summary: 'Spans do not reach the OpenTelemetry collector; rows and metrics are not concerned.',
@@ -39,7 +41,7 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
     {
       alert: 'FlowspanMetricsOverflow',
       severity: 'info',
-      expr: `${rate('flowspan_collector_metrics_overflow_records_total', 'instance')} > 0`,
+      expr: `${rate('flowspan_collector_metrics_overflow_records_total', window, ['instance'])} > 0`,
       forS: 600,
       keepFiringS: 0,
       summary: 'There are more edges than series are allowed; no alert can name the ones beyond.',
