@@ -2,7 +2,6 @@
 import { setPriority } from 'node:os';
 import { type Alerts, startAlerts } from './alerts.ts';
 import { type Flowspan, startFlowspan } from './flowspan.ts';
-import { lockDemo } from './lock.ts';
 import { buildShop, openShop, type Shop } from './shop.ts';
 
 /** What else runs on this machine goes behind the shop: else the shop is slow, and Flowspan says so. */
@@ -19,15 +18,14 @@ export interface Scene {
 
 /**
  * Starts everything; resolves when customers have come and Prometheus has scraped the collector.
- * @param tell gets a line if another demo has to end first
+ * @param tell gets a line if another shop has to close first
  */
 export async function startScene(tell: (line: string) => void = () => {}): Promise<Scene> {
-  const lock = await lockDemo(tell);
   setPriority(NICENESS);
   const network = buildShop();
   // Flowspan first: it then sees every connection from its begin.
   const flowspan = await startFlowspan(network.slice);
-  const [shop, alerts] = await Promise.all([openShop(network), startAlerts(flowspan)]);
+  const [shop, alerts] = await Promise.all([openShop(network, tell), startAlerts(flowspan)]);
   await alerts.calm();
   return {
     shop,
@@ -37,7 +35,6 @@ export async function startScene(tell: (line: string) => void = () => {}): Promi
       await Promise.all([shop.stop(), alerts.stop()]);
       await flowspan.stop();
       network.remove();
-      await lock.stop();
     },
   };
 }

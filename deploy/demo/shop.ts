@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { temporaryFolder } from '../lab/folder.ts';
 import { listening, type Program, start } from '../lab/program.ts';
+import { lockShop } from './lock.ts';
 import { createNetwork, type Host, type Network } from './network.ts';
 import { gatewayConfiguration, paymentsConfiguration } from './nginx.ts';
 import { type Behaviour, SERVICE_PORT } from './shop/service.ts';
@@ -49,8 +50,12 @@ export function buildShop(): Network<HostName> {
   return createNetwork(HOSTS);
 }
 
-/** Starts the shop's programs, the customers last. */
-export async function openShop(network: Network<HostName>): Promise<Shop> {
+/**
+ * Starts the shop's programs, the customers last, as soon as no other shop is open on this machine.
+ * @param tell gets a line if another one has to close first
+ */
+export async function openShop(network: Network<HostName>, tell: (line: string) => void = () => {}): Promise<Shop> {
+  const lock = await lockShop(tell);
   const { hosts } = network;
   const folder = temporaryFolder();
   const folderOf = (name: HostName): string => join(folder, name);
@@ -136,6 +141,7 @@ export async function openShop(network: Network<HostName>): Promise<Shop> {
     stop: async () => {
       const clientsFirst = [...running.values()].toReversed();
       for (const each of clientsFirst) await each.stop('SIGTERM');
+      await lock.stop();
     },
   };
 }

@@ -3,7 +3,7 @@
  * SIGTERM ends it when what it has begun is answered.
  */
 import { readFileSync } from 'node:fs';
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 
 /** How a service behaves; every part left out means: as it should. */
 export interface Behaviour {
@@ -58,30 +58,35 @@ export function serve(answer: (url: URL) => Promise<Answer> | Answer): void {
     }
     response.writeHead(result.status, { 'content-type': 'application/json' }).end(result.body);
   };
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (asked, response) => void respond(asked, response));
-  const listen = (): void =>
-    void server.listen({ port: SERVICE_PORT, host: '0.0.0.0', backlog: behaviour.backlog ?? DEFAULT_BACKLOG });
-
+  const listen = (): Server => {
+    const { backlog = DEFAULT_BACKLOG } = behaviour;
+    const server = createServer(
+      { keepAliveTimeout: KEEP_ALIVE_MS },
+      (asked, response) => void respond(asked, response),
+    );
+    return server.listen({ port: SERVICE_PORT, host: '0.0.0.0', backlog, reusePort: true });
+  };
   const beBusy = (milliseconds: number): void => {
     hold(milliseconds);
     busy = setTimeout(beBusy, FREE_MS, milliseconds);
   };
+  let server: Server | undefined;
   const behave = (): void => {
     const before = behaviour;
     behaviour = JSON.parse(readFileSync(file, 'utf8')) as Behaviour;
     clearTimeout(busy);
     if (behaviour.busy_ms !== undefined) busy = setTimeout(beBusy, FREE_MS, behaviour.busy_ms);
-    // A listening socket keeps its backlog: another one takes its place, and keeps the connections.
-    if (before.backlog === behaviour.backlog && server.listening) return;
-    if (server.listening) server.close(listen);
-    else listen();
-    server.closeIdleConnections();
+    if (server !== undefined && before.backlog === behaviour.backlog) return;
+    // A listening socket keeps its backlog. The next one listens before this one ends, so that none is refused between.
+    const ended = server;
+    server = listen();
+    ended?.close();
   };
   behave();
   process.on('SIGHUP', behave);
   process.on('SIGTERM', () => {
-    server.close(() => process.exit(0));
-    server.closeIdleConnections();
+    server?.close(() => process.exit(0));
+    server?.closeIdleConnections();
   });
 }
 
