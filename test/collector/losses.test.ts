@@ -101,6 +101,7 @@ test('reports tell losses, endpoints and the time up to which all was written', 
     rows.splice(0).map(([table, row]) => [table, row.kind, row.reason, row.time, row.duration_ns]),
     [['losses', 'all', 'restart', 7_000_000_000n, 2_000_000_000n]],
   );
+  assert.equal(reporter.unobservedNs, 2_000_000_000n);
   endpoints.number(new LocalIdentity({ machineId: 'm', node: 'n', outside: [] }).node, 0, 1n);
   losses.add('request', 'spool_full', 3);
   await reporter.report();
