@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { Logger } from 'pino';
 import { SpanCounts } from '../../collector/src/deliver/spans/counts.ts';
-import type { SpanExporter } from '../../collector/src/deliver/spans/otlp.ts';
+import type { ReadableSpan, SpanExporter } from '../../collector/src/deliver/spans/otlp.ts';
 import type { SampledRequest, SpanMaker } from '../../collector/src/deliver/spans/request_span.ts';
 import { SpanQueue } from '../../collector/src/deliver/spans/span_queue.ts';
 import { MOST_EXPORTS, SpanSender } from '../../collector/src/deliver/spans/span_sender.ts';

@@ -1,7 +1,12 @@
 /** OTLP over HTTP in protobuf, by OpenTelemetry's own exporter, loaded only where spans are sent. */
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
+import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { FlowspanError } from '../../../../store/errors.ts';
 import { exportTraceparent } from '../../own_exports.ts';
+
+/** A span as the exporter takes it. */
+export type ReadableSpan = Parameters<OTLPTraceExporter['export']>[0][number];
+
+type Compression = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>['compression'];
 
 /** `otlp` */
 export interface OtlpConfig {
@@ -24,20 +29,22 @@ export interface SpanExporter {
  * @throws FlowspanError FLOW_SPANS_EXPORTER if the exporter cannot be loaded
  */
 export async function openOtlp(config: OtlpConfig, concurrency: number): Promise<SpanExporter> {
-  const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-proto').catch((cause: unknown) => {
-    throw new FlowspanError(
-      'FLOW_SPANS_EXPORTER',
-      'the OpenTelemetry exporter cannot be loaded: run `make setup`, or leave otlp.endpoint empty',
-      { cause },
-    );
-  });
-  const { CompressionAlgorithm } = await import('@opentelemetry/otlp-exporter-base');
-  const exporter = new OTLPTraceExporter({
+  const { OTLPTraceExporter: Exporter } = await import('@opentelemetry/exporter-trace-otlp-proto').catch(
+    (cause: unknown) => {
+      throw new FlowspanError(
+        'FLOW_SPANS_EXPORTER',
+        'the OpenTelemetry exporter cannot be loaded: run `make setup`, or leave otlp.endpoint empty',
+        { cause },
+      );
+    },
+  );
+  const exporter = new Exporter({
     url: `${config.endpoint.replace(/\/+$/, '')}/v1/traces`,
     headers: async () => ({ ...config.headers, traceparent: exportTraceparent() }),
     timeoutMillis: config.timeout_ms,
     concurrencyLimit: concurrency,
-    compression: config.compression === 'gzip' ? CompressionAlgorithm.GZIP : CompressionAlgorithm.NONE,
+    // The words of the configuration are the values of the SDK's enum.
+    compression: config.compression as Compression,
   });
   return {
     export: (spans) =>

@@ -1,11 +1,11 @@
 /** A request row as OpenTelemetry's span: of kind server or client, under the Resource of the end that was observed. */
 import type { SpanContext, TraceState } from '@opentelemetry/api';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { parentSpanId, spanId, traceId } from '../../../../store/ids.ts';
 import { decodeRows } from '../../../../store/rowbinary.ts';
 import { REQUESTS, TCP_EVENTS } from '../../../../store/tables.ts';
 import type { Identity } from '../../control/identity.ts';
 import { attributesOf, isFailure, isServer, spanName } from './attributes.ts';
+import type { ReadableSpan } from './otlp.ts';
 import { Randomness } from './probability.ts';
 import type { EventRow, RequestRow } from './request_row.ts';
 import { endpointName, type ResourceScope, Resources } from './resources.ts';

@@ -1,7 +1,7 @@
 /** The Resource of each endpoint: one object per endpoint, so that its spans travel under it together. */
 import type { Attributes } from '@opentelemetry/api';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { Identity } from '../../control/identity.ts';
+import type { ReadableSpan } from './otlp.ts';
 
 export type Resource = ReadableSpan['resource'];
 

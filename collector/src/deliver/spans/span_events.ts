@@ -1,7 +1,7 @@
 /** What happened within a request, as the events of its span: its own moments, and what TCP did to its bytes. */
 import type { Attributes } from '@opentelemetry/api';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import { nanosecondsOf } from '../../../../store/time.ts';
+import type { ReadableSpan } from './otlp.ts';
 import type { EventRow, RequestRow } from './request_row.ts';
 
 type SpanEvent = ReadableSpan['events'][number];

@@ -4,10 +4,9 @@
  * then the queue fills, and what finds no room is counted.
  */
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
-import type { ReadableSpan } from '@opentelemetry/sdk-trace';
 import type { Logger } from 'pino';
 import type { SpanCounts } from './counts.ts';
-import type { SpanExporter } from './otlp.ts';
+import type { ReadableSpan, SpanExporter } from './otlp.ts';
 import type { SampledRequest, SpanMaker } from './request_span.ts';
 import type { SpanQueue } from './span_queue.ts';
 
