@@ -129,6 +129,34 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
     assert.ok(id?.client !== '' && id?.server !== '', 'both ends are told');
   });
 
+  it('the table of edges says what /v1/edges says', async () => {
+    const one = board('flowspan-service-map');
+    const table = one.panels.find(({ title }) => title === 'Edges')?.targets?.[0]?.rawSql ?? '';
+    const minute = (seconds: number) => new Date(Math.floor(seconds / 60) * 60_000).toISOString();
+    const [since, until] = [minute(shop.from), minute(shop.to + 60)];
+    const edge = ({ source_workload, destination_workload }: Record<string, unknown>) =>
+      `${source_workload || 'unknown'} -> ${destination_workload || 'unknown'}`;
+    const api = async () => {
+      const asked = `since=${since}&until=${until}&group_by=source_workload,destination_workload&limit=1000`;
+      const answer = await fetch(`${shop.flowspan.queryApiUrl}/v1/edges?${asked}`);
+      const { data } = (await answer.json()) as { data: Record<string, unknown>[] };
+      return new Map(data.map((row) => [edge(row), row]));
+    };
+    const told = async () => {
+      const rows = await askStore(shop.flowspan.storeUrl, expandSql(table, valuesOf(one), sources.view));
+      return new Map(rows.map((row) => [edge(row), row]));
+    };
+    // The shop goes on: what the table says lies between two answers.
+    const [before, shown, later] = [await api(), await told(), await api()];
+    assert.ok(before.size >= EDGES.length, [...before.keys()].join());
+    for (const [name, row] of before) {
+      for (const count of ['requests', 'errors', 'connections_failed', 'connections_opened', 'bytes_from_server']) {
+        const [least, value, most] = [row[count], shown.get(name)?.[count], later.get(name)?.[count]].map(Number);
+        assert.ok(least! <= value! && value! <= most!, `${name}: ${count} ${least} <= ${value} <= ${most}`);
+      }
+    }
+  });
+
   it('every variable offers values, and those of the shop among them', async () => {
     for (const one of rendered()) {
       for (const variable of one.templating.list.filter(({ type }) => type === 'query')) {
