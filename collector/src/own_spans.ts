@@ -95,13 +95,13 @@ function familiesOf({ exported, lostQueueFull, lostExport }: OwnSpanCounts): Fam
   return [
     {
       name: 'flowspan_own_spans_exported_total',
-      help: "Spans of this process's own work that the OpenTelemetry collector took.",
+      help: "Spans of this process's own work that the OpenTelemetry collector took. Unit: spans.",
       type: 'counter',
       samples: [{ suffix: '', labels: '', value: exported }],
     },
     {
       name: 'flowspan_own_spans_lost_total',
-      help: "Spans of this process's own work that were not sent, by reason.",
+      help: "Spans of this process's own work that were not sent. Unit: spans.",
       type: 'counter',
       samples: [
         { suffix: '', labels: 'reason="queue_full"', value: lostQueueFull },

@@ -19,38 +19,38 @@ export class QueryApiMetrics {
     const registers = [this.page.registry];
     this.#requests = new Counter({
       name: 'flowspan_query_api_requests_total',
-      help: 'HTTP requests answered, by route and status code; status is gone where the client left before its answer was sent.',
+      help: 'HTTP requests that ended; status is gone where the client left before its answer was sent. Unit: requests.',
       labelNames: ['route', 'status'],
       registers,
     });
     this.#requestSeconds = new Histogram({
       name: 'flowspan_query_api_request_seconds',
-      help: 'Time from the head of a request to the last byte of its answer, in seconds.',
+      help: 'Time from the head of a request to the last byte of its answer. Unit: seconds.',
       labelNames: ['route'],
       buckets: SECONDS,
       registers,
     });
     this.#inProgress = new Gauge({
       name: 'flowspan_query_api_requests_in_progress',
-      help: 'HTTP requests that are not answered yet.',
+      help: 'HTTP requests that are not answered yet. Unit: requests.',
       registers,
     });
     this.#incomplete = new Counter({
       name: 'flowspan_query_api_incomplete_answers_total',
-      help: 'Answers whose completeness object says that they do not hold everything.',
+      help: 'Answers whose completeness object says that they do not hold everything. Unit: answers.',
       labelNames: ['route'],
       registers,
     });
     this.#storeSeconds = new Histogram({
       name: 'flowspan_query_api_store_query_seconds',
-      help: 'Time that queries to ClickHouse took, in seconds; result is ok or the code of the error.',
+      help: 'Duration of queries to ClickHouse; result is ok or the code of the error. Unit: seconds.',
       labelNames: ['result'],
       buckets: SECONDS,
       registers,
     });
     new Gauge({
       name: 'flowspan_query_api_live_clients',
-      help: 'Clients that watch the live feed.',
+      help: 'Clients that watch the live feed. Unit: clients.',
       registers,
       collect() {
         this.set(liveClients());

@@ -48,51 +48,59 @@ export class StoreMetrics {
         }),
       });
     const histogram = (name: string, help: string, labelNames: string[]) =>
-      new Histogram({ name: `flowspan_store_${name}`, help, labelNames, buckets: SECONDS, registers });
+      new Histogram({
+        name: `flowspan_store_${name}`,
+        help: `${help} Unit: seconds.`,
+        labelNames,
+        buckets: SECONDS,
+        registers,
+      });
 
     const results =
       'result is ok, refused (the one who asked did wrong), busy, cancelled, timeout or failed (the engine did)';
-    this.#insertedRows = counter('inserted_rows_total', 'Rows inserted, by table.', ['table']);
-    this.#inserts = counter('inserts_total', `INSERTs that brought rows along; ${results}.`, ['result']);
-    this.#insertSeconds = histogram('insert_seconds', 'Time of INSERTs, reading their rows included, in seconds.', []);
-    this.#queries = counter('queries_total', `Other statements, by account; ${results}.`, ['account', 'result']);
-    this.#querySeconds = histogram(
-      'query_seconds',
-      'Time of other statements, waiting and sending included, in seconds.',
-      ['account'],
-    );
-    gauge('running_statements', 'Statements that run now, by account.', ['account'], (one) => {
+    this.#insertedRows = counter('inserted_rows_total', 'Rows inserted. Unit: rows.', ['table']);
+    this.#inserts = counter('inserts_total', `INSERTs that brought rows along; ${results}. Unit: statements.`, [
+      'result',
+    ]);
+    this.#insertSeconds = histogram('insert_seconds', 'Duration of INSERTs, reading their rows included.', []);
+    this.#queries = counter('queries_total', `Other statements; ${results}. Unit: statements.`, ['account', 'result']);
+    this.#querySeconds = histogram('query_seconds', 'Duration of other statements, waiting and sending included.', [
+      'account',
+    ]);
+    gauge('running_statements', 'Statements that run now. Unit: statements.', ['account'], (one) => {
       for (const [account, { running }] of Object.entries(engine.load)) one.set({ account }, running);
     });
-    gauge('waiting_statements', 'Statements that wait for their turn, by account.', ['account'], (one) => {
+    gauge('waiting_statements', 'Statements that wait for their turn. Unit: statements.', ['account'], (one) => {
       for (const [account, { waiting }] of Object.entries(engine.load)) one.set({ account }, waiting);
     });
 
     this.#tables = {
-      rows: gauge('table_rows', 'Rows of each table, as upkeep last saw them.', ['table']),
-      bytes: gauge('table_bytes', 'Bytes on disk of each table, as upkeep last saw them.', ['table']),
-      parts: gauge('table_parts', 'Data parts of each table: many mean that merges do not keep up.', ['table']),
+      rows: gauge('table_rows', 'Rows of each table, as upkeep last saw them. Unit: rows.', ['table']),
+      bytes: gauge('table_bytes', 'Size of each table on disk, as upkeep last saw it. Unit: bytes.', ['table']),
+      parts: gauge('table_parts', 'Data parts of each table; many: merges do not keep up. Unit: parts.', ['table']),
     };
-    gauge('byte_budget_bytes', 'Bytes on disk that all tables together may take; beyond, oldest partitions go.').set(
+    gauge('byte_budget_bytes', 'What all tables may take on disk; beyond, oldest partitions go. Unit: bytes.').set(
       byteBudget,
     );
-    gauge('filesystem_free_bytes', "Free bytes of the data directory's file system.", [], async (one) => {
+    gauge('filesystem_free_bytes', 'Free on the file system of the data directory. Unit: bytes.', [], async (one) => {
       const { bavail, bsize } = await statfs(engine.dataDir);
       one.set(bavail * bsize);
     });
-    this.#engineMemory = gauge('engine_memory_bytes', 'Memory the engine counts as its own, as upkeep last saw it.');
-    gauge('engine_memory_limit_bytes', 'Most memory the engine may take; beyond, queries fail.').set(memoryBytes);
+    this.#engineMemory = gauge('engine_memory_bytes', "The engine's memory, as upkeep last saw it. Unit: bytes.");
+    gauge('engine_memory_limit_bytes', 'Memory that the engine may take; beyond, queries fail. Unit: bytes.').set(
+      memoryBytes,
+    );
 
     this.#expired = {
-      partitions: counter('expired_partitions_total', 'Partitions deleted because the byte budget was spent.', [
+      partitions: counter('expired_partitions_total', 'Partitions deleted for the byte budget. Unit: partitions.', [
         'table',
       ]),
-      rows: counter('expired_rows_total', 'Rows deleted because the byte budget was spent.', ['table']),
+      rows: counter('expired_rows_total', 'Rows deleted for the byte budget. Unit: rows.', ['table']),
     };
-    this.#upkeeps = counter('upkeeps_total', 'Rounds of upkeep; result is ok or failed.', ['result']);
+    this.#upkeeps = counter('upkeeps_total', 'Rounds of upkeep; result is ok or failed. Unit: rounds.', ['result']);
     this.#upkeepTime = gauge(
       'upkeep_last_success_timestamp_seconds',
-      'When upkeep last succeeded, seconds since 1970.',
+      'When upkeep last succeeded, since 1970. Unit: seconds.',
     );
     for (const result of ['ok', 'failed']) {
       this.#upkeeps.inc({ result }, 0);

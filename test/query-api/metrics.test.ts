@@ -3,25 +3,16 @@ import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { loadConfig } from '../../collector/src/config.ts';
+import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import { QueryApiMetrics } from '../../query-api/src/metrics.ts';
 import { COLLECTOR_REPORTS } from '../../store/tables.ts';
+import { assertPublishedNames } from '../support/metric_names.ts';
 import { promtoolComplaints, whyNoJudge } from '../support/metrics.ts';
 import { flowspanNames, seriesValue } from '../support/series.ts';
 import { eventually } from '../support/wait.ts';
 import { report, SECOND, window } from './rows.ts';
 import { Scene } from './scene.ts';
-
-/** A name once published stays: dashboards, rules and others' alerts read it. */
-const NAMES = [
-  'flowspan_build_info gauge',
-  'flowspan_own_spans_exported_total counter',
-  'flowspan_own_spans_lost_total counter',
-  'flowspan_query_api_incomplete_answers_total counter',
-  'flowspan_query_api_live_clients gauge',
-  'flowspan_query_api_request_seconds histogram',
-  'flowspan_query_api_requests_in_progress gauge',
-  'flowspan_query_api_requests_total counter',
-  'flowspan_query_api_store_query_seconds histogram',
-];
 
 let scene: Scene;
 before(async () => {
@@ -44,8 +35,12 @@ async function growth(series: readonly string[], work: () => Promise<unknown>): 
   return series.map((one) => seriesValue(is, one) - seriesValue(was, one));
 }
 
-test('the names are those of the list', async () => {
-  assert.deepEqual(flowspanNames(await page()), NAMES);
+test('the names are those of the list, here and where it answers', async () => {
+  const { page: own } = new QueryApiMetrics(() => 0);
+  const spans = await startOwnSpans('query-api', loadConfig([], {}));
+  own.add(() => spans.families());
+  await assertPublishedNames(own, new URL('metric_names.txt', import.meta.url));
+  assert.deepEqual(flowspanNames(await page()), flowspanNames((await own.answer(undefined)).body));
 });
 
 test("the text passes Prometheus' own check", { skip: whyNoJudge() }, async () => {

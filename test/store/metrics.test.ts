@@ -2,36 +2,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ClickHouseClient } from '@clickhouse/client';
+import { loadConfig } from '../../collector/src/config.ts';
+import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import type { Engine } from '../../store/embedded/engine.ts';
+import { StoreMetrics } from '../../store/embedded/metrics.ts';
 import { migrate } from '../../store/migrate.ts';
+import { assertPublishedNames } from '../support/metric_names.ts';
 import { promtoolComplaints, whyNoJudge } from '../support/metrics.ts';
 import { flowspanNames, seriesValue } from '../support/series.ts';
 import { eventually } from '../support/wait.ts';
 import { RunningStore } from './running_store.ts';
-
-/** A name once published stays: dashboards, rules and others' alerts read it. */
-const NAMES = [
-  'flowspan_build_info gauge',
-  'flowspan_own_spans_exported_total counter',
-  'flowspan_own_spans_lost_total counter',
-  'flowspan_store_byte_budget_bytes gauge',
-  'flowspan_store_engine_memory_bytes gauge',
-  'flowspan_store_engine_memory_limit_bytes gauge',
-  'flowspan_store_expired_partitions_total counter',
-  'flowspan_store_expired_rows_total counter',
-  'flowspan_store_filesystem_free_bytes gauge',
-  'flowspan_store_insert_seconds histogram',
-  'flowspan_store_inserted_rows_total counter',
-  'flowspan_store_inserts_total counter',
-  'flowspan_store_queries_total counter',
-  'flowspan_store_query_seconds histogram',
-  'flowspan_store_running_statements gauge',
-  'flowspan_store_table_bytes gauge',
-  'flowspan_store_table_parts gauge',
-  'flowspan_store_table_rows gauge',
-  'flowspan_store_upkeep_last_success_timestamp_seconds gauge',
-  'flowspan_store_upkeeps_total counter',
-  'flowspan_store_waiting_statements gauge',
-];
 
 let store: RunningStore;
 let writer: ClickHouseClient;
@@ -50,8 +30,14 @@ const get = (init: RequestInit = {}) => fetch(`${store.url}/metrics`, { headers:
 const loss = () => ({ kind: 'flow', time: new Date().toISOString().replace('Z', '') });
 const text = async () => await (await get()).text();
 
-test('the names are those of the list', async () => {
-  assert.deepEqual(flowspanNames(await text()), NAMES);
+test('the names are those of the list, here and where it answers', async () => {
+  const none = { running: 0, waiting: 0 };
+  const engine = { dataDir: '/', load: { reader: none, writer: none } } as unknown as Engine;
+  const { page: own } = new StoreMetrics(engine, { byteBudget: 0, memoryBytes: 0 });
+  const spans = await startOwnSpans('store', loadConfig([], {}));
+  own.add(() => spans.families());
+  await assertPublishedNames(own, new URL('metric_names.txt', import.meta.url));
+  assert.deepEqual(flowspanNames(await text()), flowspanNames((await own.answer(undefined)).body));
 });
 
 test("the text passes Prometheus' own check", { skip: whyNoJudge() }, async () => {
