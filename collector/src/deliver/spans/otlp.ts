@@ -6,7 +6,8 @@ import { exportTraceparent } from '../../own_exports.ts';
 /** A span as the exporter takes it. */
 export type ReadableSpan = Parameters<OTLPTraceExporter['export']>[0][number];
 
-type Compression = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>['compression'];
+type Options = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>;
+type Compression = NonNullable<Options['compression']>;
 
 /** `otlp` */
 export interface OtlpConfig {
