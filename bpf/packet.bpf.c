@@ -62,9 +62,11 @@ static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packe
 	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_STATE_LISTEN) {
 		if (!ingress || (header->flags & TCP_FLAG_RST))
 			return;
+		/* TCP drops what a full listener gets: the client sends its first bytes again. */
 		if (accept_queue_is_full(&tp->inet_conn.icsk_inet.sk))
 			full_listener_packet(skb, tp, header);
-		http_listener_packet(skb, header);
+		else
+			http_listener_packet(skb, header);
 		return;
 	}
 	state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
