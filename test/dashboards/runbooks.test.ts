@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { EDGE_LABELS } from '../../dashboards/src/queries/promql.ts';
 import { alertRules } from '../../dashboards/src/rules/render.ts';
 import { readExplainCommand } from '../../query-api/cli/explain/flags.ts';
 import { readObserveCommand } from '../../query-api/cli/observe_flags.ts';
@@ -121,6 +122,21 @@ describe('runbooks', () => {
       const labels = Object.keys(fired?.exp_alerts[0]?.exp_labels ?? {});
       for (const label of matchers) assert.ok(['alertname', ...labels].includes(label), `${alert}: ${label}`);
       assert.ok(matchers.length > 1, `${alert}: one edge or machine, not all`);
+    }
+  });
+
+  it('inhibit alerts that there are, on the same edge', () => {
+    const found = ALERTS.flatMap((alert) => blocks(alert, 'yaml'));
+    assert.equal(found.length, 1);
+    const { inhibit_rules } = parse(found[0] ?? '') as {
+      inhibit_rules: { source_matchers: string[]; target_matchers: string[]; equal: string[] }[];
+    };
+    for (const { source_matchers, target_matchers, equal } of inhibit_rules) {
+      for (const matcher of [...source_matchers, ...target_matchers]) {
+        const [, names = ''] = /^alertname=~?"([A-Za-z|]+)"$/.exec(matcher) ?? [];
+        for (const name of names.split('|')) assert.ok(ALERTS.includes(name), matcher);
+      }
+      assert.deepEqual(equal, [...EDGE_LABELS]);
     }
   });
 });
