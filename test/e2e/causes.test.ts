@@ -10,22 +10,23 @@ import type { Answers } from '../../query-api/cli/explain/answers.ts';
 import { askAll } from '../../query-api/cli/explain/ask.ts';
 import { explain } from '../../query-api/cli/explain/explain.ts';
 import { CAUSES, type Cause, type Finding } from '../../query-api/cli/explain/finding.ts';
+import { SLOW_MS } from '../../query-api/cli/explain/thresholds.ts';
 import { createLab, endsOf, type HostPair, type Lab, runChain, runTrial } from '../support/fault_round.ts';
 import { FAULTS, type Trial, trialsOf } from '../support/fault_trials.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { writeRecording } from '../support/recorded_answers.ts';
 
 const PAIRS = FAULTS.length + 1;
-const ROUNDS = Number(process.env.FLOWSPAN_CAUSES_ROUNDS ?? (process.env.FLOWSPAN_SOAK === '1' ? 20 : 4));
+const ROUNDS = Number(process.env.FLOWSPAN_CAUSES_ROUNDS ?? (process.env.FLOWSPAN_SOAK === '1' ? 20 : 3));
 const SEED = Number(process.env.FLOWSPAN_CAUSES_SEED ?? 4);
 /** Folder that the answers of each round are written to, for new recordings for test/query-api/explain.test.ts. */
 const RECORD = process.env.FLOWSPAN_CAUSES_RECORD ?? '';
 const RIGHT_SHARE = 0.95;
 /**
  * A round in which some client's program came to its turn later than this at p95, in milliseconds, is done over: where
- * programs wait for the processor as long as for a slow server, servers do read late and are slow, whatever the trial.
+ * programs wait for the processor half as long as for a slow server, servers do read late and are slow by themselves.
  */
-const STARVED_MS = 60;
+const STARVED_MS = SLOW_MS / 2;
 /** Rounds that are done over at most, for each round that is asked for. */
 const MORE_ROUNDS = 1;
 
