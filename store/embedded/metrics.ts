@@ -124,6 +124,8 @@ export class StoreMetrics {
 
   /** Upkeep has measured the tables. */
   measured(sizes: readonly TableSize[], engineMemoryBytes: number): void {
+    // a table that is gone is gone here too
+    for (const gauge of Object.values(this.#tables)) gauge.reset();
     for (const { table, rows, bytes, parts } of sizes) {
       this.#tables.rows.set({ table }, rows);
       this.#tables.bytes.set({ table }, bytes);

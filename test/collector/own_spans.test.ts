@@ -164,23 +164,39 @@ test('exports carry a valid traceparent that is marked and not sampled', () => {
   assert.notEqual(one, exportTraceparent());
 });
 
-test('where no spans are wanted the SDK is not loaded', () => {
-  const script = `
+/** Runs a module that has `startOwnSpans` and `loadConfig`; `hook` sees every name that is imported. */
+function script(hook: string, work: string): string[] {
+  const url = (name: string) => new URL(`../../collector/src/${name}.ts`, import.meta.url);
+  const text = `
     import { registerHooks } from 'node:module';
     const asked = new Set();
-    registerHooks({ resolve: (name, context, next) => (asked.add(name), next(name, context)) });
-    const { startOwnSpans } = await import('${new URL('../../collector/src/own_spans.ts', import.meta.url)}');
-    const { loadConfig } = await import('${new URL('../../collector/src/config.ts', import.meta.url)}');
+    registerHooks({ resolve: (name, context, next) => { ${hook}; return next(name, context); } });
+    const { startOwnSpans } = await import('${url('own_spans')}');
+    const { loadConfig } = await import('${url('config')}');
+    ${work}
+  `;
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' });
+  return [stdout, stderr];
+}
+
+test('where no spans are wanted the SDK is not loaded', () => {
+  const work = `
     for (const flags of [[], ['--otlp-endpoint', 'http://127.0.0.1:9', '--otlp-own-spans', 'false']]) {
       const spans = await startOwnSpans('store', loadConfig(flags, {}));
       spans.tracer.startSpan('x').end();
       await spans.close();
       if (spans.wanted) throw new Error('wanted');
     }
-    console.log([...asked].filter((name) => name.startsWith('@opentelemetry/')).join());
-  `;
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
-  assert.deepEqual([stdout, stderr], ['@opentelemetry/api\n', '']);
+    console.log([...asked].filter((name) => name.startsWith('@opentelemetry/')).join());`;
+  assert.deepEqual(script('asked.add(name)', work), ['@opentelemetry/api\n', '']);
+});
+
+test('an SDK that cannot be loaded stops the start with its code', () => {
+  const hook = "if (name === '@opentelemetry/sdk-node') throw new Error('gone')";
+  const work = `
+    const config = loadConfig(['--otlp-endpoint', 'http://127.0.0.1:9'], {});
+    await startOwnSpans('store', config).catch(({ code }) => console.log(code));`;
+  assert.deepEqual(script(hook, work), ['FLOW_SPANS_SDK\n', '']);
 });
 
 for (const [what, answers] of [

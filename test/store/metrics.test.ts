@@ -30,10 +30,15 @@ const get = (init: RequestInit = {}) => fetch(`${store.url}/metrics`, { headers:
 const loss = () => ({ kind: 'flow', time: new Date().toISOString().replace('Z', '') });
 const text = async () => await (await get()).text();
 
-test('the names are those of the list, here and where it answers', async () => {
+/** Metrics of a store that runs nothing. */
+function metricsOf(): StoreMetrics {
   const none = { running: 0, waiting: 0 };
   const engine = { dataDir: '/', load: { reader: none, writer: none } } as unknown as Engine;
-  const { page: own } = new StoreMetrics(engine, { byteBudget: 0, memoryBytes: 0 });
+  return new StoreMetrics(engine, { byteBudget: 0, memoryBytes: 0 });
+}
+
+test('the names are those of the list, here and where it answers', async () => {
+  const own = metricsOf().page;
   const spans = await startOwnSpans('store', loadConfig([], {}));
   own.add(() => spans.families());
   await assertPublishedNames(own, new URL('metric_names.txt', import.meta.url));
@@ -122,4 +127,30 @@ test('tables, memory and disk are measured by upkeep', async () => {
   assert.ok(
     Math.abs(seriesValue(page, 'flowspan_store_upkeep_last_success_timestamp_seconds') - Date.now() / 1000) < 60,
   );
+});
+
+test('what upkeep deletes is counted; a table that is gone has no size any more', async () => {
+  const metrics = metricsOf();
+  const size = { rows: 5, bytes: 50, parts: 2 };
+  metrics.measured(
+    [
+      { table: 'flows', ...size },
+      { table: 'old', ...size },
+    ],
+    7,
+  );
+  metrics.expired([
+    { table: 'flows', rows: 3, bytes: 30 },
+    { table: 'flows', rows: 2, bytes: 20 },
+  ]);
+  metrics.measured([{ table: 'flows', ...size }], 8);
+  metrics.upkept(false);
+  const { body } = await metrics.page.answer(undefined);
+  const value = (name: string) => seriesValue(body, `flowspan_store_${name}`);
+  assert.equal(value('table_rows{table="flows"}'), 5);
+  assert.doesNotMatch(body, /table_(rows|bytes|parts)\{table="old"\}/);
+  assert.equal(value('expired_partitions_total{table="flows"}'), 2);
+  assert.equal(value('expired_rows_total{table="flows"}'), 5);
+  assert.equal(value('engine_memory_bytes'), 8);
+  assert.equal(value('upkeeps_total{result="failed"}'), 1);
 });
