@@ -142,7 +142,10 @@ test('accept_queue_overflow: a client whose connection never came to be is known
   const [finding] = explain(answers({ events, connections }));
   assert.equal(finding?.id, 'accept_queue_overflow web -> api:80');
   const two = [...events, retransmit(1, { source_endpoint_id: '3', retransmit_cause: 'syn' })];
-  assert.equal(explain(answers({ events: two, connections }))[0]?.id, 'accept_queue_overflow 10.0.0.1 -> api:80');
+  const given = answers({ events: two, connections });
+  const other = { ...EDGE, source_endpoint_id: '3', source_workload: 'worker' };
+  const [unknown] = explain({ ...given, edges: [...given.edges, other] });
+  assert.equal(unknown?.id, 'accept_queue_overflow 10.0.0.1 -> api:80');
 });
 
 test('connection_refused: three, and one in twenty', () => {
@@ -209,4 +212,12 @@ test('several causes on one edge are several findings, the worst first', () => {
   const requests = [request(40), request(60, { outcome: 'server_error', http_status_code: 503 })];
   const given = answers({ requests, events: [retransmit(30)] });
   assert.deepEqual(causes(given), ['server_error', 'packet_loss']);
+});
+
+test('edges whose ends have the same names are told apart by their ids', () => {
+  const errors = { outcome: 'server_error', http_status_code: 503 };
+  const given = answers({ requests: [request(9, errors), request(9, { ...errors, destination_endpoint_id: '3' })] });
+  const third = { ...given.edges[0], destination_endpoint_id: '3' };
+  const ids = explain({ ...given, edges: [...given.edges, third] }).map(({ id }) => id);
+  assert.deepEqual(ids, ['server_error web -> api:80 (1 -> 2)', 'server_error web -> api:80 (1 -> 3)']);
 });

@@ -73,6 +73,15 @@ function clientsByPlace(answers: Answers): Map<string, string | null> {
 export function edgeFacts(answers: Answers): EdgeFacts[] {
   const names = namesOf(answers);
   const clients = clientsByPlace(answers);
+  const endsKey = (source: string | null, destination: string | null, port: number) =>
+    `${source} ${destination} ${port}`;
+  const byEnds = Map.groupBy(answers.edges, (row) =>
+    endsKey(
+      textOf(row, 'source_endpoint_id'),
+      textOf(row, 'destination_endpoint_id'),
+      numberOf(row, 'destination_port'),
+    ),
+  );
   const sourceOf = (row: Row) => textOf(row, 'source_endpoint_id') ?? clients.get(place(row)) ?? null;
   const found = new Map<string, Record<Part, Row[]> & { readonly row: Row; readonly source: string | null }>();
   for (const part of PARTS) {
@@ -104,12 +113,7 @@ export function edgeFacts(answers: Answers): EdgeFacts[] {
       destination: endOf('destination', destination, rows),
       destination_port: port,
     };
-    const totals = answers.edges.filter(
-      (one) =>
-        textOf(one, 'source_endpoint_id') === source &&
-        textOf(one, 'destination_endpoint_id') === destination &&
-        numberOf(one, 'destination_port') === port,
-    );
+    const totals = byEnds.get(endsKey(source, destination, port)) ?? [];
     return { edge, totals, ...parts };
   });
 }

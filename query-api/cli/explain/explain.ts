@@ -26,14 +26,26 @@ function suspicionsOf(facts: EdgeFacts, { edges }: Answers): Suspicion[] {
 const worstFirst = (a: Finding, b: Finding) =>
   a.follows_from.length - b.follows_from.length || b.share - a.share || b.count - a.count || (a.id < b.id ? -1 : 1);
 
+/** Edges that the answers tell something about, each with a name that no other has. */
+function namedEdges(answers: Answers): { facts: EdgeFacts; name: string }[] {
+  const all = edgeFacts(answers).map((facts) => ({ facts, name: edgeName(facts.edge) }));
+  const names = Map.groupBy(all, ({ name }) => name);
+  return all.map(({ facts, name }) => {
+    // several endpoints may have one name: replicas, programs in different cgroups
+    if (names.get(name)?.length === 1) return { facts, name };
+    const { source, destination } = facts.edge;
+    return { facts, name: `${name} (${source.endpoint_id ?? '?'} -> ${destination.endpoint_id ?? '?'})` };
+  });
+}
+
 /**
  * Findings of the answers: those that nothing explains first, each by the share of its edge's traffic that suffers.
  * Without samples none has examples, and nothing follows from anything.
  */
 export function explain(answers: Answers): Finding[] {
-  const findings = edgeFacts(answers).flatMap((facts) =>
+  const findings = namedEdges(answers).flatMap(({ facts, name }) =>
     suspicionsOf(facts, answers).map((suspicion): Finding => {
-      const id = `${suspicion.cause} ${edgeName(facts.edge)}`;
+      const id = `${suspicion.cause} ${name}`;
       const examples = examplesOf(suspicion, answers.samples[id]);
       return { id, ...suspicion, edge: facts.edge, examples, follows_from: [] };
     }),

@@ -48,7 +48,10 @@ export interface Example {
 
 /** One cause on one edge. */
 export interface Finding {
-  /** `<cause> <source> -> <destination>:<port>`; unique within an answer. */
+  /**
+   * `<cause> <source> -> <destination>:<port>`, with both endpoint ids behind it where several edges are called so; unique
+   * within an answer.
+   */
   readonly id: string;
   readonly cause: Cause;
   readonly edge: Edge;

@@ -1,7 +1,6 @@
 /** Findings as text for people. */
 import { incompleteness, printable } from '../observe_format.ts';
 import type { Answers } from './answers.ts';
-import { edgeName } from './edge_facts.ts';
 import type { Cause, Evidence, Finding } from './finding.ts';
 
 /** What a cause means, in one sentence. */
@@ -24,10 +23,10 @@ function numberText({ name, value, unit }: Evidence): string {
 const clock = (time: string) => time.slice(11, 23);
 
 function findingLines(finding: Finding, number: number, all: readonly Finding[]): string[] {
-  const { cause, edge, count, of, evidence, since, last, examples, follows_from, id } = finding;
+  const { cause, count, of, evidence, since, last, examples, follows_from, id } = finding;
   const consequences = all.filter((other) => other.follows_from.includes(id));
   return [
-    `${number}. ${cause}  ${edgeName(edge)}`,
+    `${number}. ${cause}  ${id.slice(cause.length + 1)}`,
     `   ${MEANING[cause]} (${count} of ${of}), from ${clock(since)} to ${clock(last)}`,
     `   ${evidence.map(numberText).join(', ')}`,
     ...examples.flatMap(({ id: request, text }) => [`   e.g. ${text}`, `        /v1/requests/${request}`]),
