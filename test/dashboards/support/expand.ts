@@ -37,7 +37,7 @@ const FORMATS: Readonly<Record<string, Format>> = {
   raw: (value) => list(value).join(','),
 };
 
-/** packages/grafana-prometheus/src/datasource.ts, interpolateQueryExpr and the escapes beside it */
+/** packages/grafana-prometheus/src/datasource.ts, interpolateQueryExpr; escapes as in escaping.ts beside it */
 const PROMETHEUS: Format = (value, { many }) => {
   const quoted = (text: string) => text.replace(/\\/g, '\\\\').replace(/"/g, '\\"');
   const special = (text: string) => text.replace(/\\/g, '\\\\\\\\').replace(/[$^*{}[\]+?.()|]/g, '\\\\$&');
@@ -90,16 +90,36 @@ const MACROS: Readonly<Record<string, (view: View, ...parameters: string[]) => s
 };
 
 /**
- * A statement as ClickHouse gets it: Grafana's variables first (in the browser), the plugin's macros then (in its back
- * end; data/sqlutil/macros.go of grafana-plugin-sdk-go: `$__name`, arguments up to the first closing bracket).
+ * Where the macro that begins at `from` ends, and what stands in its brackets: data/sqlutil/macros.go of
+ * grafana-plugin-sdk-go, getMacroMatches. The first bracket behind the name decides: an opening one, however far away,
+ * begins its arguments.
  */
+function macroAt(sql: string, from: number, name: string): { end: number; parameters: string } {
+  let depth = 0;
+  let begin = 0;
+  for (let at = from; at < sql.length; at += 1) {
+    if (sql[at] === '(') {
+      if (depth === 0) begin = at + 1;
+      depth += 1;
+    } else if (sql[at] === ')') {
+      if (depth === 0) break;
+      depth -= 1;
+      if (depth === 0) return { end: at + 1, parameters: sql.slice(begin, at) };
+    }
+  }
+  return { end: from + `$__${name}`.length, parameters: '' };
+}
+
+/** A statement as ClickHouse gets it: Grafana's variables first, in the browser; the plugin's macros in its back end. */
 export function expandSql(text: string, variables: Readonly<Record<string, VariableValue>>, view: View): string {
-  return withVariables(text, variables, CLICKHOUSE).replaceAll(
-    /\$__(\w+)\b(?:\(([^)]*)\))?/g,
-    (match, name: string, parameters?: string) => {
-      const macro = MACROS[name];
-      if (macro === undefined) throw new Error(`${match}: the macro is not known to this stand-in`);
-      return macro(view, ...(parameters ?? '').split(',').map((each) => each.trim()));
-    },
-  );
+  let sql = withVariables(text, variables, CLICKHOUSE);
+  for (let from = sql.indexOf('$__'); from >= 0; from = sql.indexOf('$__')) {
+    const name = /^\$__(\w+)/.exec(sql.slice(from))?.[1] ?? '';
+    const macro = MACROS[name];
+    if (macro === undefined) throw new Error(`$__${name}: the macro is not known to this stand-in`);
+    const { end, parameters } = macroAt(sql, from, name);
+    const value = macro(view, ...parameters.split(',').map((each) => each.trim()));
+    sql = sql.slice(0, from) + value + sql.slice(end);
+  }
+  return sql;
 }
