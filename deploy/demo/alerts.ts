@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ruleFiles } from '../../dashboards/src/rules/render.ts';
 import { temporaryFolder } from '../lab/folder.ts';
-import { startPrometheus } from '../lab/prometheus.ts';
+import { type Series, startPrometheus } from '../lab/prometheus.ts';
 import { eventually } from '../lab/wait.ts';
 import type { Flowspan } from './flowspan.ts';
 import { HOSTS } from './shop.ts';
@@ -34,8 +34,12 @@ export interface Alerts {
   readonly url: string;
   /** Alerts of the shop's edges that began to fire between two times in ms since the epoch. */
   firedBetween(sinceMs: number, untilMs: number): Promise<FiredAlert[]>;
-  /** Resolves when no window holds errors or retransmits of the shop any more: what comes then comes alone. */
-  calm(): Promise<void>;
+  /**
+   * Resolves when no window holds errors or retransmits of the shop any more, and these alerts (undefined: all) do not
+   * fire for it: what comes then comes alone.
+   * @throws Error with FLOW_DEMO_NOT_CALM after 60 s
+   */
+  calm(alerts?: readonly string[]): Promise<void>;
   /** Resolves when the alert fires for an edge, or in vain after `timeoutMs`. */
   fires(alert: FiredAlert, timeoutMs: number): Promise<void>;
   stop(): Promise<void>;
@@ -47,8 +51,13 @@ const SHOP = `source_workload=~"${ANY_HOST}",destination_workload=~"${ANY_HOST}"
 const DISTURBED = [
   `edge:flowspan_http_server_errors_per_requests:ratio_rate5m{${SHOP}} > 0`,
   `edge_sender:flowspan_tcp_retransmitted_segments_per_segments:ratio_rate5m{${SHOP}} > ${CALM_RETRANSMIT_RATIO}`,
-  `ALERTS{alertname="${CORRELATED}",${SHOP}}`,
 ];
+
+function notCalm(left: readonly Series[]): string {
+  const series = left.map(({ metric, value: [, value] }) => `${JSON.stringify(metric)} ${value}`);
+  const why = 'the shop still shows errors, retransmits or alerts though nothing is broken';
+  return `FLOW_DEMO_NOT_CALM: ${why}: ${series.join('; ')}. Run it again when less else runs on this machine`;
+}
 
 /** Starts Prometheus; resolves when it answers, before the first scrape. */
 export async function startAlerts(flowspan: Flowspan): Promise<Alerts> {
@@ -81,13 +90,16 @@ export async function startAlerts(flowspan: Flowspan): Promise<Alerts> {
       const fired = await firing(`${untilMs - sinceMs}ms`, untilMs / 1000);
       return fired.filter((one) => !before.includes(alertName(one)));
     },
-    calm: async () => {
+    calm: async (alerts) => {
+      const names = alerts === undefined ? '.+' : [CORRELATED, ...alerts].join('|');
+      const disturbed = [...DISTURBED, `ALERTS{alertname=~"${names}",alertstate="firing",${SHOP}}`].join(' or ');
       await prometheus.up();
-      await eventually(
+      const left = await eventually(
         'the shop to become calm',
-        async () => (await prometheus.query(DISTURBED.join(' or '))).length === 0,
+        async () => ((await prometheus.query(disturbed)).length === 0 ? ([] as Series[]) : undefined),
         CALM_TIMEOUT_MS,
-      );
+      ).catch(() => prometheus.query(disturbed));
+      if (left.length > 0) throw new Error(notCalm(left));
     },
     fires: async (alert, timeoutMs) => {
       const isIt = (one: FiredAlert): boolean => alertName(one) === alertName(alert);

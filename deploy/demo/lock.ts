@@ -15,7 +15,7 @@ const TELL_AFTER_MS = 1_000;
  * Waits until no other shop is open, and keeps others waiting until the returned program is stopped.
  * @param tell gets a line if there is something to wait for
  */
-export async function lockShop(tell: (line: string) => void): Promise<Program> {
+export async function lockShop(tell: (line: string) => void = () => {}): Promise<Program> {
   // The lock is open only in the process that holds it: it is free when that is gone, however it ended.
   const holder = start({}, ['flock', '--no-fork', LOCK, 'sh', '-c', 'echo held; exec sleep infinity']);
   const told = setTimeout(() => tell('demo: another demo runs on this machine; waiting for its end'), TELL_AFTER_MS);

@@ -5,8 +5,10 @@ import type { Completeness } from '../../query-api/src/completeness.ts';
 import type { FiredAlert } from './alerts.ts';
 import type { Explanation } from './ask.ts';
 
-/** Examples that are printed of each finding. */
+/** Examples that are printed of a cause that stands alone; of several each shows one. */
 const EXAMPLES = 2;
+/** Lines of numbers that are printed of each cause: the first ones tell most. */
+const EVIDENCE_LINES = 2;
 const LABEL = 10;
 /** Characters of a line behind its label. */
 const WIDTH = 105;
@@ -22,7 +24,7 @@ function evidenceText({ evidence, count, of }: Finding): string[] {
       if (unit === 'ratio') return `${name} ${(value * 100).toFixed(1)} %`;
       return `${name} ${Number.isInteger(value) ? value : value.toFixed(1)}${unit === 'ms' ? ' ms' : ''}`;
     });
-  return wrapped(numbers);
+  return wrapped(numbers).slice(0, EVIDENCE_LINES);
 }
 
 /** Words in lines, separated by commas. */
@@ -41,22 +43,22 @@ function countText({ count, of }: Finding): string {
   return count <= of ? `${count} of ${of}` : String(count);
 }
 
-function exampleLines({ examples }: Finding): string[] {
-  return examples.slice(0, EXAMPLES).flatMap(({ id, text }) => [`  ${text}`, `    /v1/requests/${id}`]);
+function exampleLines({ examples }: Finding, count: number): string[] {
+  return examples.slice(0, count).flatMap(({ id, text }) => [`  ${text}`, `    /v1/requests/${id}`]);
 }
 
-function findingLines(finding: Finding): string[] {
+function causeLines(finding: Finding, examples: number): string[] {
   return [
     `${finding.cause} ${edgeName(finding.edge)}: ${countText(finding)}`,
     ...evidenceText(finding).map((line) => `  ${line}`),
-    ...exampleLines(finding),
+    ...exampleLines(finding, examples),
   ];
 }
 
 /** A consequence in one line; with requests where the cause itself has none to show. */
-function followingLines(finding: Finding, withExamples: boolean): string[] {
+function followingLines(finding: Finding, withExample: boolean): string[] {
   const line = `${finding.cause} ${edgeName(finding.edge)}: ${countText(finding)}`;
-  return withExamples ? [line, ...exampleLines(finding).slice(0, 2)] : [line];
+  return withExample ? [line, ...exampleLines(finding, 1)] : [line];
 }
 
 function completenessText({ complete, watermark, lost, opaque_connections }: Completeness): string {
@@ -88,10 +90,11 @@ export function reportLines(
 ): string[] {
   const causes = findings.filter(({ follows_from }) => follows_from.length === 0);
   const following = findings.filter(({ follows_from }) => follows_from.length > 0);
+  const examples = causes.length > 1 ? 1 : EXAMPLES;
   const unseen = causes.some(({ examples }) => examples.length === 0);
   return [
     title,
-    ...labelled('cause', causes.length === 0 ? ['none'] : causes.flatMap(findingLines)),
+    ...labelled('cause', causes.length === 0 ? ['none'] : causes.flatMap((cause) => causeLines(cause, examples))),
     ...labelled(
       'follows',
       following.flatMap((finding) => followingLines(finding, unseen)),

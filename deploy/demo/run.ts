@@ -30,7 +30,7 @@ const ALERT_TIMEOUT_MS = 30_000;
  * @param pace what the time that it stays broken is multiplied by; default 1
  */
 export async function runFault(scene: Scene, fault: Fault | undefined, pace = 1): Promise<Outcome> {
-  await scene.alerts.calm();
+  await scene.alerts.calm(fault?.alerts.map(({ alert }) => alert));
   const begin = Date.now();
   const mend = await fault?.inject(scene.shop);
   await sleep((fault?.lastsS ?? IDLE_S) * pace * 1000);

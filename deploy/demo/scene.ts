@@ -2,6 +2,7 @@
 import { setPriority } from 'node:os';
 import { type Alerts, startAlerts } from './alerts.ts';
 import { type Flowspan, startFlowspan } from './flowspan.ts';
+import { lockShop } from './lock.ts';
 import { buildShop, openShop, type Shop } from './shop.ts';
 
 /** What else runs on this machine goes behind the shop: else the shop is slow, and Flowspan says so. */
@@ -21,11 +22,13 @@ export interface Scene {
  * @param tell gets a line if another shop has to close first
  */
 export async function startScene(tell: (line: string) => void = () => {}): Promise<Scene> {
+  // First of all: a Flowspan that starts earlier hears of the other shop.
+  const lock = await lockShop(tell);
   setPriority(NICENESS);
   const network = buildShop();
   // Flowspan first: it then sees every connection from its begin.
   const flowspan = await startFlowspan(network.slice);
-  const [shop, alerts] = await Promise.all([openShop(network, tell), startAlerts(flowspan)]);
+  const [shop, alerts] = await Promise.all([openShop(network, lock), startAlerts(flowspan)]);
   await alerts.calm();
   return {
     shop,

@@ -52,10 +52,10 @@ export function buildShop(): Network<HostName> {
 
 /**
  * Starts the shop's programs, the customers last, as soon as no other shop is open on this machine.
- * @param tell gets a line if another one has to close first
+ * @param held the lock, if the caller holds it; it is let go when the shop stops
  */
-export async function openShop(network: Network<HostName>, tell: (line: string) => void = () => {}): Promise<Shop> {
-  const lock = await lockShop(tell);
+export async function openShop(network: Network<HostName>, held?: Program): Promise<Shop> {
+  const lock = held ?? (await lockShop());
   const { hosts } = network;
   const folder = temporaryFolder();
   const folderOf = (name: HostName): string => join(folder, name);
