@@ -53,8 +53,10 @@ describe('TCP events', () => {
   it('tells a tail loss probe from a timeout', async () => {
     const end = drop(scene.server.namespace, '--dport', `${PORT}`, '-m', 'length', '--length', '1000:65535');
     const losing = scene.startPeer('say', scene.address.ipv4, PORT, 'hold', 1200);
-    const probes = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'tail_loss_probe' });
-    const timeouts = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'timeout' });
+    // The machine may have other connections to such a port, in namespaces of others.
+    const ours = { ...RETRANSMIT, netns: BigInt(scene.client.namespace.inode) };
+    const probes = await scene.watcher.wait({ ...ours, retransmit_cause: 'tail_loss_probe' });
+    const timeouts = await scene.watcher.wait({ ...ours, retransmit_cause: 'timeout' });
     end();
     await losing.stop();
     assert.equal(probes[0]?.socket_cookie, timeouts[0]?.socket_cookie);
