@@ -143,7 +143,7 @@ test('accept_queue_overflow: a client whose connection never came to be is known
   assert.equal(finding?.id, 'accept_queue_overflow web -> api:80');
   const two = [...events, retransmit(1, { source_endpoint_id: '3', retransmit_cause: 'syn' })];
   const given = answers({ events: two, connections });
-  const other = { ...EDGE, source_endpoint_id: '3', source_workload: 'worker' };
+  const other = { ...given.edges[0], source_endpoint_id: '3', source_workload: 'worker' };
   const [unknown] = explain({ ...given, edges: [...given.edges, other] });
   assert.equal(unknown?.id, 'accept_queue_overflow 10.0.0.1 -> api:80');
 });
