@@ -96,11 +96,14 @@ class Run {
     try {
       await this.#client.command({ query });
     } catch (cause) {
-      throw new MigrationError(
-        'FLOW_STORE_MIGRATION',
-        `${(cause as Error).message}: check the account's rights and the server's version; it was: ${query.slice(0, 300)}`,
-        { cause },
-      );
+      const { code, message } = cause as Error & { code?: unknown };
+      // ClickHouse's own refusals carry its number; anything else happened on the way to it.
+      const next = /^\d+$/.test(String(code))
+        ? "check the account's rights and the server's version"
+        : 'check that ClickHouse runs and is reached at clickhouse.url';
+      throw new MigrationError('FLOW_STORE_MIGRATION', `${message}: ${next}; it was: ${query.slice(0, 300)}`, {
+        cause,
+      });
     }
     this.statements.push(query);
   }
