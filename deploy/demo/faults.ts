@@ -1,4 +1,6 @@
 /** What the demo breaks, one after another, and what Flowspan has to say to it. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cause } from '../../query-api/cli/explain/finding.ts';
 import { CORRELATED, type FiredAlert } from './alerts.ts';
 import type { HostName, Shop } from './shop.ts';
@@ -116,8 +118,10 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'accept_queue_overflow',
     title: 'catalog lets two connections wait to be accepted, and mobile asks for twenty pages at once',
-    inject: (shop) => {
+    inject: async (shop) => {
       shop.behave('catalog', { backlog: 1, work_ms: 3 });
+      // The crowd finds the new listener, not the change.
+      await sleep(500);
       const stop = shop.mobile(
         '-Z --parallel-immediate --parallel-max 20 "http://$GATEWAY/catalog/items?page=[1-20]"',
         1,

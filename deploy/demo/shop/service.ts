@@ -80,7 +80,7 @@ export function serve(answer: (url: URL) => Promise<Answer> | Answer): void {
     // A listening socket keeps its backlog. The next one listens before this one ends, so that none is refused between.
     const ended = server;
     server = listen();
-    ended?.close();
+    server.once('listening', () => ended?.close());
   };
   behave();
   process.on('SIGHUP', behave);
