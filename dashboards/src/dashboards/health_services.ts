@@ -4,6 +4,8 @@ import { graph, promTable } from '../panels.ts';
 import * as own from '../queries/own.ts';
 import { INSTANCE, NOW, quantiles, rates } from './health_lines.ts';
 
+const PROCESS = '{{component}} {{instance}}';
+
 /** The embedded store. */
 export const STORE: Section = {
   title: 'Store',
@@ -164,20 +166,15 @@ export const PROCESSES: Section = {
             description: 'Processor time per second of each of Flowspan’s processes: 1 is one core.',
           },
           's',
-          [rates('process_cpu_seconds_total', ['job', 'instance'], '{{job}} {{instance}}')],
+          [{ expr: own.ofProcesses(`rate(process_cpu_seconds_total[${NOW}])`), legend: PROCESS }],
         ),
         graph({ title: 'Memory', description: 'Resident memory of each of Flowspan’s processes.' }, 'bytes', [
-          { expr: own.gauge('process_resident_memory_bytes', ['job', 'instance']), legend: '{{job}} {{instance}}' },
+          { expr: own.ofProcesses('process_resident_memory_bytes'), legend: PROCESS },
         ]),
         graph(
           { title: 'Event loop', description: 'Delay of the event loop of each process, its 99th percentile.' },
           's',
-          [
-            {
-              expr: own.highest('nodejs_eventloop_lag_p99_seconds', ['job', 'instance']),
-              legend: '{{job}} {{instance}}',
-            },
-          ],
+          [{ expr: own.ofProcesses('nodejs_eventloop_lag_p99_seconds'), legend: PROCESS }],
         ),
         promTable(
           { title: 'Versions', description: 'What runs where.' },

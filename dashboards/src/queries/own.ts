@@ -31,3 +31,11 @@ export function shareOf(counter: string, labels: string, window: Window, by: rea
   const all = sumRate(counter, window, by);
   return `(${sumRate(selector(counter, labels), window, by)} or ${all} * 0) / (${all} > 0)`;
 }
+
+/**
+ * What prom-client tells of every Node process, for Flowspan's own alone, with their `component`: others that the same
+ * Prometheus scrapes have series of these names, too.
+ */
+export function ofProcesses(expression: string): string {
+  return `max by (component, instance) (${expression} * on (job, instance) group_left (component) max by (job, instance, component) (flowspan_build_info))`;
+}
