@@ -2,6 +2,7 @@
 import { kernelEnum } from '../native/addon.ts';
 import type { Host } from './attach/host.ts';
 import type { Arena } from './batch/arena.ts';
+import type { WallClock } from './batch/clock.ts';
 import type { Config } from './config.ts';
 import { LocalIdentity } from './control/local.ts';
 import { Cgroups } from './correlate/cgroups.ts';
@@ -29,6 +30,8 @@ export interface CorrelationOptions {
   readonly host: Host;
   readonly scope: Scope;
   readonly arena: Arena;
+  /** Holds the time of the record that is resolved. */
+  readonly clock: WallClock;
   readonly counters: Counters;
   readonly state: StateFiles;
 }
@@ -39,7 +42,7 @@ const allowedOf = ({ redaction }: Config['collector']) => ({
 });
 
 /** Makes the parts; identities are learned from now on. */
-export async function openCorrelation({ config, host, scope, arena, counters, state }: CorrelationOptions) {
+export async function openCorrelation({ config, host, scope, arena, clock, counters, state }: CorrelationOptions) {
   const { collector, node } = config;
   const identity = new LocalIdentity({ machineId: machineId(state), node, outside: collector.outside });
   const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
@@ -47,7 +50,9 @@ export async function openCorrelation({ config, host, scope, arena, counters, st
   cgroups.walk(Date.now());
   const sources = [identity];
   const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
-  const ends = new Ends({ arena, localEnd, endpoints, sources, node: identity.node, nodeAddresses: nodeAddresses() });
+  const recordMs = () => clock.milliseconds;
+  const endsParts = { arena, localEnd, endpoints, sources, nodeAddresses: nodeAddresses(), recordMs };
+  const ends = new Ends({ ...endsParts, node: () => identity.node });
   await identity.start(() => ends.forget());
   const requestText = new RequestText(arena, new Routes(collector.routes_max), allowedOf(collector));
   return {

@@ -53,8 +53,6 @@ interface Lane extends RowKind {
 
 const CGROUP = ENUMS.record_kind.cgroup;
 const CGROUP_BYTES = 32;
-/** Milliseconds of one in the high half of a time in nanoseconds. */
-const HIGH_MS = 2 ** 32 / 1e6;
 
 /** The path of records to rows. Everything in it runs on one call stack. */
 export class Pipeline {
@@ -148,7 +146,7 @@ export class Pipeline {
     const end = lane.write(record, row);
     lane.writer.end(end);
     lane.counts.rows += 1;
-    if (clock.high * HIGH_MS + clock.low / 1e6 < this.promisedMs) lane.counts.late += 1;
+    if (clock.milliseconds < this.promisedMs) lane.counts.late += 1;
     for (const sink of sinks) if (sink.wants(lane.table, record)) sink.row(lane.table, arena.bytes.subarray(row, end));
   };
 

@@ -13,6 +13,9 @@ const TOLERATED_NS = 100_000n;
 /** From here on a change is a step that people want to hear of. 1 s. */
 const STEP_NS = 1_000_000_000n;
 
+/** Milliseconds of one in the high half of a time in nanoseconds. */
+const HIGH_MS = 2 ** 32 / 1e6;
+
 /** Turns boot times into wall times. */
 export class WallClock {
   readonly #clocks: Clocks;
@@ -48,6 +51,11 @@ export class WallClock {
     const carry = low < bootLow >>> 0 ? 1 : 0;
     this.low = low;
     this.high = (bootHigh + this.#offsetHigh + carry) >>> 0;
+  }
+
+  /** The last converted time in milliseconds since the epoch, exact to a microsecond. */
+  get milliseconds(): number {
+    return this.high * HIGH_MS + this.low / 1e6;
   }
 
   /** Wall-clock time now, nanoseconds since the epoch. */

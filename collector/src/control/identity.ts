@@ -4,6 +4,28 @@ import { createHash } from 'node:crypto';
 /** What an endpoint can be; see table `endpoints`. */
 export type EndpointKind = 'pod' | 'unit' | 'container' | 'session' | 'process' | 'node' | 'outside';
 
+/** What Kubernetes adds of a pod, whose namespace, name and labels stand with the identity. Not known is empty. */
+export interface PodFacts {
+  /** Its UID; of a static pod the hash of its configuration, which is the UID that its node knows it by. */
+  readonly uid: string;
+  /** Deployment, StatefulSet, DaemonSet, CronJob, Job, ReplicaSet, StaticPod, Pod, or the kind of a foreign owner. */
+  readonly workloadKind: string;
+  /** Name of the node it runs on, and that node's zone. */
+  readonly node: string;
+  readonly zone: string;
+  readonly serviceAccount: string;
+  /** It shares the addresses of its node. */
+  readonly hostNetwork: boolean;
+  /** Services of its namespace that lead to it, sorted. */
+  readonly services: readonly string[];
+  /** Names of its containers, by container id. */
+  readonly containers: ReadonlyMap<string, string>;
+  /** Images of its containers as its specification names them, by container name. */
+  readonly images?: ReadonlyMap<string, string>;
+  /** Its annotations `resource.opentelemetry.io/<attribute>`, by attribute. */
+  readonly resourceAttributes?: Readonly<Record<string, string>>;
+}
+
 /** One endpoint, as its source knows it. Whatever is not known is empty. */
 export interface Identity {
   /** The same after every restart; see `endpointId`. */
@@ -19,6 +41,12 @@ export interface Identity {
   /** Whether it lives on this node. */
   readonly here: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of a pod that Kubernetes knows. The same object for as long as nothing of it has changed. */
+  readonly pod?: PodFacts;
+  /** Since when it is there as far as its source knows, nanoseconds since the epoch; what is seen here is more exact. */
+  readonly validFromNs?: bigint | undefined;
+  /** When it ended as far as its source knows; undefined while it lives. */
+  readonly validToNs?: bigint | undefined;
 }
 
 /** A process, as far as its owner needs to be known. */
@@ -29,14 +57,31 @@ export interface ProcessFacts {
   readonly cgroupPaths: readonly string[];
 }
 
+/** Told by sources of endpoints that were given in an answer before. */
+export interface EndpointNews {
+  /** More, or something else, is known of it now. */
+  updated(identity: Identity): void;
+  /** It is over. @param timeNs when it ended, nanoseconds since the epoch */
+  ended(id: bigint, timeNs: bigint): void;
+}
+
+/** Answer about an address that is the source's, though at that time nobody can be told to have had it. */
+export const NOBODY_SURE = 'nobody_sure';
+
 /**
  * A place that knows endpoints: the local machine, a Kubernetes API server. Sources are asked in order, the first that
  * knows wins. Every answer is from memory and at once; what is learned later is told through `changed`.
  */
 export interface IdentitySource {
   readonly name: string;
-  /** Begins to learn. @param changed called when answers given before may be different now */
-  start(changed: () => void): Promise<void>;
+  /** Whether an address has owners that change: such answers hold for their time only and are not kept. */
+  readonly dated?: boolean;
+  /**
+   * Begins to learn.
+   * @param changed called when answers given before may be different now
+   * @param news told of endpoints that stay who they are
+   */
+  start(changed: () => void, news?: EndpointNews): Promise<void>;
   close(): void;
   /** Who lives in a cgroup; `process` if each of its processes is an endpoint of its own. Undefined: not known here. */
   ofCgroup(path: string): Identity | 'process' | undefined;
@@ -45,9 +90,9 @@ export interface IdentitySource {
   /**
    * Who is reached at an address that belongs to no socket on this machine.
    * @param address 16 bytes, IPv4 as v4-mapped; not kept
-   * @param timeNs wall-clock time of the event, nanoseconds since the epoch
+   * @param timeMs wall-clock time of the event, milliseconds since the epoch and parts of them
    */
-  ofAddress(address: Uint8Array, timeNs: bigint): Identity | undefined;
+  ofAddress(address: Uint8Array, timeMs: number): Identity | typeof NOBODY_SURE | undefined;
 }
 
 /**

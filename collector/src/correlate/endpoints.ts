@@ -65,7 +65,8 @@ export class Endpoints {
     }
     if (this.#entries.length >= this.#most) return 0;
     const validFromNs = this.#known.get(identity.id) ?? nowNs;
-    this.#entries.push({ identity, cgroupId, addresses: new Set(), validFromNs, validToNs: undefined });
+    const validToNs = lives ? undefined : identity.validToNs;
+    this.#entries.push({ identity, cgroupId, addresses: new Set(), validFromNs, validToNs });
     const number = this.#entries.length;
     this.#numbers.set(identity.id, number);
     this.#writeId(number, identity.id);
@@ -88,6 +89,21 @@ export class Endpoints {
     const entry = this.#entries[number - 1];
     if (entry === undefined || entry.addresses.size >= ADDRESSES || entry.addresses.has(address)) return;
     entry.addresses.add(address);
+    this.#changed.add(number);
+  }
+
+  /** More, or something else, is known of an endpoint; one that has not been seen is left alone. */
+  refresh(identity: Identity): void {
+    const number = this.#numbers.get(identity.id);
+    if (number !== undefined) this.#describe(number, this.#entries[number - 1] as Entry, identity);
+  }
+
+  /** An endpoint ended, as its source says; what was seen here before stands. */
+  end(id: bigint, timeNs: bigint): void {
+    const number = this.#numbers.get(id) ?? 0;
+    const entry = this.#entries[number - 1];
+    if (entry === undefined || entry.validToNs !== undefined) return;
+    entry.validToNs = timeNs;
     this.#changed.add(number);
   }
 
@@ -124,11 +140,20 @@ export class Endpoints {
       entry.validToNs = undefined;
       this.#changed.add(number);
     }
-    const same = entry.identity.name === identity.name && entry.identity.workload === identity.workload;
-    if (same && (cgroupId === 0 || entry.cgroupId === cgroupId)) return;
-    if (!same) this.renamed += 1;
+    this.#describe(number, entry, identity);
+    // A pod has several, of which the first is told.
+    const keepsFirst = entry.identity.kind === 'pod' && entry.cgroupId !== 0;
+    if (cgroupId === 0 || entry.cgroupId === cgroupId || keepsFirst) return;
+    entry.cgroupId = cgroupId;
+    this.#changed.add(number);
+  }
+
+  #describe(number: number, entry: Entry, identity: Identity): void {
+    const before = entry.identity;
+    const named = before.name === identity.name && before.workload === identity.workload;
+    if (named && before.pod === identity.pod && before.cgroupPath === identity.cgroupPath) return;
+    if (!named) this.renamed += 1;
     entry.identity = identity;
-    if (cgroupId !== 0) entry.cgroupId = cgroupId;
     this.#changed.add(number);
   }
 

@@ -9,10 +9,12 @@ import type { Arena } from '../batch/arena.ts';
 import type { Identity, IdentitySource } from '../control/identity.ts';
 import { addressText } from './address_text.ts';
 import { Connections, NOT_KNOWN, NOT_SEEN } from './connections.ts';
+import { DatedAddresses, NOT_DATED } from './dated_addresses.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Fingerprint } from './fingerprint.ts';
 import { FingerprintTable } from './fingerprint_table.ts';
 import type { LocalEnd } from './local_end.ts';
+import { Owners, SEVERAL } from './owners.ts';
 
 export interface EndsOptions {
   readonly arena: Arena;
@@ -20,9 +22,11 @@ export interface EndsOptions {
   readonly endpoints: Endpoints;
   readonly sources: readonly IdentitySource[];
   /** The machine itself: who is reached at its own addresses where no socket is. */
-  readonly node: Identity;
+  readonly node: () => Identity;
   /** Addresses of the machine itself, 16 bytes each. */
   readonly nodeAddresses: () => readonly Uint8Array[];
+  /** Wall-clock time of the record that is resolved, milliseconds since the epoch. */
+  readonly recordMs: () => number;
 }
 
 const CLIENT = ENUMS.observation_point.client;
@@ -32,10 +36,6 @@ const CLOSED = ENUMS.flow_state.closed;
 /** Services and addresses that are remembered. */
 const SERVICES = 1 << 14;
 const ADDRESSES = 1 << 14;
-/** Number of a service that several endpoints answer for. */
-const SEVERAL = 0xffffffff;
-/** How long a service belongs to whom it was last seen at, seconds. */
-const SERVICE_S = 600;
 /** How long an answer about an address holds, seconds. */
 const ADDRESS_S = 60;
 
@@ -52,12 +52,13 @@ export class Ends {
   readonly #connections = new Connections();
   /** The same by sequence numbers: where addresses are translated, the ends have nothing else in common. */
   readonly #translated = new Connections();
-  readonly #services = new FingerprintTable(SERVICES, 1);
+  readonly #services = new Owners(SERVICES);
   /** Per address: its endpoint's number, or that it belongs to a socket of this machine. */
   readonly #addresses = new FingerprintTable(ADDRESSES, 1);
   /** Per address: who lives alone in its namespace. */
-  readonly #residents = new FingerprintTable(ADDRESSES, 1);
+  readonly #residents = new Owners(ADDRESSES);
   readonly #told = new FingerprintTable(ADDRESSES, 0);
+  readonly #dated: DatedAddresses;
   /** Offset of the address that stands for all addresses. */
   readonly #anyAddress: number;
   /** Offset of an address that did not come with a record. */
@@ -76,6 +77,7 @@ export class Ends {
   constructor(options: EndsOptions) {
     this.#options = options;
     this.#fingerprint = new Fingerprint(options.arena);
+    this.#dated = new DatedAddresses(options);
     this.#anyAddress = options.arena.keep(new Uint8Array(16));
     this.#scratch = options.arena.take(16);
   }
@@ -90,6 +92,7 @@ export class Ends {
   /** Asks the sources again from now on. */
   forget(): void {
     this.#addresses.clear();
+    this.#node = 0;
     this.#options.localEnd.forget();
   }
 
@@ -162,7 +165,7 @@ export class Ends {
     this.#options.arena.bytes.set(address, this.#scratch);
     this.#noteAddress(this.#scratch);
     const { low, high } = this.#addressFingerprint(this.#scratch);
-    this.#noteOwner(this.#residents, low, high, number === 0 ? SEVERAL : number);
+    this.#residents.note(low, high, number === 0 ? SEVERAL : number, this.#nowS);
   }
 
   #protocol(record: number): number {
@@ -188,14 +191,7 @@ export class Ends {
 
   /** Number of the service whose fingerprint was just made. */
   #service(): number {
-    return this.#owner(this.#services, this.#fingerprint.low, this.#fingerprint.high);
-  }
-
-  #owner(table: FingerprintTable, low: number, high: number): number {
-    const place = table.find(low, high);
-    if (place === -1 || this.#nowS - table.written(place) > SERVICE_S) return 0;
-    const number = (table.values[0] as Uint32Array)[place] as number;
-    return number === SEVERAL ? 0 : number;
+    return this.#services.of(this.#fingerprint.low, this.#fingerprint.high, this.#nowS);
   }
 
   #noteService(record: number, number: number): void {
@@ -215,17 +211,7 @@ export class Ends {
   }
 
   #noteServiceAt(number: number): void {
-    this.#noteOwner(this.#services, this.#fingerprint.low, this.#fingerprint.high, number);
-  }
-
-  #noteOwner(table: FingerprintTable, low: number, high: number, number: number): void {
-    const place = table.find(low, high);
-    const values = table.values[0] as Uint32Array;
-    const before = place === -1 ? 0 : (values[place] as number);
-    const fresh = place !== -1 && this.#nowS - table.written(place) <= SERVICE_S;
-    // Once several answer for it, it stays so until nobody has for a while.
-    if (fresh && before === SEVERAL) return;
-    values[table.claim(low, high, this.#nowS)] = fresh && before !== 0 && before !== number ? SEVERAL : number;
+    this.#services.note(this.#fingerprint.low, this.#fingerprint.high, number, this.#nowS);
   }
 
   /** The address of an observed socket belongs to this machine, in whatever namespace. */
@@ -244,16 +230,19 @@ export class Ends {
    */
   #other(end: number, record: number, address: number, port: number): number {
     if (end !== NOT_SEEN) return known(end);
+    const loopback = this.#fingerprint.isLoopback(address);
+    const dated = loopback ? NOT_DATED : this.#dated.find(address, this.#nowNs);
+    // Who had the address then is known better than who listened there last.
+    if (dated !== NOT_DATED && !this.#dated.isNode) return dated;
     if (port !== 0) {
       const { view } = this.#options.arena;
       const netns = view.getUint32(record + F.netns, true);
       const number = view.getUint16(record + port, true);
-      const loopback = this.#fingerprint.isLoopback(address);
       this.#fingerprint.ofService(this.#protocol(record), address, number, loopback ? netns : 0);
       const service = this.#service() || (loopback ? this.#anyAddressService(record, number, netns) : 0);
       if (service !== 0) return service;
     }
-    return this.#ofAddress(address);
+    return dated === NOT_DATED ? this.#ofAddress(address) : dated;
   }
 
   #ofAddress(address: number): number {
@@ -262,7 +251,7 @@ export class Ends {
     const values = this.#addresses.values[0] as Uint32Array;
     if (found !== -1 && this.#nowS - this.#addresses.written(found) <= ADDRESS_S) {
       const number = values[found] as number;
-      return number === LOCAL_ADDRESS ? this.#owner(this.#residents, low, high) : number;
+      return number === LOCAL_ADDRESS ? this.#residents.of(low, high, this.#nowS) : number;
     }
     const place = this.#addresses.claim(low, high, this.#nowS);
     values[place] = this.#lookUpAddress(address);
@@ -279,8 +268,8 @@ export class Ends {
     const { arena, endpoints, sources } = this.#options;
     const bytes = arena.bytes.subarray(address, address + 16);
     for (const source of sources) {
-      const identity = source.ofAddress(bytes, this.#nowNs);
-      if (identity !== undefined) return endpoints.number(identity, 0, this.#nowNs);
+      const identity = source.dated ? undefined : source.ofAddress(bytes, this.#nowS * 1000);
+      if (typeof identity === 'object') return endpoints.number(identity, 0, this.#nowNs);
     }
     return UNKNOWN_ADDRESS;
   }
@@ -292,7 +281,7 @@ export class Ends {
   }
 
   #nodeNumber(): number {
-    if (this.#node === 0) this.#node = this.#options.endpoints.number(this.#options.node, 0, this.#nowNs);
+    if (this.#node === 0) this.#node = this.#options.endpoints.number(this.#options.node(), 0, this.#nowNs);
     return this.#node;
   }
 }

@@ -92,7 +92,8 @@ export function openPath(options: PathOptions = {}) {
     localEnd,
     endpoints,
     sources,
-    node: identity.node,
+    node: () => identity.node,
+    recordMs: () => clock.milliseconds,
     nodeAddresses: () => options.nodeAddresses ?? [],
   });
   const requestText = new RequestText(arena, new Routes(200), { queryNames: new Set(), pathSegments: new Set() });
