@@ -6,6 +6,7 @@ import { ruleFiles } from '../../../dashboards/src/rules/render.ts';
 import { TIME_FACTOR } from '../../../deploy/demo/alerts.ts';
 import { chosenFaults } from '../../../deploy/demo/faults.ts';
 import { type Flowspan, startFlowspan } from '../../../deploy/demo/flowspan.ts';
+import { lockShop } from '../../../deploy/demo/lock.ts';
 import { buildShop, openShop } from '../../../deploy/demo/shop.ts';
 import { temporaryFolder } from '../../../deploy/lab/folder.ts';
 import { start } from '../../../deploy/lab/program.ts';
@@ -41,6 +42,8 @@ function rules(): string[] {
 
 /** Starts it, lets it be broken for a while, and resolves when all that happened is stored and scraped. */
 export async function breakShop(): Promise<BrokenShop> {
+  // first of all: a Flowspan that starts earlier hears of another shop
+  const lock = await lockShop();
   const network = buildShop();
   const flowspan = await startFlowspan(network.slice);
   const prometheus = await startPrometheus({
@@ -53,7 +56,7 @@ export async function breakShop(): Promise<BrokenShop> {
     ruleFiles: rules(),
     scrapeIntervalMs: SCRAPE_S * 1000,
   });
-  const shop = await openShop(network);
+  const shop = await openShop(network, lock);
   const from = Date.now() / 1000;
   const datagrams = start(shop.hosts.mobile, [
     'bash',
