@@ -1,0 +1,164 @@
+/**
+ * A real Kubernetes node: a network, mount and cgroup namespace with a containerd, a kubelet and a kube-proxy of its own.
+ * The PID namespace is this machine's. Its mounts, sysctls and firewall rules go with its namespaces.
+ */
+import { mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Cgroup, createCgroup } from '../cgroup.ts';
+import { createNamespace, type Namespace } from '../namespace.ts';
+import { type Program, run, start } from '../program.ts';
+import { eventually } from '../wait.ts';
+import { nodeFixture, program } from './find.ts';
+import type { Keys } from './keys.ts';
+import { containerdToml, kubeletConfiguration, networkPlugins, proxyConfiguration } from './node_files.ts';
+
+const CONTAINERD = nodeFixture('debian/usr/bin');
+const OCI_RUNTIME = fileURLToPath(new URL('./runc.sh', import.meta.url));
+const IMAGE = nodeFixture('images/toolbox.tar');
+/** What kubelet wants in sysctls of the whole machine: it reads these files in their place, and leaves those alone. */
+const SYSCTLS: Readonly<Record<string, string>> = {
+  'vm/overcommit_memory': '1',
+  'vm/panic_on_oom': '0',
+  'kernel/panic': '10',
+  'kernel/panic_on_oops': '1',
+  'kernel/keys/root_maxkeys': '1000000',
+  'kernel/keys/root_maxbytes': '25000000',
+};
+
+/** Where a node is in its cluster. */
+export interface NodeOptions {
+  readonly name: string;
+  /** IPv4 address on the network between the nodes. */
+  readonly address: string;
+  /** Network of its pods, such as `10.244.1.0/24`. */
+  readonly podNetwork: string;
+  readonly folder: string;
+  /** cgroup in which the node's is made, of the node's name. */
+  readonly parent: Cgroup;
+}
+
+/** A node; containerd runs when it is returned, kubelet and kube-proxy after join(). */
+export interface Node {
+  readonly name: string;
+  readonly address: string;
+  readonly podNetwork: string;
+  readonly namespace: Namespace;
+  /** The node's cgroup, which holds everything of it: pods below `kubepods`, its daemons in `system`. */
+  readonly cgroup: Cgroup;
+  /** A cgroup for processes on the node outside of Kubernetes. */
+  readonly host: Cgroup;
+  /** Starts a daemon in all of the node's namespaces, in its cgroup `system`. */
+  daemon(name: string, command: readonly string[], env?: NodeJS.ProcessEnv): Program;
+  /** Starts kubelet and kube-proxy as a node of the cluster at this address. */
+  join(server: string, keys: Keys): void;
+  /** Runs a program inside a running container (its id without `containerd://`), in its cgroup, to its end. */
+  exec(containerId: string, command: readonly string[]): Promise<string>;
+  /** What its daemons have printed. */
+  output(): string;
+}
+
+/** Makes the namespaces of a node and starts containerd, with the pods' image loaded. */
+export async function createNode(options: NodeOptions): Promise<Node> {
+  const { name, folder } = options;
+  const namespace = createNamespace();
+  const cgroup = createCgroup(options.parent.path, name);
+  const [system, host] = [createCgroup(cgroup.path, 'system'), createCgroup(cgroup.path, 'host')];
+  // It joins the cgroup first, so that the cgroup is the root of the new cgroup namespace, as on a nested node.
+  const unshare = ['unshare', '--mount', '--cgroup', '--propagation', 'private', 'sleep', 'infinity'];
+  const holder = start({ namespace, cgroup }, unshare);
+  const own = readlinkSync('/proc/self/ns/cgroup');
+  await eventually(`the namespaces of ${name}`, () => readlinkSync(`/proc/${holder.pid}/ns/cgroup`) !== own);
+  writeFileSync(join(system.path, 'cgroup.procs'), String(holder.pid));
+  const inside = ['nsenter', '-t', String(holder.pid), '--mount', '--net', '--cgroup', '--'];
+  const daemons: Program[] = [];
+  const daemon: Node['daemon'] = (title, command, env = {}) => {
+    const started = start({ cgroup: system }, [...inside, ...command], env);
+    daemons.push(started);
+    started.process.once('exit', (code) => code !== null && process.stderr.write(`${title} ended with ${code}\n`));
+    return started;
+  };
+  const ctr = (words: readonly string[]): Promise<string> =>
+    run({ cgroup: system }, [...inside, join(CONTAINERD, 'ctr'), '-n', 'k8s.io', ...words]);
+
+  mkdirSync(join(folder, 'cni'), { recursive: true });
+  writeFileSync(join(folder, 'cni/10-bridge.conflist'), networkPlugins(options.podNetwork));
+  writeFileSync(join(folder, 'containerd.toml'), containerdToml(folder, nodeFixture('cni'), OCI_RUNTIME));
+  writeFileSync(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\n');
+  await run({ cgroup: system }, [...inside, '/bin/sh', '-ec', mounts(folder)]);
+  daemon(
+    `containerd of ${name}`,
+    [join(CONTAINERD, 'containerd'), '-c', join(folder, 'containerd.toml'), '-l', 'warn'],
+    {
+      PATH: `${CONTAINERD}:${process.env.PATH}`,
+      RUNC: nodeFixture('debian/usr/sbin/runc'),
+    },
+  );
+  await eventually(
+    `containerd of ${name}`,
+    () =>
+      ctr(['version']).then(
+        () => true,
+        () => false,
+      ),
+    60_000,
+  );
+  await ctr(['images', 'import', '--snapshotter', 'overlayfs', IMAGE]);
+  let execs = 0;
+  return {
+    name,
+    address: options.address,
+    podNetwork: options.podNetwork,
+    namespace,
+    cgroup,
+    host,
+    daemon,
+    join: (server, keys) => {
+      const certificate = `node-${name}`;
+      keys.sign(certificate, `/O=system:nodes/CN=system:node:${name}`, ['extendedKeyUsage=clientAuth']);
+      const file = (title: string, content: object): string => {
+        writeFileSync(join(folder, title), JSON.stringify(content));
+        return `--config=${join(folder, title)}`;
+      };
+      daemon(`kubelet of ${name}`, [
+        program('kubelet'),
+        file('kubelet.json', kubeletConfiguration(folder, keys)),
+        ...[`--kubeconfig=${keys.kubeconfig(certificate, server)}`, `--hostname-override=${name}`],
+        `--node-ip=${options.address}`,
+      ]);
+      daemon(`kube-proxy of ${name}`, [
+        program('kube-proxy'),
+        file('proxy.json', proxyConfiguration({ ...options, kubeconfig: keys.kubeconfig('admin', server) })),
+      ]);
+    },
+    exec: (containerId, command) => {
+      execs += 1;
+      return ctr(['task', 'exec', '--exec-id', `test-${process.pid}-${execs}`, containerId, ...command]);
+    },
+    output: () => daemons.map((each) => each.output()).join('\n'),
+  };
+}
+
+/** The mounts of a node: a /sys of its own network and cgroup namespace, and state of its own below /run and /var. */
+function mounts(folder: string): string {
+  const state = ['kubelet', 'containerd', 'cni', 'kube-proxy'];
+  const lines = [
+    'mount --make-rprivate /',
+    `mkdir -p ${folder}/sys ${folder}/log ${state.map((each) => `${folder}/${each}`).join(' ')}`,
+    `mount -t sysfs sysfs ${folder}/sys`,
+    `mount -t cgroup2 cgroup2 ${folder}/sys/fs/cgroup`,
+    `mount --rbind ${folder}/sys /sys`,
+    'mount -t tmpfs tmpfs /run',
+    'mkdir -p /run/lock /run/netns',
+    `mount --bind ${folder}/log /var/log`,
+    'mount -t tmpfs tmpfs /var/lib',
+    ...state.map((each) => `mkdir -p /var/lib/${each}; mount --bind ${folder}/${each} /var/lib/${each}`),
+    ...Object.entries(SYSCTLS).map(
+      ([name, value]) =>
+        `echo ${value} >${folder}/${name.replaceAll('/', '.')}; mount --bind ${folder}/${name.replaceAll('/', '.')} /proc/sys/${name} || true`,
+    ),
+    'mount --make-rshared /',
+    'sysctl -qw net.ipv4.ip_forward=1',
+  ];
+  return lines.join('\n');
+}
