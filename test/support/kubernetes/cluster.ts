@@ -9,7 +9,6 @@ import { removeNow, uniqueName } from '../registry.ts';
 import { eventually } from '../wait.ts';
 import { connectApi, type KubernetesApi, type KubernetesObject } from './api.ts';
 import { apiServerWords, controllerManagerWords, etcdWords, schedulerWords } from './command_lines.ts';
-import { serviceAccountToken } from './control_plane.ts';
 import { program } from './find.ts';
 import { type Keys, makeKeys, writeKubeconfig } from './keys.ts';
 import { createNode, type Node } from './node.ts';
@@ -31,8 +30,8 @@ export interface Cluster {
   /** The cgroup that holds every process of the cluster: one cgroup per node below it. */
   readonly cgroup: Cgroup;
   node(name: string): Node;
-  /** kubeconfig file of a ServiceAccount. */
-  tokenKubeconfig(namespace: string, name: string): Promise<string>;
+  /** Writes a kubeconfig file for a token, in the place of the one before, and returns its path. */
+  tokenKubeconfig(token: string): string;
   /** Resolves with a pod when all its containers are ready. */
   ready(namespace: string, name: string): Promise<KubernetesObject>;
   /** Runs a program in the first container of a pod. */
@@ -113,9 +112,8 @@ export async function startCluster(names: readonly string[] = ['node1', 'node2']
     nodes,
     cgroup,
     node,
-    tokenKubeconfig: async (namespace, name) => {
-      const path = keys.file(`${namespace}.${name}.kubeconfig`);
-      const token = await serviceAccountToken(admin, namespace, name);
+    tokenKubeconfig: (token) => {
+      const path = keys.file('token.kubeconfig');
       writeKubeconfig(path, url, keys.file('authority.crt'), { token });
       return path;
     },

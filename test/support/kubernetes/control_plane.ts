@@ -1,5 +1,4 @@
 /** A real control plane on ports of its own, for one test: etcd, kube-apiserver and, on request, the controllers. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts, temporaryFolder } from '../flowspan.ts';
 import { type Program, start } from '../program.ts';
@@ -158,10 +157,4 @@ export async function serviceAccountToken(admin: KubernetesApi, namespace: strin
     })
   ).body as { status: { token: string } };
   return status.token;
-}
-
-/** Objects of a file in the repository: JSON, or YAML as `kubectl` reads it, of several documents. */
-export async function objectsOf(path: string): Promise<object[]> {
-  const { loadAllYaml } = await import('@kubernetes/client-node');
-  return (loadAllYaml(readFileSync(path, 'utf8')) as (object | null)[]).filter((object) => object !== null);
 }

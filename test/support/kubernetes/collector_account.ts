@@ -1,0 +1,16 @@
+/** The account of deploy/rbac, as an operator gives it to the collector. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { loadAllYaml } from '@kubernetes/client-node';
+import type { KubernetesApi } from './api.ts';
+import { serviceAccountToken } from './control_plane.ts';
+
+const FILE = fileURLToPath(new URL('../../../deploy/rbac/collector.yaml', import.meta.url));
+const NAMESPACE = 'flowspan';
+
+/** A namespace, the objects of deploy/rbac/collector.yaml in it, and a token of the ServiceAccount. */
+export async function collectorToken(admin: KubernetesApi): Promise<string> {
+  await admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+  for (const object of loadAllYaml(readFileSync(FILE, 'utf8')) as object[]) await admin.create(object);
+  return serviceAccountToken(admin, NAMESPACE, 'flowspan-collector');
+}
