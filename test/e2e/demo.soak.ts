@@ -19,10 +19,17 @@ function startDemo(env: Record<string, string>): Program {
   return start({}, [process.execPath, COMMAND], { FAULTS: '', KEEP: '', ...env });
 }
 
-/** Starts a demo that keeps running, and resolves when it is open. @returns process ids of what runs in its slice */
+/** Starts a demo that keeps running, and resolves when it is open. */
 async function openDemo(): Promise<{ demo: Program; slice: string }> {
   const demo = startDemo({ FAULTS: 'none', KEEP: '1' });
-  await eventually('the demo to open', () => demo.output().includes('demo: customers buy'), OPEN_MS);
+  await eventually(
+    'the demo to open',
+    () => {
+      assert.equal(demo.process.exitCode, null, demo.output());
+      return demo.output().includes('demo: customers buy');
+    },
+    OPEN_MS,
+  );
   const slice = slices().find((name) => name.startsWith(`flowspan-demo-${demo.pid}-`));
   assert.ok(slice !== undefined, demo.output());
   return { demo, slice };
