@@ -1,11 +1,21 @@
 /** Views for people: rows with the names of their ends. */
 import { quoteName } from './ddl.ts';
+import { CONTAINER_SQL, SERVICES_SQL } from './endpoint_properties.ts';
 import { EDGES_1M } from './rollups.ts';
 import { ENDPOINTS, FLOWS, REQUESTS, type StoredTable, TCP_EVENTS } from './tables.ts';
 import type { View } from './view.ts';
 
-/** What a view says about an end, by column of `endpoints`. */
-const SHOWN = ['kind', 'namespace', 'workload', 'name', 'node', 'container_id'] as const;
+/** What a view says about an end, as SQL over a row `e` of `endpoints`. */
+const SHOWN: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['kind', 'namespace', 'workload', 'workload_kind', 'name', 'node', 'zone', 'container_id'].map((name) => [
+      name,
+      `e.${name}`,
+    ]),
+  ),
+  container: CONTAINER_SQL('e'),
+  services: SERVICES_SQL('e'),
+};
 
 /** Text of an IPv6 column, v4-mapped addresses as IPv4. */
 export function addressSql(address: string): string {
@@ -17,31 +27,39 @@ export function addressSql(address: string): string {
  * because an id never stands for anything else than before. One more pass over a small table; never stale, as a
  * dictionary would be for the first rows of something new.
  */
-function intervals(database: string): string {
+function intervals(database: string, shown: Readonly<Record<string, string>>): string {
+  const columns = Object.entries(shown).map(([name, of]) => `${of} AS endpoint_${name}`);
   return [
-    `(SELECT endpoint_id, ${SHOWN.map((name) => `${name} AS endpoint_${name}`).join(', ')},`,
-    `    if(row_number() OVER (PARTITION BY endpoint_id ORDER BY valid_from) = 1, toDateTime64(0, 9, 'UTC'), valid_from) AS since`,
-    `FROM ${quoteName(database)}.${ENDPOINTS.name} FINAL)`,
+    `(SELECT e.endpoint_id AS endpoint_id, ${columns.join(', ')},`,
+    `    if(row_number() OVER (PARTITION BY e.endpoint_id ORDER BY e.valid_from) = 1, toDateTime64(0, 9, 'UTC'), e.valid_from) AS since`,
+    `FROM ${quoteName(database)}.${ENDPOINTS.name} AS e FINAL)`,
   ].join('\n    ');
 }
 
 /**
  * FROM clause with both ends joined: `t` is the table, `source` and `destination` the ends.
  * @param time the row's time
+ * @param more what else is needed of the ends, as SQL over a row `e` of `endpoints`; it becomes endpoint_<name>
  */
-export function joinedEnds(database: string, from: string, time: string): string {
+export function joinedEnds(
+  database: string,
+  from: string,
+  time: string,
+  more: Readonly<Record<string, string>> = {},
+): string {
+  const joined = intervals(database, { ...SHOWN, ...more });
   return [
     `FROM ${from} AS t`,
     ...(['source', 'destination'] as const).map(
       (end) =>
-        `ASOF LEFT JOIN ${intervals(database)} AS ${end}\n    ON t.${end}_endpoint_id = ${end}.endpoint_id AND ${time} >= ${end}.since`,
+        `ASOF LEFT JOIN ${joined} AS ${end}\n    ON t.${end}_endpoint_id = ${end}.endpoint_id AND ${time} >= ${end}.since`,
     ),
   ].join('\n');
 }
 
 function namedView(table: StoredTable, time: string, hasAddresses: boolean): View {
   const ends = (['source', 'destination'] as const).flatMap((end) => [
-    ...SHOWN.map((name) => `${end}.endpoint_${name} AS ${end}_${name}`),
+    ...Object.keys(SHOWN).map((name) => `${end}.endpoint_${name} AS ${end}_${name}`),
     ...(hasAddresses
       ? [
           `multiIf(${end}.endpoint_workload != '', ${end}.endpoint_workload, ${end}.endpoint_name != '', ${end}.endpoint_name, ${addressSql(`t.${end}_address`)}) AS ${end}`,

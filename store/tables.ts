@@ -154,7 +154,7 @@ export const ENDPOINTS: Table = {
     {
       name: 'node',
       type: 'LowCardinality(String)',
-      doc: 'Node it lives on; empty for outside addresses.',
+      doc: 'Node it lives on, by the name that Kubernetes or else its collector has for it; empty if not known.',
       source: 'collector',
       zeroIsUnknown: true,
     },
@@ -162,7 +162,32 @@ export const ENDPOINTS: Table = {
     word('namespace', 'Kubernetes namespace; empty without Kubernetes.'),
     word('workload', 'Workload: deployment and the like, systemd unit, container or executable.'),
     word('name', 'Its own name: pod, unit, container or executable.'),
-    word('container_id', 'Container id where there is one.'),
+    text('pod_uid', 'UID of the pod; of a static pod the hash of its configuration.'),
+    word(
+      'workload_kind',
+      'Deployment, StatefulSet, DaemonSet, CronJob, Job, ReplicaSet, StaticPod, Pod or another owner.',
+    ),
+    word('service_account', 'Service account that the pod runs as.'),
+    word('zone', 'Zone of the node it lives on.'),
+    {
+      name: 'services',
+      type: 'Array(LowCardinality(String))',
+      doc: 'Services of its namespace that lead to it.',
+      source: 'collector',
+    },
+    word('container_id', 'Container id where there is just one.'),
+    {
+      name: 'containers',
+      type: 'Map(String, LowCardinality(String))',
+      doc: "Names of the pod's containers, by container id.",
+      source: 'collector',
+    },
+    {
+      name: 'images',
+      type: 'Map(LowCardinality(String), String)',
+      doc: "Images of the pod's containers, by the container's name.",
+      source: 'collector',
+    },
     {
       name: 'cgroup_id',
       type: 'UInt64',
@@ -178,6 +203,12 @@ export const ENDPOINTS: Table = {
       source: 'collector',
     },
     { name: 'labels', type: 'Map(LowCardinality(String), String)', doc: 'Labels.', source: 'collector' },
+    {
+      name: 'resource_attributes',
+      type: 'Map(LowCardinality(String), String)',
+      doc: 'What annotations resource.opentelemetry.io/… of the pod say, by attribute.',
+      source: 'collector',
+    },
     { name: 'valid_from', type: "DateTime64(9, 'UTC')", doc: 'From when on this holds.', source: 'collector' },
     {
       name: 'valid_to',

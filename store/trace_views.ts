@@ -9,34 +9,17 @@ import { DERIVED_TRACE_ID_SQL, PARENT_SPAN_ID_SQL, REQUEST_ID_SQL, SENT_TRACE_ID
 import { addressSql, joinedEnds } from './named_views.ts';
 import { TRACE_TIMES } from './rollups.ts';
 import { REQUESTS } from './tables.ts';
+import { RESOURCE_COLUMNS, RESOURCE_SQL, SERVICE_SQL, serviceNameSql } from './trace_resource.ts';
 import type { View } from './view.ts';
 
 const SERVER = "t.observation_point = 'server'";
-const byEnd = (column: string) => `if(${SERVER}, destination.endpoint_${column}, source.endpoint_${column})`;
 const byAddress = (end: string) => addressSql(`t.${end}_address`);
 const known = (column: string) => `if(t.${column} = 0, '', toString(t.${column}))`;
 const START = 't.time - toIntervalNanosecond(t.duration_ns)';
 
-const SERVICE = `multiIf(${byEnd('workload')} != '', ${byEnd('workload')}, ${byEnd('name')} != '', ${byEnd('name')}, if(${SERVER}, ${byAddress('destination')}, ${byAddress('source')}))`;
-
-const OWN_ID = `if(${SERVER}, t.destination_endpoint_id, t.source_endpoint_id)`;
-const ofPod = (value: string) => `if(${byEnd('kind')} = 'pod', ${value}, '')`;
 const nameOf = (end: string) => `if(${end}.endpoint_workload != '', ${end}.endpoint_workload, ${end}.endpoint_name)`;
 
 const FAILED = `t.outcome IN ('server_error', 'no_response', 'refused') OR (t.outcome = 'client_error' AND NOT ${SERVER})`;
-
-const RESOURCE: Readonly<Record<string, string>> = {
-  'service.name': SERVICE,
-  'service.namespace': byEnd('namespace'),
-  'service.instance.id': `if(${OWN_ID} = 0, '', toString(${OWN_ID}))`,
-  'k8s.cluster.name': 't.cluster',
-  'k8s.namespace.name': byEnd('namespace'),
-  'k8s.pod.name': ofPod(byEnd('name')),
-  'k8s.node.name': ofPod('t.node'),
-  'host.name': 't.node',
-  'container.id': byEnd('container_id'),
-  'telemetry.distro.name': "'flowspan'",
-};
 
 /** Methods that the conventions know: of RFC 9110, PATCH and QUERY. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'];
@@ -72,7 +55,7 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'http.response.size': 'toString(t.response_bytes)',
   'http.request.body.size': 'toString(t.request_body_bytes)',
   'http.response.body.size': 'toString(t.response_body_bytes)',
-  'service.peer.name': `if(${SERVER}, ${nameOf('source')}, ${nameOf('destination')})`,
+  'service.peer.name': `if(${SERVER}, ${serviceNameSql('source')}, ${serviceNameSql('destination')})`,
   'flowspan.request_id': REQUEST_ID_SQL,
   'flowspan.source': nameOf('source'),
   'flowspan.destination': nameOf('destination'),
@@ -130,8 +113,8 @@ function spans(database: string, traceId: string, where: string): string {
     TraceState: "''",
     SpanName: `toLowCardinality(${NAME})`,
     SpanKind: `toLowCardinality(if(${SERVER}, 'Server', 'Client'))`,
-    ServiceName: `toLowCardinality(${SERVICE})`,
-    ResourceAttributes: mapSql(RESOURCE),
+    ServiceName: `toLowCardinality(${SERVICE_SQL})`,
+    ResourceAttributes: RESOURCE_SQL,
     ScopeName: "'flowspan'",
     ScopeVersion: "''",
     SpanAttributes: mapSql(ATTRIBUTES),
@@ -147,7 +130,7 @@ function spans(database: string, traceId: string, where: string): string {
     '`Links.Attributes`': "CAST([], 'Array(Map(LowCardinality(String), String))')",
   };
   const lines = Object.entries(columns).map(([name, value]) => `${value} AS ${name}`);
-  const from = joinedEnds(database, `${quoteName(database)}.${REQUESTS.name}`, 't.time');
+  const from = joinedEnds(database, `${quoteName(database)}.${REQUESTS.name}`, 't.time', RESOURCE_COLUMNS);
   return `SELECT\n    ${lines.join(',\n    ')}\n${from}\nWHERE ${where}`;
 }
 

@@ -186,6 +186,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       kernel,
       losses,
       state,
+      serviceLabels: config.otlp.service_labels,
       startedNs,
       nowNs,
       pipeline,

@@ -68,6 +68,10 @@ export const OTLP = group(
     }),
     timeout_ms: whole(10_000, 100, 600_000, { unit: 'ms', description: 'Longest wait for one answer of it.' }),
     compression: Type.Enum(['gzip', 'none'], { default: 'gzip', description: 'Encoding of what is sent.' }),
+    service_labels: flag(false, {
+      description:
+        "Whether a pod's labels app.kubernetes.io/instance, name and version name its service and version in spans.",
+    }),
     own_spans: flag(true, { description: 'Whether Flowspan sends spans of its own work as well.' }),
   },
   'Where spans are sent to.',

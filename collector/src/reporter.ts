@@ -5,6 +5,7 @@ import { type Endpoints, OPEN_END } from './correlate/endpoints.ts';
 import type { Counters } from './counters.ts';
 import type { Delivery } from './deliver/delivery.ts';
 import type { Losses } from './deliver/losses.ts';
+import { saidOfItself } from './deliver/spans/pod_resource.ts';
 import type { Kernel } from './kernel.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Scope } from './rows.ts';
@@ -18,6 +19,8 @@ export interface ReporterOptions {
   readonly kernel: Kernel;
   readonly losses: Losses;
   readonly state: StateFiles;
+  /** Whether well-known labels name a pod's service; see `saidOfItself`. */
+  readonly serviceLabels: boolean;
   /** When this collector began to watch, nanoseconds since the epoch. */
   readonly startedNs: bigint;
   readonly nowNs: () => bigint;
@@ -57,24 +60,33 @@ export class Reporter {
 
   /** Rows of endpoints that are new or have changed. */
   tellEndpoints(): void {
-    const { delivery, endpoints, nowNs, scope } = this.#options;
+    const { delivery, endpoints, nowNs, scope, serviceLabels } = this.#options;
     const changed = endpoints.takeChanged();
     if (changed.length === 0) return;
     const updated = rfc3339(nowNs());
     for (const { identity, cgroupId, addresses, validFromNs, validToNs } of changed) {
+      const { pod } = identity;
       delivery.add(ENDPOINTS, {
         endpoint_id: identity.id,
         cluster: scope.cluster,
-        node: identity.here ? scope.node : '',
+        node: pod?.node || (identity.here ? scope.node : ''),
         kind: identity.kind,
         namespace: identity.namespace,
         workload: identity.workload,
         name: identity.name,
+        pod_uid: pod?.uid ?? '',
+        workload_kind: pod?.workloadKind ?? '',
+        service_account: pod?.serviceAccount ?? '',
+        zone: pod?.zone ?? '',
+        services: pod?.services ?? [],
         container_id: identity.containerId,
+        containers: Object.fromEntries(pod?.containers ?? []),
+        images: Object.fromEntries(pod?.images ?? []),
         cgroup_id: cgroupId,
         cgroup_path: identity.cgroupPath,
         addresses,
         labels: identity.labels,
+        resource_attributes: saidOfItself(identity, serviceLabels),
         valid_from: rfc3339(validFromNs),
         valid_to: validToNs === undefined ? OPEN_END : rfc3339(validToNs),
         updated,

@@ -153,7 +153,7 @@ describe('resource', () => {
     assert.deepEqual(spanOf(SERVER).resource.attributes, {
       'service.name': 'users',
       'service.namespace': 'shop',
-      'service.instance.id': '22',
+      'service.instance.id': 'shop.users-1',
       'k8s.cluster.name': 'c',
       'k8s.namespace.name': 'shop',
       'k8s.pod.name': 'users-1',

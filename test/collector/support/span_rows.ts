@@ -68,6 +68,7 @@ export function spanMaker(events: readonly Row[] = []) {
     cluster: 'c',
     node: 'n1',
     version: '1.2.3',
+    serviceLabels: false,
     identityOf: (id) => IDENTITIES[String(id)],
     eventsOf: () => events.map((event) => encodeRow(TCP_EVENTS, event)),
   });

@@ -13,6 +13,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPT
 export interface EndNames {
   readonly source: string | undefined;
   readonly destination: string | undefined;
+  /** Service that the end is which the span is not of. */
+  readonly peer_service: string | undefined;
 }
 
 type Value = AttributeValue | null | undefined;
@@ -90,7 +92,7 @@ const SOURCES: readonly (readonly [string, Source])[] = Object.entries<Source>({
   'http.response.size': (row) => Number(row.response_bytes),
   'http.request.body.size': (row) => Number(row.request_body_bytes),
   'http.response.body.size': (row) => Number(row.response_body_bytes),
-  'service.peer.name': (row, { source, destination }) => (isServer(row) ? source : destination),
+  'service.peer.name': (_row, { peer_service }) => peer_service,
   'flowspan.source': (_row, { source }) => source,
   'flowspan.destination': (_row, { destination }) => destination,
   'flowspan.request_id': requestId,

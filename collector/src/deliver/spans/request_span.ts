@@ -8,7 +8,7 @@ import { attributesOf, isFailure, isServer, spanName } from './attributes.ts';
 import type { ReadableSpan } from './otlp.ts';
 import { Randomness } from './probability.ts';
 import type { EventRow, RequestRow } from './request_row.ts';
-import { endpointName, type ResourceScope, Resources } from './resources.ts';
+import { endpointName, type ResourceScope, Resources, serviceName } from './resources.ts';
 import { hrTime, momentsOf, tcpEventsOf, timesOf } from './span_events.ts';
 
 /** Values of OpenTelemetry's enums; its module need not be loaded for them. */
@@ -69,7 +69,11 @@ export class SpanMaker {
       duration: hrTime(times.endNs - times.startNs),
       ended: true,
       status: { code: isFailure(row) ? STATUS.error : STATUS.unset },
-      attributes: attributesOf(row, { source: endpointName(source), destination: endpointName(destination) }),
+      attributes: attributesOf(row, {
+        source: endpointName(source),
+        destination: endpointName(destination),
+        peer_service: serviceName(server ? source : destination, this.#options.serviceLabels),
+      }),
       links: [],
       events: [...moments, ...tcp.events].sort((a, b) => a.time[0] - b.time[0] || a.time[1] - b.time[1]),
       resource: server

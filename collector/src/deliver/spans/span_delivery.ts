@@ -22,7 +22,7 @@ export interface SpanDeliveryOptions {
   readonly scope: { readonly cluster: string; readonly node: string };
   /** Flowspan's version. */
   readonly version: string;
-  readonly otlp: OtlpConfig;
+  readonly otlp: OtlpConfig & { readonly service_labels: boolean };
   readonly spans: SamplerConfig & { readonly queue_spans: number };
   readonly log: Logger;
 }
@@ -52,6 +52,7 @@ export class SpanDelivery implements RowSink, SpanDecision {
     const maker = new SpanMaker({
       ...scope,
       version,
+      serviceLabels: otlp.service_labels,
       identityOf: (id) => endpoints.identityOf(id),
       eventsOf: (connection) => events.of(connection),
     });
