@@ -52,6 +52,15 @@ export class KubernetesApi {
    * FLOW_KUBERNETES_SILENT, the last two while the body is read as well; the signal's reason if it is aborted
    */
   async get(path: string, question: Question): Promise<AsyncGenerator<Buffer, void, void>> {
+    return (await this.#ask(path, question)) ?? (await this.#ask(path, question, true))!;
+  }
+
+  /** @returns undefined, unless it is the last attempt, if an idle connection had ended unnoticed */
+  async #ask(
+    path: string,
+    question: Question,
+    isLast = false,
+  ): Promise<AsyncGenerator<Buffer, void, void> | undefined> {
     question.signal.throwIfAborted();
     const connection = await this.#credentials.get();
     this.traffic.requests += 1;
@@ -64,7 +73,9 @@ export class KubernetesApi {
       throw await failure(path, answer);
     } catch (error) {
       call.end();
-      throw this.#explained(error, call, question);
+      const cause = this.#explained(error, call, question);
+      if (!isLast && call.wasIdle() && isConnectionError(cause)) return undefined;
+      throw cause;
     }
   }
 
@@ -93,6 +104,7 @@ export class KubernetesApi {
         request.on('response', resolve);
       }),
       silent: undefined,
+      wasIdle: () => request.reusedSocket,
       heard: () => silence.refresh(),
       end: () => {
         clearTimeout(silence);
@@ -137,10 +149,16 @@ export class KubernetesApi {
   }
 }
 
+function isConnectionError(error: unknown): boolean {
+  return error instanceof FlowspanError && error.code === 'FLOW_KUBERNETES_CONNECTION';
+}
+
 interface Call {
   readonly answer: Promise<IncomingMessage>;
   /** Set when it was given up because nothing came. */
   silent: FlowspanError | undefined;
+  /** Whether it was sent on a connection that had served another request. */
+  wasIdle(): boolean;
   /** A byte has come. */
   heard(): void;
   /** Frees what is left of it. */
