@@ -21,6 +21,8 @@ const PORT = 6443;
 export interface Cluster {
   /** The API server at the first node's address, which this machine reaches as well. */
   readonly url: string;
+  /** Address of this machine, outside of the cluster, as its nodes reach it. */
+  readonly machineAddress: string;
   /** Address of the API server inside the cluster. */
   readonly serviceAddress: string;
   readonly keys: Keys;
@@ -105,6 +107,7 @@ export async function startCluster(names: readonly string[] = ['node1', 'node2']
   const node: Cluster['node'] = (name) => nodes.find((each) => each.name === name) as Node;
   return {
     url,
+    machineAddress: `${network}.254`,
     serviceAddress: '10.96.0.1',
     keys,
     admin,

@@ -41,7 +41,7 @@ export function whyNoControlPlane(): string | undefined {
 /** Why no cluster with real nodes can be started here; undefined if it can. For a test's `skip`. */
 export function whyNoCluster(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root';
-  for (const file of ['cni/bridge', 'debian/usr/bin/containerd', 'images/pause.tar', 'images/toolbox.tar']) {
+  for (const file of ['cni/bridge', 'debian/usr/bin/containerd', 'images/toolbox.tar']) {
     if (!existsSync(nodeFixture(file))) return `no ${file}: run make fixtures`;
   }
   return missing(['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'etcd', 'kubelet', 'kube-proxy']);

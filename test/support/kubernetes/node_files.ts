@@ -5,7 +5,7 @@ import type { Keys } from './keys.ts';
 /** Image of every container of the tests' pods, the pause container's too: sh, sleep, cat, curl, nginx. */
 export const TOOLBOX = 'registry.invalid/toolbox:1';
 
-/** Pods on a bridge of the node, with masquerading to elsewhere and ports of the host. */
+/** Pods on a bridge of the node, routed to other nodes as they are; with ports of the host. */
 export function networkPlugins(podNetwork: string): string {
   return JSON.stringify({
     cniVersion: '1.0.0',
@@ -15,7 +15,6 @@ export function networkPlugins(podNetwork: string): string {
         type: 'bridge',
         bridge: 'cni0',
         isGateway: true,
-        ipMasq: true,
         hairpinMode: true,
         ipam: { type: 'host-local', ranges: [[{ subnet: podNetwork }]], routes: [{ dst: '0.0.0.0/0' }] },
       },

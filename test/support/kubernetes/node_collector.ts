@@ -1,0 +1,74 @@
+/** A collector on a node of a test's cluster: in the node's network, watching the node's cgroup, as a DaemonSet's is. */
+import { fileURLToPath } from 'node:url';
+import { temporaryFolder } from '../flowspan.ts';
+import { start } from '../program.ts';
+import { eventually } from '../wait.ts';
+import type { Node } from './node.ts';
+
+const COMMAND = fileURLToPath(new URL('../../../query-api/cli/flowspan.ts', import.meta.url));
+const ADDRESS = '127.0.0.1:7471';
+const TIMEOUT_MS = 60_000;
+
+/** A running collector. */
+export interface NodeCollector {
+  /** GET /status. */
+  status(): CollectorStatus;
+  /** Resolves when every record that the kernel has written until now is stored, or counted as lost. */
+  settled(): Promise<void>;
+  output(): string;
+  stop(): Promise<void>;
+}
+
+interface CollectorStatus {
+  readonly counters: Readonly<Record<string, { wanted: number; stored: number; lost: number }>>;
+}
+
+/** Starts a collector and resolves when it is attached. @param env FLOWSPAN_* variables, the store's address among them */
+export async function startNodeCollector(node: Node, env: Readonly<Record<string, string>>): Promise<NodeCollector> {
+  const program = start({ namespace: node.namespace }, [process.execPath, COMMAND, 'collector'], {
+    FLOWSPAN_DATA_DIR: temporaryFolder(),
+    FLOWSPAN_COLLECTOR_LISTEN: ADDRESS,
+    FLOWSPAN_COLLECTOR_CGROUP_ROOT: node.cgroup.path,
+    FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '1',
+    FLOWSPAN_NODE: node.name,
+    ...env,
+  });
+  const get = (path: string): string => node.namespace.run('curl', '-sf', '-m', '5', `http://${ADDRESS}${path}`);
+  const status = (): CollectorStatus => JSON.parse(get('/status')) as CollectorStatus;
+  try {
+    await eventually(
+      `the collector of ${node.name}`,
+      () => {
+        if (program.process.exitCode !== null) throw new Error('the collector ended');
+        try {
+          get('/readyz');
+          return true;
+        } catch {
+          return false;
+        }
+      },
+      TIMEOUT_MS,
+    );
+  } catch (error) {
+    await program.stop();
+    throw new Error(`${(error as Error).message}\n${program.output()}`);
+  }
+  return {
+    status,
+    settled: async () => {
+      const wanted = status().counters;
+      await eventually(
+        `what ${node.name} recorded to be stored`,
+        () => {
+          const now = status().counters;
+          return ['flow', 'tcp_event', 'request'].every(
+            (kind) => now[kind]!.stored + now[kind]!.lost >= wanted[kind]!.wanted,
+          );
+        },
+        TIMEOUT_MS,
+      );
+    },
+    output: program.output,
+    stop: () => program.stop(),
+  };
+}

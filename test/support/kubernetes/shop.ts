@@ -1,0 +1,79 @@
+/** The workloads of a test: clients and servers on both nodes of a cluster, with the services that lead to them. */
+import { eventually } from '../wait.ts';
+import type { KubernetesObject } from './api.ts';
+import type { Cluster } from './cluster.ts';
+import { TOOLBOX } from './node_files.ts';
+
+export const NAMESPACE = 'shop';
+/** Port of every node that leads to `far`. */
+export const NODE_PORT = 30_080;
+
+const NGINX = `daemon off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log stderr;
+events {}
+http { access_log off; server { listen 80; location / { return 200 "served\\n"; } } }`;
+const SERVE = ['sh', '-c', `echo '${NGINX}' >/tmp/nginx.conf && exec nginx -e stderr -c /tmp/nginx.conf`];
+const WAIT = ['sleep', 'infinity'];
+
+/** Pods of the shop, by workload. */
+export type Shop = Readonly<Record<'front' | 'near' | 'far' | 'agent', KubernetesObject>>;
+
+function workload(kind: string, name: string, node: string, container: object, more: object = {}): object {
+  return {
+    apiVersion: 'apps/v1',
+    kind,
+    metadata: { name, namespace: NAMESPACE },
+    spec: {
+      selector: { matchLabels: { app: name } },
+      ...(kind === 'StatefulSet' ? { serviceName: name } : {}),
+      template: {
+        metadata: { labels: { app: name } },
+        spec: {
+          terminationGracePeriodSeconds: 1,
+          nodeSelector: { 'kubernetes.io/hostname': node },
+          containers: [{ name: `${name}-main`, image: TOOLBOX, imagePullPolicy: 'Never', ...container }],
+          ...more,
+        },
+      },
+    },
+  };
+}
+
+function service(name: string, spec: object): object {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace: NAMESPACE },
+    spec: { selector: { app: 'far' }, ...spec },
+  };
+}
+
+/**
+ * Creates the shop and resolves when its pods are ready: Deployment `front` and StatefulSet `near` on the first node,
+ * Deployment `far` on the second, DaemonSet `agent` in the first one's network.
+ */
+export async function createShop(cluster: Cluster): Promise<Shop> {
+  const { admin } = cluster;
+  await admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
+  const serve = { command: SERVE, readinessProbe: { httpGet: { path: '/ready', port: 80 }, periodSeconds: 1 } };
+  for (const object of [
+    workload('Deployment', 'front', 'node1', { command: WAIT }),
+    workload('StatefulSet', 'near', 'node1', serve),
+    workload('Deployment', 'far', 'node2', serve),
+    workload('DaemonSet', 'agent', 'node1', { command: WAIT }, { hostNetwork: true }),
+    service('far', { ports: [{ port: 8080, targetPort: 80 }] }),
+    service('far-outside', { type: 'NodePort', ports: [{ port: 80, nodePort: NODE_PORT }] }),
+  ]) {
+    await admin.create(object);
+  }
+  const ready = async (app: string): Promise<KubernetesObject> => {
+    const path = `/api/v1/namespaces/${NAMESPACE}/pods?labelSelector=app%3D${app}`;
+    const { name } = await eventually(
+      `a pod of ${app}`,
+      async () => ((await admin.get(path)).items as KubernetesObject[])[0]?.metadata,
+      60_000,
+    );
+    return cluster.ready(NAMESPACE, name);
+  };
+  const [front, near, far, agent] = await Promise.all([ready('front'), ready('near'), ready('far'), ready('agent')]);
+  return { front, near, far, agent } as Shop;
+}
