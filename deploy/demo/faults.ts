@@ -25,8 +25,6 @@ export interface Fault {
   readonly causes: readonly ExpectedCause[];
   /** Alerts that must fire. FlowspanRetransmitsWithServerErrors may fire for no edge but these. */
   readonly alerts: readonly FiredAlert[];
-  /** Reasons for which Flowspan itself may lose records of it. Default: none. */
-  readonly mayLose?: readonly string[];
 }
 
 const LOSS = 0.02;
@@ -134,8 +132,6 @@ export const FAULTS: readonly Fault[] = [
     lastsS: 12,
     causes: [{ cause: 'accept_queue_overflow', ...BROWSING }],
     alerts: [{ alert: 'FlowspanAcceptQueueOverflows', ...BROWSING }],
-    // First bytes that come while the queue is full belong to no connection yet.
-    mayLose: ['listener_data'],
   },
 ];
 

@@ -69,12 +69,10 @@ function wrongAlerts(fault: Fault | undefined, fired: readonly FiredAlert[]): st
   ];
 }
 
-function wrongCompleteness({ completeness }: Explanation, mayLose: readonly string[]): string[] {
+function wrongCompleteness({ completeness }: Explanation): string[] {
   const { lost, unobserved, sampled } = completeness;
   return [
-    ...lost
-      .filter(({ reason }) => !mayLose.includes(reason))
-      .map(({ kind, reason, count }) => `expected nothing to be lost: ${kind} ${reason} ${count}`),
+    ...lost.map(({ kind, reason, count }) => `expected nothing to be lost: ${kind} ${reason} ${count}`),
     ...(unobserved.length > 0 ? [`expected no time without a watcher: ${JSON.stringify(unobserved)}`] : []),
     ...(sampled ? ['expected every row to stand for itself'] : []),
   ];
@@ -97,6 +95,6 @@ export function complaints(fault: Fault | undefined, said: Explanation, fired: r
     ...explainedAway.map(({ id, follows_from }) => `${id} is the cause, and yet said to follow from ${follows_from}`),
     ...meant.flatMap((finding) => wrongExamples(finding, said)),
     ...wrongAlerts(fault, fired),
-    ...wrongCompleteness(said, fault?.mayLose ?? []),
+    ...wrongCompleteness(said),
   ];
 }
