@@ -77,7 +77,10 @@ export function connectApi(server: string, keys: Keys, user: User): KubernetesAp
   ): Promise<ApiAnswer> =>
     new Promise((resolve, reject) => {
       const url = new URL(path, server);
-      const sent = request(url, { agent, method, headers: { ...headers, 'content-type': contentType } }, (response) => {
+      const text = body === undefined ? '' : JSON.stringify(body);
+      // Without its length Node sends the body of a DELETE bare, and the server takes it for the next request.
+      const length = { 'content-type': contentType, 'content-length': Buffer.byteLength(text) };
+      const sent = request(url, { agent, method, headers: { ...headers, ...length } }, (response) => {
         const chunks: Buffer[] = [];
         const end = (): void => {
           clearTimeout(timer);
@@ -99,7 +102,7 @@ export function connectApi(server: string, keys: Keys, user: User): KubernetesAp
         clearTimeout(timer);
         reject(error);
       });
-      sent.end(body === undefined ? undefined : JSON.stringify(body));
+      sent.end(text);
     });
   const wanted = async (method: string, path: string, body?: object, type?: string): Promise<KubernetesObject> => {
     const answer = await ask(method, path, body, type);

@@ -8,6 +8,7 @@ import { connectApi, type KubernetesApi } from './api.ts';
 import { apiServerWords, controllerManagerWords, etcdWords, schedulerWords } from './command_lines.ts';
 import { program } from './find.ts';
 import { type Keys, makeKeys, writeKubeconfig } from './keys.ts';
+import { writeKwokConfiguration } from './kwok.ts';
 
 const READY_TIMEOUT_MS = 120_000;
 
@@ -21,8 +22,8 @@ export interface ControlPlaneOptions {
   readonly controllers?: boolean;
   /** kube-scheduler. Default: false. */
   readonly scheduler?: boolean;
-  /** Configuration file of kwok, without which it is not started. */
-  readonly kwok?: string;
+  /** kwok, which plays simulatedNode()s and the pods on them. Default: false. */
+  readonly kwok?: boolean;
 }
 
 /** A running control plane. RBAC is on; pods need no ServiceAccount. */
@@ -83,8 +84,10 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const startApiServer = async (): Promise<void> => {
     run('kube-apiserver', program('kube-apiserver'), [
       ...apiServerWords(keys, { etcd: clientPort, address: '127.0.0.1', port }),
-      // A loopback address cannot be an endpoint of the service `kubernetes`; pods need no ServiceAccount first.
-      ...['--endpoint-reconciler-type=none', '--disable-admission-plugins=ServiceAccount', '--authorization-mode=RBAC'],
+      // A loopback address cannot be an endpoint of the service `kubernetes`; pods need no ServiceAccount first; a new
+      // node is not tainted, as nobody is here who would take that back when it is ready.
+      ...['--endpoint-reconciler-type=none', '--authorization-mode=RBAC'],
+      '--disable-admission-plugins=ServiceAccount,TaintNodesByCondition',
       ...(options.apiServer ?? []),
     ]);
     const { process: child } = running('kube-apiserver');
@@ -108,8 +111,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       ]);
     }
     if (options.scheduler === true) run('kube-scheduler', program('kube-scheduler'), schedulerWords(kubeconfig));
-    if (options.kwok !== undefined) {
-      run('kwok', program('kwok'), [`--kubeconfig=${kubeconfig}`, '-c', options.kwok]);
+    if (options.kwok === true) {
+      run('kwok', program('kwok'), [`--kubeconfig=${kubeconfig}`, '-c', writeKwokConfiguration(folder)]);
     }
   } catch (error) {
     const said = output();

@@ -23,6 +23,9 @@ export function program(name: string): string {
   return path;
 }
 
+/** What kwok does with nodes and pods, as its makers ship it. */
+export const KWOK_STAGES = join(FIXTURES, 'kwok/stages.yaml');
+
 /** A file or folder that test/fixtures/kubernetes-node.sh leaves. */
 export function nodeFixture(path: string): string {
   return join(FIXTURES, 'kubernetes-node', path);
@@ -36,6 +39,12 @@ function missing(names: readonly string[]): string | undefined {
 /** Why no control plane can be started here; undefined if it can. For a test's `skip`. Root is not needed. */
 export function whyNoControlPlane(): string | undefined {
   return missing(['kube-apiserver', 'kube-controller-manager', 'etcd']);
+}
+
+/** Why no nodes and pods can be simulated here; undefined if they can. For a test's `skip`. */
+export function whyNoKwok(): string | undefined {
+  if (!existsSync(KWOK_STAGES)) return 'no kwok/stages.yaml: run make fixtures';
+  return missing(['kwok']) ?? whyNoControlPlane();
 }
 
 /** Why no cluster with real nodes can be started here; undefined if it can. For a test's `skip`. */
