@@ -53,16 +53,19 @@ type Known = PrintedCredentials & Pick<Connection, 'agent'>;
 /** Keeps the credentials, and asks for new ones when they are refused. */
 export class Credentials {
   readonly #options: CredentialOptions;
+  readonly #answerMs: number;
   #known: Known | undefined;
   #asking: Promise<Known> | undefined;
   #error: FlowspanError | undefined;
   #askedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: CredentialOptions) {
+  /** @param answerMs longest time that KubeConfig and an exec plugin of it may take, milliseconds */
+  constructor(options: CredentialOptions, answerMs = ANSWER_MS) {
     this.#options = options;
+    this.#answerMs = answerMs;
   }
 
-  /** @throws FlowspanError FLOW_KUBERNETES_CONFIG if there are none, or a plugin does not give them within 30 s */
+  /** @throws FlowspanError FLOW_KUBERNETES_CONFIG if there are none, or a plugin does not give them in time */
   async get(): Promise<Connection> {
     const { server, headers, tokenFile, agent } = this.#known ?? (await this.#askOnce());
     if (tokenFile === undefined) return { server: new URL(server), headers, agent };
@@ -91,7 +94,7 @@ export class Credentials {
     this.#askedMs = performance.now();
     this.#error = undefined;
     try {
-      const printed = JSON.parse(await print(this.#options)) as PrintedCredentials;
+      const printed = JSON.parse(await print(this.#options, this.#answerMs)) as PrintedCredentials;
       const { protocol } = new URL(printed.server);
       const keepAlive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS };
       const agent = protocol === 'http:' ? new http.Agent(keepAlive) : tlsAgent(printed, keepAlive);
@@ -115,7 +118,7 @@ export class Credentials {
 }
 
 /** Runs credentials_main.ts in a process group of its own, so that an exec plugin that hangs ends with it. */
-async function print(options: CredentialOptions): Promise<string> {
+async function print(options: CredentialOptions, answerMs: number): Promise<string> {
   const child = spawn(process.execPath, [MAIN, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -137,11 +140,11 @@ async function print(options: CredentialOptions): Promise<string> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     err = (err + text).slice(0, ERROR_BYTES);
   });
-  const timer = setTimeout(end, ANSWER_MS);
+  const timer = setTimeout(end, answerMs);
   const [code, signal] = (await once(child, 'close').finally(() => clearTimeout(timer))) as [number | null, string];
   if (code === 0 && !tooMuch) return out;
   if (tooMuch) throw new Error(`more than ${ANSWER_BYTES} bytes`);
-  if (code === null) throw new Error(`${signal}, as after ${ANSWER_MS / 1000} s without an answer`);
+  if (code === null) throw new Error(`${signal}, as after ${answerMs / 1000} s without an answer`);
   throw new Error(/^\w*Error.*$/m.exec(err)?.[0] ?? `it ended with code ${code}`);
 }
 
