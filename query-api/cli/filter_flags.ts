@@ -13,6 +13,8 @@ export interface FilterFlag {
   readonly doc: string;
   /** The value as the query API spells it. */
   readonly value?: (text: string) => string;
+  /** What excludes a value, as the query API spells it; a leading `!` if absent. */
+  readonly not?: (text: string) => string;
 }
 
 /** hubble's pod filters are prefixes: `[namespace/]name`. */
@@ -23,18 +25,35 @@ const pod = (parameter: string, whom: string): FilterFlag => ({
   value: prefix,
 });
 const plain = (parameter: string, doc: string): FilterFlag => ({ parameter, doc });
+const label = (parameter: string, whom: string): FilterFlag => ({
+  parameter,
+  doc: `labels of ${whom}: app=web,tier in (a,b),!canary`,
+  not: (text) => `!(${text})`,
+});
+/** One flag for each end and one for either. */
+function sides(name: string, parameter: string, what: string, make = plain): Record<string, FilterFlag> {
+  const whose = make === label ? '' : `${what} of `;
+  return {
+    [`from-${name}`]: make(`source_${parameter}`, `${whose}the source`),
+    [`to-${name}`]: make(`destination_${parameter}`, `${whose}the destination`),
+    [name]: make(parameter, `${whose}either end`),
+  };
+}
+/** The parameter `node` is the node that observed it: hubble's --node-name. */
+const { node: _either, ...NODES } = sides('node', 'node', 'node');
 
 /** All flags that filter, by name without the dashes. */
 export const FILTERS: Readonly<Record<string, FilterFlag>> = {
   'from-pod': pod('source', 'the source'),
   'to-pod': pod('destination', 'the destination'),
   pod: pod('endpoint', 'either end'),
-  'from-namespace': plain('source_namespace', 'namespace of the source'),
-  'to-namespace': plain('destination_namespace', 'namespace of the destination'),
-  namespace: plain('namespace', 'namespace of either end'),
-  'from-workload': plain('source_workload', 'workload of the source'),
-  'to-workload': plain('destination_workload', 'workload of the destination'),
-  workload: plain('workload', 'workload of either end'),
+  ...sides('namespace', 'namespace', 'namespace'),
+  ...sides('workload', 'workload', 'workload'),
+  ...sides('service', 'services', 'one of the services'),
+  ...sides('container', 'container', 'container (where there is just one)'),
+  ...NODES,
+  ...sides('zone', 'zone', 'zone'),
+  ...sides('label', 'label', '', label),
   'from-ip': plain('source_address', 'address of the source, exactly or as CIDR'),
   'to-ip': plain('destination_address', 'address of the destination'),
   ip: plain('address', 'address of either end'),
@@ -81,7 +100,10 @@ export function readFilters(tokens: readonly Token[]): { filters: URLSearchParam
     if (flag === undefined || value === undefined) continue;
     // `--protocol http` speaks of requests
     if (name === 'protocol' && value.toLowerCase() === 'http' && !negated) onlyRequests = true;
-    else filters.append(flag.parameter, `${negated ? '!' : ''}${(flag.value ?? ((text) => text))(value)}`);
+    else {
+      const spelled = flag.value === undefined ? value : flag.value(value);
+      filters.append(flag.parameter, negated ? (flag.not ?? ((text) => `!${text}`))(spelled) : spelled);
+    }
     negated = false;
   }
   if (negated) throw new UsageError('--not: needs a filter behind it');

@@ -5,7 +5,7 @@ import { type Cursor, decodeCursor, questionHash } from './cursor.ts';
 import { EDGE_MEASURES } from './edge_measures.ts';
 import { END_PROPERTIES, ENDS } from './endpoint_names.ts';
 import { badValue } from './errors.ts';
-import type { Filter, FilterParameter } from './filter/filter.ts';
+import { type Filter, type FilterParameter, mayChange } from './filter/filter.ts';
 import { readFilter } from './filter/read.ts';
 import type { GroupKey } from './grouping.ts';
 import { readInterval } from './grouping.ts';
@@ -109,6 +109,8 @@ export function readEdgesQuestion(
   const inRollup = (name: string) => EDGE_KEY.includes(name);
   const rollup =
     filters.every((filter) => columnsOf(filter).every(inRollup)) &&
+    // a minute may hold rows of before and after
+    !filters.some(({ any, none }) => [...any, ...none].some(({ test }) => mayChange(test))) &&
     keys.every((key) => key.kind !== 'column' || inRollup(key.name)) &&
     (interval === undefined || interval % 60_000_000_000n === 0n);
   const hash = questionHash('edges', query);

@@ -5,14 +5,17 @@ import Type, { type TSchema } from 'typebox';
 export const ENDS = ['source', 'destination'] as const;
 export type End = (typeof ENDS)[number];
 
-/** What of an endpoint stands beside its id in answers: columns of table endpoints. */
-export const END_PROPERTIES = ['kind', 'namespace', 'workload', 'name'] as const;
+/** What of an endpoint stands beside its id in answers; all but `container` are columns of table endpoints. */
+export const END_PROPERTIES = [
+  ...(['kind', 'namespace', 'workload', 'workload_kind', 'name'] as const),
+  ...(['container', 'node', 'zone'] as const),
+] as const;
 export type EndProperty = (typeof END_PROPERTIES)[number];
 
 /** An endpoint as rows show it; null where nothing is known. */
 export type EndpointNames = Readonly<Record<EndProperty, string | null>>;
 
-const UNKNOWN: EndpointNames = { kind: null, namespace: null, workload: null, name: null };
+const UNKNOWN = Object.fromEntries(END_PROPERTIES.map((property) => [property, null])) as EndpointNames;
 
 /** Writes the names of both ends into a shaped row. */
 export function addNames(row: Record<string, unknown>, names: Pick<ReadonlyMap<string, EndpointNames>, 'get'>): void {

@@ -1,17 +1,19 @@
 /** Reads what to group by and what to tell of each group. */
 import type { Column } from '../../store/tables.ts';
 import type { RowDefinition } from './definition.ts';
-import { END_PROPERTIES, ENDS, type End, type EndProperty } from './endpoint_names.ts';
+import { END_PROPERTIES, ENDS, type End } from './endpoint_names.ts';
 import { badValue, QueryError } from './errors.ts';
 import { kindOf } from './fields.ts';
 import { type Measure, measureOf, measuresAllowed } from './measures.ts';
 import { type QueryString, single } from './query_string.ts';
+import type { GroupProperty } from './sql/endpoints_by_id.ts';
 import { DURATION_ALLOWED, parseDuration } from './time.ts';
 
 /** One thing that all rows of a group have in common: a column, a property of an end, or a span of time. */
 export type GroupKey =
   | { readonly name: string; readonly kind: 'column'; readonly column: Column }
-  | { readonly name: string; readonly kind: 'end'; readonly end: End; readonly property: EndProperty }
+  | { readonly name: string; readonly kind: 'end'; readonly end: End; readonly property: GroupProperty }
+  | { readonly name: string; readonly kind: 'label'; readonly end: End; readonly label: string }
   | { readonly name: string; readonly kind: 'interval' };
 
 /** How rows are grouped. */
@@ -23,22 +25,28 @@ export interface Grouping {
 }
 
 const MAX_KEYS = 12;
+/** Longest key of a label: a subdomain, a slash and a name. */
+const MAX_LABEL = 253 + 1 + 63;
+/** What of an end rows can be grouped by, as it was at their time. */
+const GROUP_PROPERTIES: readonly GroupProperty[] = [...END_PROPERTIES, 'services'];
 const MAX_MEASURES = 40;
 const SECOND = 1_000_000_000n;
 
 /** Names that can be grouped by. */
 export function groupNames(definition: RowDefinition): string[] {
   const own = definition.table.columns.filter((one) => !['time', 'list', 'map'].includes(kindOf(one)));
-  const ends = ENDS.flatMap((end) => END_PROPERTIES.map((property) => `${end}_${property}`));
-  return [...own.map((one) => one.name), ...ends];
+  const ends = ENDS.flatMap((end) => GROUP_PROPERTIES.map((property) => `${end}_${property}`));
+  return [...own.map((one) => one.name), ...ends, ...ENDS.map((end) => `${end}_label:<key>`)];
 }
 
 function keyOf(definition: RowDefinition, name: string): GroupKey {
   const column = definition.table.columns.find((one) => one.name === name);
   if (column !== undefined && groupNames(definition).includes(name)) return { name, kind: 'column', column };
   for (const end of ENDS) {
-    const property = END_PROPERTIES.find((candidate) => name === `${end}_${candidate}`);
+    const property = GROUP_PROPERTIES.find((candidate) => name === `${end}_${candidate}`);
     if (property !== undefined) return { name, kind: 'end', end, property };
+    const label = name.startsWith(`${end}_label:`) ? name.slice(end.length + '_label:'.length) : '';
+    if (label !== '' && label.length <= MAX_LABEL) return { name, kind: 'label', end, label };
   }
   throw badValue('group_by', name, groupNames(definition));
 }

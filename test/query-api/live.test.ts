@@ -111,6 +111,34 @@ test('filters hold; kinds of rows without such a column are left out', async () 
   );
 });
 
+test('filters by pod, service and labels hold', async () => {
+  const pod = { kind: 'pod', namespace: 'shop', name: 'web-1', containers: { c: 'main' }, services: ['web'] };
+  await scene.insert(ENDPOINTS, [
+    endpoint(31n, 'web', { ...pod, labels: { app: 'web' } }),
+    endpoint(32n, 'web', { ...pod, name: 'web-2', labels: { app: 'web', canary: 'true' } }),
+    endpoint(33n, 'other', { ...pod, name: 'other-1', services: ['other'], labels: { app: 'web' } }),
+  ]);
+  const query = new URLSearchParams({
+    types: 'flow',
+    destination_label: 'app in (web),!canary',
+    destination_services: 'shop/web',
+    destination_pod: 'shop/w',
+    destination_container: 'main',
+  });
+  const first = await watch('?types=request');
+  const { frames } = await watch(`?${query}`);
+  for (const id of [31n, 32n, 33n, 2n, 0n]) collector.row(FLOWS, flow(SECOND, { destination_endpoint_id: id }));
+  collector.row(FLOWS, flow(2n * SECOND, { destination_endpoint_id: 31n }));
+  await count(frames, 2);
+  await sleep(200);
+  assert.deepEqual(
+    frames.map(({ row }) => row.destination_endpoint_id),
+    ['31', '31'],
+  );
+  assert.equal(frames[0].row.destination_container, 'main');
+  assert.equal(first.frames.length, 0);
+});
+
 test('a request that both ends saw is shown once, with both views', async () => {
   const { frames } = await watch('?types=request');
   const server = request(SECOND, { retransmitted_segments: 2 });

@@ -103,6 +103,16 @@ for (const [args, types, query] of [
     'namespace=a&source_workload=b&destination_port=1',
   ],
   [['--kind', 'drop'], 'tcp_event', 'kind=drop'],
+  [
+    ['--from-service', 'shop/web', '--to-zone', 'z1', '--not', '--to-node', 'b', '--container', 'main'],
+    'flow,request,tcp_event',
+    'source_services=shop/web&destination_zone=z1&destination_node=!b&container=main',
+  ],
+  [
+    ['--from-label', '!canary', '--not', '--to-label', 'app in (a,b)'],
+    'flow,request,tcp_event',
+    'source_label=!canary&destination_label=!(app+in+(a,b))',
+  ],
   [['--trace-id', 'ab'], 'request', 'trace_id=ab'],
   [['--min-duration', '50ms', '-t', 'request'], 'request', 'min_duration=50ms'],
 ] as const) {
@@ -117,6 +127,7 @@ test('hubble’s flags filter', async () => {
     [['--from-pod', 'shop/'], 11],
     [['--to-pod', 'nginx', '--protocol', 'http'], 4],
     [['-t', 'event', '--kind', 'drop'], 1],
+    [['--from-label', '!app', '--not', '--from-workload', 'cart', '--protocol', 'http'], 3],
   ] as const;
   const check = async ([args, count]: (typeof cases)[number]) => {
     const { lines, stderr } = await run(['observe', ...SINCE, ...args]);

@@ -1,5 +1,6 @@
 /** Conditions on rows, before they become SQL or a test of a live row. */
 import type { Column } from '../../../store/tables.ts';
+import type { Selector } from './selector.ts';
 
 /** A test of one column's value. */
 export type Test =
@@ -10,18 +11,29 @@ export type Test =
   | { readonly kind: 'glob'; readonly pattern: string; readonly fold?: true }
   /** Addresses from `from` to `to`, both included, as 128-bit numbers. */
   | { readonly kind: 'address'; readonly from: bigint; readonly to: bigint }
-  /** Ids of endpoints with this name; patterns as in `glob`. */
+  | EndpointTest
+  /** One connection at one end. */
+  | { readonly kind: 'flow'; readonly boot: string; readonly cookie: bigint; readonly generation: bigint };
+
+/** A test of the endpoint whose id a column holds, as it was at the time of the row; patterns as in `glob`. */
+export type EndpointTest =
   | {
       readonly kind: 'endpoint';
       readonly property: EndpointProperty;
       readonly pattern: string;
       readonly namespace?: string;
     }
-  /** One connection at one end. */
-  | { readonly kind: 'flow'; readonly boot: string; readonly cookie: bigint; readonly generation: bigint };
+  | { readonly kind: 'endpoint'; readonly property: 'labels'; readonly selector: Selector };
 
-/** What an endpoint is looked up by; `name` means its workload or its own name. */
-export type EndpointProperty = 'name' | 'namespace' | 'workload';
+/** What an endpoint is looked up by; `name` means its workload or its own name, `pod` the name of a pod. */
+export type EndpointProperty =
+  | ('name' | 'pod' | 'namespace' | 'workload' | 'workload_kind')
+  | ('container' | 'node' | 'zone' | 'services');
+
+/** Whether what is tested may change while an endpoint stays the same one. */
+export function mayChange(test: Test): boolean {
+  return test.kind === 'endpoint' && ['labels', 'services', 'container'].includes(test.property);
+}
 
 /** One way of fulfilling a filter. */
 export interface Alternative {
@@ -48,4 +60,8 @@ export interface FilterParameter {
   readonly allowed: string;
   /** Undefined if the text is not allowed. */
   readonly parse: (text: string) => readonly Alternative[] | undefined;
+  /** What a value excludes, undefined if nothing; where it is not said, all behind a leading `!`. */
+  readonly excluded?: (value: string) => string | undefined;
+  /** How that is written, in words; a leading `!` where it is not said. */
+  readonly excludes?: string;
 }

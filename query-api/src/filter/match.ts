@@ -1,9 +1,9 @@
 /** Filters as a test of a row of the live feed. Means the same as filter/sql.ts; a test runs both on the same rows. */
-import type { Alternative, Filter, Test } from './filter.ts';
+import type { Alternative, EndpointTest, Filter } from './filter.ts';
 import { addressOf } from './values.ts';
 
 /** Whether an endpoint id stands for an endpoint that a filter names; asked for every live row. */
-export type EndpointMatcher = (test: Test & { kind: 'endpoint' }, id: string) => boolean;
+export type EndpointMatcher = (test: EndpointTest, id: string) => boolean;
 
 /** Whether the whole text fits a pattern with `*` and `?`. Time is bounded by pattern length times text length. */
 export function globMatches(pattern: string, text: string, fold = false): boolean {

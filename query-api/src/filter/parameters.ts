@@ -1,7 +1,7 @@
 /** The filters of each table: one per column, and the short names that people ask by. */
 import { type Column, column, type Table } from '../../../store/tables.ts';
 import { DURATION_ALLOWED, parseDuration } from '../time.ts';
-import type { Alternative, EndpointProperty, FilterParameter } from './filter.ts';
+import type { Alternative, FilterParameter } from './filter.ts';
 import {
   ADDRESS_READER,
   numberReader,
@@ -32,56 +32,6 @@ function ownParameters(table: Table): FilterParameter[] {
     const reader = own.name === 'protocol' ? PROTOCOL_READER : readerOf(own);
     return reader === undefined ? [] : [fromReader(own.name, own.doc, [own], reader)];
   });
-}
-
-const ENDPOINT_ALLOWED = 'an endpoint id, a workload or name, or namespace/name; with * and ? as in text';
-
-function parseEndpoint(columns: readonly Column[], text: string): Alternative[] | undefined {
-  if (/^\d{1,20}$/.test(text)) {
-    const id = numberReader(columns[0]!).read(text);
-    return id === undefined ? undefined : columns.map((one) => ({ column: one, test: id }));
-  }
-  const slash = text.indexOf('/');
-  const namespace = text.slice(0, Math.max(slash, 0));
-  const pattern = text.slice(slash + 1);
-  if (pattern === '' || text.length > 512) return undefined;
-  const test = { kind: 'endpoint', property: 'name', pattern, ...(namespace === '' ? {} : { namespace }) } as const;
-  return columns.map((one) => ({ column: one, test }));
-}
-
-function endpointParameter(name: string, doc: string, columns: readonly Column[]): FilterParameter {
-  return { name, doc, columns, splits: true, allowed: ENDPOINT_ALLOWED, parse: (text) => parseEndpoint(columns, text) };
-}
-
-function propertyParameter(name: string, doc: string, columns: readonly Column[], property: EndpointProperty) {
-  const parse = (pattern: string): Alternative[] | undefined =>
-    pattern === '' || pattern.length > 512
-      ? undefined
-      : columns.map((one) => ({ column: one, test: { kind: 'endpoint', property, pattern } as const }));
-  return {
-    name,
-    doc,
-    columns,
-    splits: true,
-    allowed: 'a name, exactly or with * and ?',
-    parse,
-  } satisfies FilterParameter;
-}
-
-/** Filters by who the two ends are. */
-export function endParameters(table: Table): FilterParameter[] {
-  const source = column(table, 'source_endpoint_id');
-  const destination = column(table, 'destination_endpoint_id');
-  const sides = [
-    ['source_', 'the source (client)', [source]],
-    ['destination_', 'the destination (server)', [destination]],
-    ['', 'either end', [source, destination]],
-  ] as const;
-  return sides.flatMap(([prefix, whom, columns]) => [
-    endpointParameter(prefix === '' ? 'endpoint' : prefix.slice(0, -1), `Endpoint that is ${whom}.`, columns),
-    propertyParameter(`${prefix}namespace`, `Namespace of ${whom}.`, columns, 'namespace'),
-    propertyParameter(`${prefix}workload`, `Workload of ${whom}.`, columns, 'workload'),
-  ]);
 }
 
 /** Filters by address and port of either end. */

@@ -5,6 +5,8 @@ import type { Alternative, Filter, FilterParameter } from './filter.ts';
 /** Most values of one parameter: they travel to the store in a URL. */
 const MAX_VALUES = 100;
 
+const behindMark = (value: string) => (value.startsWith('!') ? value.slice(1) : undefined);
+
 /**
  * One filter from the values of one parameter. Several values mean any of them; a value behind `!` must not hold.
  * @throws QueryError FLOW_QUERY_BAD_VALUE
@@ -17,10 +19,10 @@ export function readFilter(parameter: FilterParameter, given: readonly string[])
   const any: Alternative[] = [];
   const none: Alternative[] = [];
   for (const value of values) {
-    const negated = value.startsWith('!');
-    const alternatives = parameter.parse(negated ? value.slice(1) : value);
+    const excluded = (parameter.excluded ?? behindMark)(value);
+    const alternatives = parameter.parse(excluded ?? value);
     if (alternatives === undefined) throw badValue(parameter.name, value, parameter.allowed);
-    (negated ? none : any).push(...alternatives);
+    (excluded === undefined ? any : none).push(...alternatives);
   }
   return { parameter: parameter.name, any, none };
 }

@@ -1,32 +1,12 @@
 /** Filters as SQL conditions with bound parameters. */
 import type { Column } from '../../../store/tables.ts';
 import { kindOf } from '../fields.ts';
-import { type Scope, scoped } from '../scope.ts';
+import type { Scope } from '../scope.ts';
 import type { Parameters } from '../sql/parameters.ts';
-import type { Alternative, Filter, Test } from './filter.ts';
+import { endpointHeldSql, endpointHoldsSql } from './endpoint_sql.ts';
+import type { Alternative, Filter } from './filter.ts';
+import { textMatches } from './text_sql.ts';
 import { addressText } from './values.ts';
-
-/** LIKE pattern of a glob. */
-export function likePattern(glob: string): string {
-  return glob
-    .replace(/[\\%_]/g, '\\$&')
-    .replaceAll('*', '%')
-    .replaceAll('?', '_');
-}
-
-function textMatches(expression: string, pattern: string, fold: boolean, parameters: Parameters): string {
-  if (!/[*?]/.test(pattern) && !fold) return `${expression} = ${parameters.bind(pattern, 'String')}`;
-  return `${expression} ${fold ? 'ILIKE' : 'LIKE'} ${parameters.bind(likePattern(pattern), 'String')}`;
-}
-
-function endpointMatches(test: Test & { kind: 'endpoint' }, scope: Scope, parameters: Parameters): string {
-  const { from, condition } = scoped(scope, 'endpoints', 'e', parameters);
-  const named = (property: string) => textMatches(`e.${property}`, test.pattern, false, parameters);
-  const wanted = test.property === 'name' ? `(${named('workload')} OR ${named('name')})` : named(test.property);
-  const namespace =
-    test.namespace === undefined ? '' : ` AND ${textMatches('e.namespace', test.namespace, false, parameters)}`;
-  return `(SELECT e.endpoint_id FROM ${from} WHERE ${condition} AND ${wanted}${namespace})`;
-}
 
 function literal(column: Column, value: string | number | bigint | boolean, parameters: Parameters): string {
   switch (kindOf(column)) {
@@ -41,7 +21,7 @@ function literal(column: Column, value: string | number | bigint | boolean, para
   }
 }
 
-function alternativeSql({ column, test }: Alternative, scope: Scope, parameters: Parameters): string {
+function alternativeSql({ column, test }: Alternative, time: string, scope: Scope, parameters: Parameters): string {
   const name = `t.${column.name}`;
   switch (test.kind) {
     case 'equals':
@@ -64,7 +44,9 @@ function alternativeSql({ column, test }: Alternative, scope: Scope, parameters:
       return kindOf(column) === 'list' ? `arrayExists(one -> ${inside('one')}, ${name})` : inside(name);
     }
     case 'endpoint':
-      return `${name} IN ${endpointMatches(test, scope, parameters)}`;
+      // of the row itself, where that is an endpoint
+      if (column.name === 'endpoint_id') return endpointHoldsSql(test, 't', parameters);
+      return endpointHeldSql(test, name, time, scope, parameters);
     case 'flow':
       return (
         `(t.boot_id = ${parameters.bind(test.boot, 'UUID')} AND t.socket_cookie = ${parameters.bind(test.cookie, 'UInt64')}` +
@@ -73,10 +55,13 @@ function alternativeSql({ column, test }: Alternative, scope: Scope, parameters:
   }
 }
 
-/** Condition on table `t` that holds where all filters hold; `1` if there are none. */
-export function filtersSql(filters: readonly Filter[], scope: Scope, parameters: Parameters): string {
+/**
+ * Condition on table `t` that holds where all filters hold; `1` if there are none.
+ * @param time the row's time: endpoints are tested as they were then
+ */
+export function filtersSql(filters: readonly Filter[], scope: Scope, parameters: Parameters, time = 't.time'): string {
   const either = (list: readonly Alternative[]) =>
-    `(${list.map((alternative) => alternativeSql(alternative, scope, parameters)).join(' OR ')})`;
+    `(${list.map((alternative) => alternativeSql(alternative, time, scope, parameters)).join(' OR ')})`;
   const conditions = filters.flatMap(({ any, none }) => [
     ...(any.length === 0 ? [] : [either(any)]),
     ...(none.length === 0 ? [] : [`NOT ${either(none)}`]),

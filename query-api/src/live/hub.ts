@@ -61,7 +61,8 @@ export class LiveHub {
   /** Begins to send to a watcher; connects to the collectors if it is the first. */
   async add(watcher: Watcher): Promise<void> {
     this.#watchers.add(watcher);
-    if (this.#watchers.size > 1) return;
+    const known = this.#names.alsoFor(watcher.question.filters.values());
+    if (this.#watchers.size > 1) return await known;
     const { collectors, collectorToken, logger, completenessMs } = this.#parts;
     this.#told = wallClock() - SETTLED_NS;
     this.#timers = [

@@ -1,11 +1,10 @@
 /** Who endpoint ids are, kept in memory while somebody watches: live rows are named and filtered without a query each. */
-import type { EndpointNames } from '../endpoint_names.ts';
-import type { Test } from '../filter/filter.ts';
-import { globMatches } from '../filter/match.ts';
+import type { EndpointTest, Filter } from '../filter/filter.ts';
+import { endpointHolds, type KnownEndpoint } from '../filter/match_endpoint.ts';
 import { namesOf } from '../pages.ts';
 import { EVERYTHING } from '../scope.ts';
 import { allEndpointNamesSql } from '../sql/endpoints_by_id.ts';
-import type { Store } from '../store.ts';
+import type { Store, StoreRow } from '../store.ts';
 
 const REFRESH_MS = 10_000;
 /** Soonest that an id nobody knew leads to another look. */
@@ -15,7 +14,9 @@ const RETRY_MS = 1_000;
 export class LiveNames {
   readonly #store: Store;
   readonly #failed: (error: unknown) => void;
-  #names: ReadonlyMap<string, EndpointNames> = new Map();
+  #names: ReadonlyMap<string, KnownEndpoint> = new Map();
+  /** Whether services and labels are read as well: somebody has asked for them. */
+  #whole = false;
   #timer: NodeJS.Timeout | undefined;
   #read = 0;
 
@@ -34,10 +35,20 @@ export class LiveNames {
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#whole = false;
+  }
+
+  /** From now on reads all that these filters look at; resolves when it is there. */
+  async alsoFor(filters: Iterable<readonly Filter[]>): Promise<void> {
+    const tests = [...filters].flat().flatMap(({ any, none }) => [...any, ...none].map(({ test }) => test));
+    const wanted = tests.some((test) => test.kind === 'endpoint' && ['labels', 'services'].includes(test.property));
+    if (!wanted || this.#whole) return;
+    this.#whole = true;
+    if (this.#timer !== undefined) await this.#refresh();
   }
 
   /** Names of an endpoint; an id that nobody knows yet leads to another look soon. */
-  get(id: string): EndpointNames | undefined {
+  get(id: string): KnownEndpoint | undefined {
     const names = this.#names.get(id);
     const waited = performance.now() - this.#read > RETRY_MS;
     if (names === undefined && id !== 'null' && this.#timer !== undefined && waited) void this.#refresh();
@@ -45,21 +56,25 @@ export class LiveNames {
   }
 
   /** Whether the endpoint with this id is one that the test names. */
-  matches(test: Test & { kind: 'endpoint' }, id: string): boolean {
+  matches(test: EndpointTest, id: string): boolean {
     const names = this.get(id);
     if (names === undefined) return false;
-    const fits = (value: string | null) => value !== null && globMatches(test.pattern, value);
-    if (test.namespace !== undefined && !globMatches(test.namespace, names.namespace ?? '')) return false;
-    return test.property === 'name' ? fits(names.workload) || fits(names.name) : fits(names[test.property]);
+    return endpointHolds(test, names);
   }
 
   async #refresh(): Promise<void> {
     this.#read = performance.now();
     try {
-      const rows = await this.#store.rows(allEndpointNamesSql(EVERYTHING));
-      this.#names = new Map(rows.map((row) => [String(row.endpoint_id), namesOf(row)]));
+      const rows = await this.#store.rows(allEndpointNamesSql(EVERYTHING, this.#whole));
+      this.#names = new Map(rows.map((row) => [String(row.endpoint_id), { ...namesOf(row), ...moreOf(row) }]));
     } catch (error) {
       this.#failed(error);
     }
   }
+}
+
+/** What is there if it was asked for. */
+function moreOf({ services, labels }: StoreRow): Pick<KnownEndpoint, 'services' | 'labels'> {
+  if (typeof services !== 'string' || typeof labels !== 'object' || labels === null) return {};
+  return { services: services === '' ? [] : services.split(','), labels: labels as Record<string, string> };
 }

@@ -15,11 +15,11 @@ export function textParameters(docs: Readonly<Record<string, string>>): TSchema 
 
 /** Docs of filters by name. */
 export function filterDocs(filters: ReadonlyMap<string, FilterParameter>): Record<string, string> {
-  const entries = [...filters.values()].map(({ name, doc, allowed, splits }) => {
+  const entries = [...filters.values()].map(({ name, doc, allowed, splits, excludes = 'A leading !' }) => {
     const many = splits
       ? 'Several values, separated by commas, mean any of them.'
       : 'Repeat it to mean any of several.';
-    return [name, `${doc} Takes ${allowed}. ${many} A leading ! excludes.`] as const;
+    return [name, `${doc} Takes ${allowed}. ${many} ${excludes} excludes.`] as const;
   });
   return Object.fromEntries(entries);
 }

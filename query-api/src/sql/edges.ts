@@ -17,6 +17,8 @@ import { type BoundQuery, Parameters } from './parameters.ts';
 
 const MINUTE_NS = 60_000_000_000n;
 const SECOND_NS = 1_000_000_000n;
+/** Time of a row of edges_1m, as in its named view. */
+const MINUTE_END = "toDateTime64(t.minute + 59, 9, 'UTC')";
 
 /** An aggregate of edges_1m: how rows make it, what it is where no row can tell, how several are put together. */
 interface Aggregate {
@@ -100,7 +102,7 @@ function fromRows({ question, parameters }: Reading, table: Table, window: Windo
 
 function fromRollup({ question, parameters }: Reading, window: Window): string {
   const { from, condition } = scoped(question.scope, EDGES_1M.name, 't', parameters);
-  const filters = filtersSql(question.filtersFor(FLOWS), question.scope, parameters);
+  const filters = filtersSql(question.filtersFor(FLOWS), question.scope, parameters, MINUTE_END);
   const [since, until] = [window.since, window.until].map((time) => parameters.bind(time / SECOND_NS, 'DateTime'));
   return select(question, 't.minute', (one) => `${one.merge}(t.${one.name})`, 'toUInt32(1)')
     .replace('{from}', () => from)

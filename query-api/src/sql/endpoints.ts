@@ -1,5 +1,6 @@
 /** /v1/endpoints: the endpoints that were valid in a time. */
 import { ENDPOINTS } from '../../../store/tables.ts';
+import { labelParameter, podParameter, propertyParameter } from '../filter/end_parameters.ts';
 import type { Filter, FilterParameter } from '../filter/filter.ts';
 import { aliasParameter, allParameters } from '../filter/parameters.ts';
 import { filtersSql } from '../filter/sql.ts';
@@ -8,6 +9,8 @@ import { type Scope, scoped } from '../scope.ts';
 import { shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
+/** Tests of the endpoint with this id are tests of the row. */
+const OWN_ID = ENDPOINTS.columns.find((column) => column.name === 'endpoint_id')!;
 const addresses = ENDPOINTS.columns.find((column) => column.name === 'addresses')!;
 
 /** An address the endpoint is reached at. */
@@ -26,6 +29,10 @@ const ADDRESS: FilterParameter = {
 /** Filters of /v1/endpoints. */
 export const ENDPOINT_FILTERS: ReadonlyMap<string, FilterParameter> = allParameters(ENDPOINTS, [
   ADDRESS,
+  podParameter('pod', 'Pods.', [OWN_ID]),
+  propertyParameter('container', 'Name of the container (where there is just one).', [OWN_ID], 'container'),
+  propertyParameter('services', 'One of the services that lead to it.', [OWN_ID], 'services'),
+  labelParameter('label', 'Its labels.', [OWN_ID]),
   aliasParameter(ENDPOINTS, 'id', ['endpoint_id']),
 ]);
 

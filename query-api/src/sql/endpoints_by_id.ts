@@ -1,10 +1,22 @@
 /** Names of endpoints by id: what stands beside the ids of other questions' rows. */
+import { CONTAINER_SQL, SERVICES_SQL } from '../../../store/endpoint_properties.ts';
 import { ENDPOINTS } from '../../../store/tables.ts';
-import { END_PROPERTIES } from '../endpoint_names.ts';
+import { END_PROPERTIES, type EndProperty } from '../endpoint_names.ts';
 import { type Scope, scoped } from '../scope.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
-const NAMES = END_PROPERTIES.map((property) => `argMax(e.${property}, e.updated) AS ${property}`).join(', ');
+/** What an end can be grouped by beside what stands in answers: it may change while the endpoint is there. */
+export type GroupProperty = EndProperty | 'services';
+
+/** Property of a row `e` of endpoints. */
+export function propertySql(property: GroupProperty): string {
+  if (property === 'container') return CONTAINER_SQL('e');
+  return property === 'services' ? SERVICES_SQL('e') : `e.${property}`;
+}
+
+const latest = (property: GroupProperty | 'labels') =>
+  `argMax(${property === 'labels' ? 'e.labels' : propertySql(property)}, e.updated) AS ${property}`;
+const NAMES = END_PROPERTIES.map(latest).join(', ');
 
 /** Most endpoints whose names are kept for the live feed: those valid longest come first. */
 const MAX_KEPT = 200_000;
@@ -21,12 +33,16 @@ export function endpointNamesSql(ids: readonly string[], scope: Scope): BoundQue
   return { sql, parameters };
 }
 
-/** The latest names of all endpoints that are valid now or were within a day. */
-export function allEndpointNamesSql(scope: Scope): BoundQuery {
+/**
+ * The latest names of all endpoints that are valid now or were within a day.
+ * @param whole whether their services and labels are wanted as well
+ */
+export function allEndpointNamesSql(scope: Scope, whole = false): BoundQuery {
   const parameters = new Parameters();
   const { from, condition } = scoped(scope, ENDPOINTS.name, 'e', parameters);
   const sql =
-    `SELECT e.endpoint_id AS endpoint_id, ${NAMES} FROM ${from} WHERE ${condition}` +
+    `SELECT e.endpoint_id AS endpoint_id, ${[NAMES, ...(whole ? [latest('services'), latest('labels')] : [])].join(', ')}` +
+    ` FROM ${from} WHERE ${condition}` +
     ` AND e.valid_to > now64(9) - toIntervalDay(1) GROUP BY e.endpoint_id ORDER BY max(e.valid_to) DESC LIMIT ${MAX_KEPT}`;
   return { sql, parameters };
 }
@@ -35,4 +51,19 @@ export function allEndpointNamesSql(scope: Scope): BoundQuery {
 export function latestNamesSql(scope: Scope, parameters: Parameters): string {
   const { from, condition } = scoped(scope, ENDPOINTS.name, 'e', parameters);
   return `SELECT e.endpoint_id AS endpoint_id, ${NAMES} FROM ${from} WHERE ${condition} GROUP BY e.endpoint_id`;
+}
+
+/**
+ * Endpoints as an ASOF JOIN by time takes them, as a subquery: endpoint_id, since, and the columns asked for. The first
+ * interval of each begins with time, as in the named views.
+ * @param columns SQL over a row `e` of endpoints, by name
+ */
+export function intervalsSql(columns: Readonly<Record<string, string>>, scope: Scope, parameters: Parameters): string {
+  const { from, condition } = scoped(scope, ENDPOINTS.name, 'e', parameters);
+  const first = 'row_number() OVER (PARTITION BY e.endpoint_id ORDER BY e.valid_from) = 1';
+  const asked = Object.entries(columns).map(([name, of]) => `, ${of} AS ${name}`);
+  return [
+    `SELECT e.endpoint_id AS endpoint_id, if(${first}, toDateTime64(0, 9, 'UTC'), e.valid_from) AS since${asked.join('')}`,
+    `FROM ${from} FINAL WHERE ${condition}`,
+  ].join(' ');
 }

@@ -1,13 +1,8 @@
 /** /v1/flows: connections, one row per interval and observed end. */
 import { FLOWS } from '../../../store/tables.ts';
 import type { RowDefinition } from '../definition.ts';
-import {
-  aliasParameter,
-  allParameters,
-  durationParameters,
-  eitherEndParameters,
-  endParameters,
-} from '../filter/parameters.ts';
+import { endParameters } from '../filter/end_parameters.ts';
+import { aliasParameter, allParameters, durationParameters, eitherEndParameters } from '../filter/parameters.ts';
 
 export const FLOWS_DEFINITION: RowDefinition = {
   route: 'flows',

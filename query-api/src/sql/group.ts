@@ -7,7 +7,7 @@ import type { Grouping, GroupKey } from '../grouping.ts';
 import type { Question } from '../question.ts';
 import { type Scope, scoped } from '../scope.ts';
 import { inWindow } from './conditions.ts';
-import { latestNamesSql } from './endpoints_by_id.ts';
+import { intervalsSql, latestNamesSql, propertySql } from './endpoints_by_id.ts';
 import { requestsOnceSql } from './exchange.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
@@ -17,10 +17,26 @@ export function namesJoin(scope: Scope, end: End, parameters: Parameters): strin
   return `LEFT ANY JOIN (${latest}) AS ${end} ON ${end}.endpoint_id = t.${end}_endpoint_id`;
 }
 
-function keyExpression(key: GroupKey, interval: bigint | undefined): string {
+/** What an end was at the time of the row, under the name that keyExpression gives to each key of it. */
+function endJoin(grouping: Grouping, scope: Scope, end: End, parameters: Parameters): string {
+  const columns = grouping.keys.flatMap((key, index) => {
+    if ((key.kind !== 'end' && key.kind !== 'label') || key.end !== end) return [];
+    const of = key.kind === 'end' ? propertySql(key.property) : `e.labels[${parameters.bind(key.label, 'String')}]`;
+    return [[endColumn(index), of] as const];
+  });
+  if (columns.length === 0) return '';
+  return (
+    `ASOF LEFT JOIN (${intervalsSql(Object.fromEntries(columns), scope, parameters)}) AS ${end}` +
+    ` ON ${end}.endpoint_id = t.${end}_endpoint_id AND t.time >= ${end}.since`
+  );
+}
+
+const endColumn = (index: number) => `of_k${index}`;
+
+function keyExpression(key: GroupKey, index: number, interval: bigint | undefined): string {
   if (key.kind === 'interval')
     return `toStartOfInterval(t.time, toIntervalSecond(${(interval ?? 1n) / 1_000_000_000n}))`;
-  if (key.kind === 'end') return `${key.end}.${key.property}`;
+  if (key.kind === 'end' || key.kind === 'label') return `${key.end}.${endColumn(index)}`;
   return kindOf(key.column) === 'hex' ? `lower(hex(t.${key.name}))` : `t.${key.name}`;
 }
 
@@ -32,11 +48,11 @@ function secondsOf(question: Question, grouping: Grouping): string {
 /** Columns of the table that the keys, measures and name joins read. */
 function columnsRead(question: Question, grouping: Grouping): string[] {
   const texts = [
-    ...grouping.keys.map((key) => keyExpression(key, grouping.interval)),
+    ...grouping.keys.map((key, index) => keyExpression(key, index, grouping.interval)),
     ...grouping.measures.map((measure) => measure.expression),
   ].join(' ');
   const names = question.definition.table.columns.map((one) => one.name);
-  const ends = grouping.keys.flatMap((key) => (key.kind === 'end' ? [`${key.end}_endpoint_id`] : []));
+  const ends = grouping.keys.flatMap((key) => ('end' in key ? [`${key.end}_endpoint_id`] : []));
   const read = names.filter((name) => new RegExp(`\\bt\\.${name}\\b`).test(texts));
   return [...new Set([...read, ...ends, 'time', 'sample_weight'])];
 }
@@ -49,7 +65,6 @@ function columnsRead(question: Question, grouping: Grouping): string[] {
 export function groupSql(question: Question, grouping: Grouping, offset: number, limit: number): BoundQuery {
   const parameters = new Parameters();
   const { definition, scope, filters, order } = question;
-  const ends = ENDS.filter((end) => grouping.keys.some((key) => key.kind === 'end' && key.end === end));
   let source: string;
   if (definition.table.name === 'requests') {
     source = `${requestsOnceSql(question, columnsRead(question, grouping), parameters)} AS t`;
@@ -59,7 +74,7 @@ export function groupSql(question: Question, grouping: Grouping, offset: number,
     const list = columnsRead(question, grouping).map((name) => `t.${name} AS ${name}`);
     source = `(SELECT ${list.join(', ')} FROM ${from} WHERE ${condition} AND ${wanted}) AS t`;
   }
-  const keys = grouping.keys.map((key, index) => `${keyExpression(key, grouping.interval)} AS k${index}`);
+  const keys = grouping.keys.map((key, index) => `${keyExpression(key, index, grouping.interval)} AS k${index}`);
   const seconds = secondsOf(question, grouping);
   const measures = grouping.measures.map(
     (measure, index) => `${measure.expression.replaceAll('{seconds}', seconds)} AS m${index}`,
@@ -69,7 +84,7 @@ export function groupSql(question: Question, grouping: Grouping, offset: number,
   const sql = [
     `SELECT ${[...keys, ...measures].join(', ')}, max(t.sample_weight) AS _weight`,
     `FROM ${source}`,
-    ...ends.map((end) => namesJoin(scope, end, parameters)),
+    ...ENDS.map((end) => endJoin(grouping, scope, end, parameters)),
     `GROUP BY ${keyNames.join(', ')}`,
     `ORDER BY ${orderAlias} ${order.descending ? 'DESC' : 'ASC'} NULLS LAST, ${keyNames.join(', ')}`,
     `LIMIT ${parameters.bind(limit, 'UInt64')} OFFSET ${parameters.bind(offset, 'UInt64')}`,

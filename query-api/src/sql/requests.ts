@@ -1,12 +1,12 @@
 /** /v1/requests: exchanges with the evidence of their connection. */
 import { REQUESTS } from '../../../store/tables.ts';
 import type { RowDefinition } from '../definition.ts';
+import { endParameters } from '../filter/end_parameters.ts';
 import {
   aliasParameter,
   allParameters,
   durationParameters,
   eitherEndParameters,
-  endParameters,
   methodParameter,
   statusParameter,
 } from '../filter/parameters.ts';

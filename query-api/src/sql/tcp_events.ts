@@ -1,13 +1,8 @@
 /** /v1/tcp-events: what went wrong on connections. */
 import { TCP_EVENTS } from '../../../store/tables.ts';
 import type { RowDefinition } from '../definition.ts';
-import {
-  aliasParameter,
-  allParameters,
-  durationParameters,
-  eitherEndParameters,
-  endParameters,
-} from '../filter/parameters.ts';
+import { endParameters } from '../filter/end_parameters.ts';
+import { aliasParameter, allParameters, durationParameters, eitherEndParameters } from '../filter/parameters.ts';
 
 export const TCP_EVENTS_DEFINITION: RowDefinition = {
   route: 'tcp-events',

@@ -1,0 +1,77 @@
+/** Tests of an endpoint as SQL: of a row of table endpoints, and of a row that points at one, as it was at that time. */
+import { CONTAINER_SQL } from '../../../store/endpoint_properties.ts';
+import { type Scope, scoped } from '../scope.ts';
+import type { Parameters } from '../sql/parameters.ts';
+import type { EndpointTest } from './filter.ts';
+import type { Requirement } from './selector.ts';
+import { textMatches } from './text_sql.ts';
+
+function requirementSql(requirement: Requirement, labels: string, parameters: Parameters): string {
+  const key = parameters.bind(requirement.key, 'String');
+  const [there, value] = [`mapContains(${labels}, ${key})`, `${labels}[${key}]`];
+  switch (requirement.operator) {
+    case 'in':
+      return `(${there} AND has(${parameters.bind(requirement.values, 'Array(String)')}, toString(${value})))`;
+    case 'notin':
+      return `NOT (${there} AND has(${parameters.bind(requirement.values, 'Array(String)')}, toString(${value})))`;
+    case 'exists':
+      return there;
+    case 'absent':
+      return `NOT ${there}`;
+    default: {
+      const sign = requirement.operator === 'gt' ? '>' : '<';
+      const number = `toInt64OrNull(if(match(${value}, '^[0-9]{1,19}$'), toString(${value}), ''))`;
+      return `ifNull(${number} ${sign} ${parameters.bind(requirement.bound, 'Int64')}, false)`;
+    }
+  }
+}
+
+/** Condition on a row `alias` of endpoints. */
+export function endpointHoldsSql(test: EndpointTest, alias: string, parameters: Parameters): string {
+  if (test.property === 'labels') {
+    const parts = test.selector.map((one) => requirementSql(one, `${alias}.labels`, parameters));
+    return parts.length === 0 ? '1' : `(${parts.join(' AND ')})`;
+  }
+  const matches = (value: string) => textMatches(value, test.pattern, false, parameters);
+  const own = (property: string) => matches(`${alias}.${property}`);
+  const conditions = {
+    name: () => `(${own('workload')} OR ${own('name')})`,
+    pod: () => `${alias}.kind = 'pod' AND ${own('name')}`,
+    container: () => matches(CONTAINER_SQL(alias)),
+    services: () => `arrayExists(one -> ${matches('one')}, ${alias}.services)`,
+  };
+  const { property, namespace } = test;
+  const wanted = property in conditions ? conditions[property as keyof typeof conditions]() : own(property);
+  const inNamespace =
+    namespace === undefined ? '' : ` AND ${textMatches(`${alias}.namespace`, namespace, false, parameters)}`;
+  return `(${wanted}${inNamespace})`;
+}
+
+/**
+ * Condition that the endpoint with this id was such a one at that time. It is what its interval says that began last by
+ * then, the first from the beginning, as in the named views. Most endpoints say the same in all their intervals; those
+ * are told by a set of ids, the few others by their intervals.
+ */
+export function endpointHeldSql(
+  test: EndpointTest,
+  id: string,
+  time: string,
+  scope: Scope,
+  parameters: Parameters,
+): string {
+  const { from, condition } = scoped(scope, 'endpoints', 'e', parameters);
+  const holds = endpointHoldsSql(test, 'e', parameters);
+  const ids = (having: string) =>
+    `(SELECT e.endpoint_id FROM ${from} FINAL WHERE ${condition} GROUP BY e.endpoint_id HAVING ${having})`;
+  const mixed = `min(${holds}) != max(${holds})`;
+  const intervals = [
+    '(SELECT mapFromArrays(groupArray(id), groupArray(spans)) FROM',
+    `(SELECT e.endpoint_id AS id, arraySort(groupArray((e.valid_from, toUInt8(${holds})))) AS spans`,
+    `FROM ${from} FINAL WHERE ${condition} GROUP BY e.endpoint_id HAVING ${mixed}))`,
+  ].join(' ');
+  const held = [
+    `arrayFold((before, span) -> if(span.1 <= ${time}, span.2, before), ${intervals}[${id}],`,
+    `${intervals}[${id}][1].2)`,
+  ].join(' ');
+  return `(${id} IN ${ids(`min(${holds})`)} OR (${id} IN ${ids(mixed)} AND ${held}))`;
+}
