@@ -30,12 +30,12 @@ describe('a reflector and what it is sent', () => {
     const before = server.connections();
     const pages = [
       list([object('a', 1)], 30, 'next'),
-      list([object('b', 2)], 30, 'next 2'),
-      list([object('c', 3)], 30),
+      list([object('b', 2)], 31, 'next 2'),
+      list([object('c', 3)], 32),
     ];
     const answers = [refuse(422, 'Invalid'), ...pages, watch(line('ADDED', object('d', 31)))];
     const { mirror } = await meet(server, answers, ({ mirror: { names } }) => names.length === 4);
-    assert.deepEqual(mirror.calls, ['begin', 'begin', 'item a', 'item b', 'item c', 'end', 'changed d']);
+    assert.deepEqual(mirror.calls, ['begin', 'item a', 'item b', 'item c', 'end', 'changed d']);
     const queries = server.asked.slice(1).map(({ url }) => Object.fromEntries(url.searchParams));
     assert.deepEqual(queries.slice(0, 3), [
       { limit: '500', resourceVersion: '0' },
@@ -51,7 +51,7 @@ describe('a reflector and what it is sent', () => {
     const timing = { ...TIMING, backoff: { firstMs: 20_000, mostMs: 20_000, resetMs: 1 } };
     const answers = [refuse(400), list([], 30, 'next'), breaks, list([object('a', 3)], 30), watch()];
     const { mirror, logged } = await meet(server, answers, ({ mirror: { names } }) => names.length === 1, { timing });
-    assert.deepEqual(mirror.calls, ['begin', 'begin', 'item a', 'end']);
+    assert.deepEqual(mirror.calls, ['begin', 'item a', 'end']);
     assert.deepEqual(
       logged.filter(({ level }) => level >= 40),
       [],
@@ -94,6 +94,20 @@ describe('a reflector and what it is sent', () => {
     assert.deepEqual(mirror.names, ['b']);
   });
 
+  it('lists anew when it cannot tell whose event was too large', async () => {
+    const nameless = `{"type":"MODIFIED","object":{"metadata":{"annotations":{"a":"${'x'.repeat(20_000)}"}}}}\n`;
+    const answers = [watch(...ONE, nameless), watch(line('ADDED', object('b', 20)), endOfList(21))];
+    const { mirror, reflector } = await meet(
+      server,
+      answers,
+      ({ reflector: { state } }) => state.resourceVersion === '21',
+      { mostObjectBytes: 10_000 },
+    );
+    assert.deepEqual(server.questions(), ['list', 'list']);
+    assert.deepEqual(mirror.names, ['b']);
+    assert.equal(reflector.state.skipped, 1);
+  });
+
   it('leaves out what is too large, in a list and in a watch, and forgets what was before', async () => {
     const huge = (name: string, version: number) => object(name, version, { annotations: { a: 'x'.repeat(50_000) } });
     const answers = [
@@ -119,7 +133,7 @@ describe('a reflector and what it is sent', () => {
     );
     assert.deepEqual(mirror.calls, [
       ...['begin', 'deleted h', 'item a', 'end', 'changed b', 'deleted a', 'changed b'],
-      ...['begin', 'begin', 'item b', 'end', 'changed a'],
+      ...['begin', 'item b', 'end', 'changed a'],
     ]);
     assert.equal(reflector.state.skipped, 4);
     assert.ok(logged.some(({ code }) => code === 'FLOW_KUBERNETES_OBJECT_SIZE'));

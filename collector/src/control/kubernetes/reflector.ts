@@ -83,8 +83,8 @@ export class Reflector {
 
   /** Page by page. */
   async #list(signal: AbortSignal): Promise<void> {
-    this.#beginList();
-    let page = await this.#page(signal, { limit: PAGE_ITEMS, ...(this.#anyVersion ? { resourceVersion: '0' } : {}) });
+    const version = this.#anyVersion ? { resourceVersion: '0' } : {};
+    let page = await this.#page(signal, { limit: PAGE_ITEMS, ...version });
     // Of the first page: what happened while the others came is told again by the watch.
     let { resourceVersion } = page;
     for (let pages = 1; typeof page.continue === 'string' && page.continue !== ''; pages++) {
@@ -94,7 +94,6 @@ export class Reflector {
       } catch (error) {
         if (!isGone(error)) throw error;
         // The snapshot was compacted between two pages: all in one answer, which is read as it comes.
-        this.#beginList();
         page = await this.#page(signal, {});
         resourceVersion = page.resourceVersion;
       }
@@ -106,6 +105,7 @@ export class Reflector {
   async #page(signal: AbortSignal, query: Readonly<Record<string, string>>): Promise<ListMetadata> {
     const accept = accepted(this.#options.resource, 'PartialObjectMetadataList');
     const body = await this.#get(signal, query, accept, this.#timing.listSilenceMs);
+    if (query.continue === undefined) this.#beginList();
     const items = new ListSplitter(
       {
         item: (bytes) => {
@@ -137,8 +137,8 @@ export class Reflector {
     };
     const accept = accepted(this.#options.resource, 'PartialObjectMetadata');
     const begunMs = performance.now();
-    if (streaming) this.#beginList();
     const body = await this.#get(signal, query, accept, watchSilenceMs);
+    if (streaming) this.#beginList();
     const lines = new LineSplitter(
       {
         line: (bytes) => this.#event(watchEvent(bytes)),
@@ -223,9 +223,17 @@ export class Reflector {
     this.#skip(length, object);
     if (object !== undefined) this.#tell((sink) => sink.deleted(object));
     else if (this.#listed) {
-      this.#listed = false;
+      this.#missed();
       throw unreadable('it cannot be told whose event is too large');
     }
+  }
+
+  /** What came since the last version cannot be had one by one. */
+  #missed(): void {
+    this.#listed = false;
+    this.#anyVersion = false;
+    this.#unreadable = 0;
+    this.state.resourceVersion = '';
   }
 
   /** @returns how long to wait, milliseconds */
@@ -240,12 +248,7 @@ export class Reflector {
     const { code = 'FLOW_KUBERNETES_REFLECTOR', message } = error as Partial<FlowspanError> & Error;
     this.#unreadable = code === 'FLOW_KUBERNETES_UNREADABLE' ? this.#unreadable + 1 : 0;
     const gone = isGone(error);
-    if (gone || this.#unreadable >= UNREADABLE_MOST) {
-      this.#listed = false;
-      this.#anyVersion = false;
-      this.#unreadable = 0;
-      this.state.resourceVersion = '';
-    }
+    if (gone || this.#unreadable >= UNREADABLE_MOST) this.#missed();
     const retryAfterMs = error instanceof ApiFailure ? error.retryAfterMs : 0;
     const retryInMs = Math.round(this.#backoff.next(performance.now(), retryAfterMs));
     // Once when it begins to fail; a version that is gone is no failure of anybody.
