@@ -96,8 +96,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const chunks = Math.ceil((collector.row_memory_bytes + 2 * lookRows) / deliveryBytes(1));
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
-    const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state });
-    const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons } = correlation;
+    const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, log });
+    const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons, kubernetes } = correlation;
     const metricsParts = { arena, clock, ends, endpoints, requestText, dropReasons, cluster: scope.cluster };
     const metrics = new CollectorMetrics({ ...metricsParts, settings: collector.metrics });
     const spanCounts = new SpanCounts();
@@ -194,7 +194,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
 
     const nowMs = () => Number(nowNs() / 1_000_000n);
     metrics.page.add(() => ownSpans.families());
-    metrics.tell({ kernel, counters, losses, delivery, reporter, live, spans: spanCounts, nowMs });
+    const told = { kernel, counters, losses, delivery, reporter, live, spans: spanCounts, kubernetes };
+    metrics.tell({ ...told, nowMs });
 
     let migrated = false;
     const http = new CollectorHttp({
@@ -204,18 +205,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       notReady: () => (migrated ? [] : ['ClickHouse has not been reached yet: rows wait in the spool']),
       status: () =>
         statusOf({
+          ...told,
           drain,
           scope,
           startedNs,
           nowNs: nowNs(),
-          kernel,
-          counters,
-          losses,
-          reporter,
-          delivery,
           endpoints,
-          live,
-          spans: spanCounts,
           config,
         }),
       metrics: metrics.routes(),

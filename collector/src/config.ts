@@ -7,6 +7,7 @@
 import { hostname } from 'node:os';
 import Type, { type Static } from 'typebox';
 import { GiB, group, insecure, list, listen, MiB, parseListen, text, token, url, whole } from './config_fields.ts';
+import { KUBERNETES } from './config_kubernetes.ts';
 import { ConfigError, changedKeys, readSources } from './config_sources.ts';
 import { METRICS, OTLP, SPANS } from './config_telemetry.ts';
 
@@ -184,6 +185,7 @@ export const CONFIG_SCHEMA = group(
       'Where rows are written to and read from.',
     ),
     otlp: OTLP,
+    kubernetes: KUBERNETES,
     collector: COLLECTOR,
     store: STORE,
     query_api: QUERY_API,

@@ -1,8 +1,10 @@
 /** GET /metrics of the collector: edges, the collector itself, and on request what its BPF programs cost. */
 import { Counter, Histogram } from 'prom-client';
+import type { Kubernetes } from './control/kubernetes/open.ts';
 import { BpfRunTime } from './deliver/prometheus/bpf_run_time.ts';
 import type { FamilyInfo } from './deliver/prometheus/edge_family.ts';
 import { EdgeMetrics, type EdgeMetricsOptions } from './deliver/prometheus/edge_metrics.ts';
+import { KUBERNETES_INFOS, kubernetesFamilies } from './deliver/prometheus/kubernetes_families.ts';
 import { Scrapes } from './deliver/prometheus/scrapes.ts';
 import { type SelfParts, selfFamilies } from './deliver/prometheus/self_families.ts';
 import type { Attempt } from './deliver/sender.ts';
@@ -55,11 +57,12 @@ export class CollectorMetrics {
   }
 
   /** From now on the collector's own numbers are told as well. */
-  tell(parts: Omit<SelfParts, 'edges'>): void {
+  tell(parts: Omit<SelfParts, 'edges'> & { readonly kubernetes: Pick<Kubernetes, 'watch'> | undefined }): void {
     const self = selfFamilies({ ...parts, edges: this.edges.edges });
     this.#self = self;
     this.#bpf = new BpfRunTime(parts.kernel);
     this.page.add(() => self.families());
+    this.page.add(() => kubernetesFamilies(parts.kubernetes?.watch.status() ?? []));
   }
 
   /** Told of each look that found records. @param beganMs performance.now() before it */
@@ -96,7 +99,7 @@ export class CollectorMetrics {
 
   /** What is published of Flowspan's own families; those of the process are prom-client's. */
   get infos(): FamilyInfo[] {
-    return [...this.edges.infos, ...(this.#self?.infos ?? []), ...(this.#bpf?.infos ?? [])];
+    return [...this.edges.infos, ...(this.#self?.infos ?? []), ...KUBERNETES_INFOS, ...(this.#bpf?.infos ?? [])];
   }
 
   close(): void {

@@ -2,6 +2,7 @@
 import { rfc3339 } from '../../store/time.ts';
 import type { Drain } from './batch/drain.ts';
 import type { Config } from './config.ts';
+import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { Endpoints } from './correlate/endpoints.ts';
 import { type Counters, RECORD_KINDS } from './counters.ts';
 import type { Delivery } from './deliver/delivery.ts';
@@ -26,6 +27,8 @@ export interface StatusParts {
   readonly endpoints: Endpoints;
   readonly live: LiveFeed;
   readonly spans: SpanCounts;
+  /** Undefined where Kubernetes is not asked. */
+  readonly kubernetes: Kubernetes | undefined;
   readonly config: Config;
 }
 
@@ -44,6 +47,7 @@ export function statusOf(parts: StatusParts): unknown {
     endpoints,
     live,
     spans,
+    kubernetes,
     config,
   } = parts;
   losses.readKernel(kernel);
@@ -69,6 +73,19 @@ export function statusOf(parts: StatusParts): unknown {
     endpoints: endpoints.count,
     live: { clients: live.clients },
     spans: { decisions: spans.decisions, exported: spans.exported, lost: spans.lost },
+    kubernetes: kubernetes === undefined ? { enabled: false } : kubernetesStatus(kubernetes),
     clickhouse: { url: config.clickhouse.url, database: config.clickhouse.database },
+  };
+}
+
+function kubernetesStatus({ identity, watch }: Kubernetes): unknown {
+  return {
+    enabled: true,
+    synced: watch.synced,
+    cluster_uid: identity.cluster.uid,
+    resources: watch.status().map(({ resource, synced, objects, lastEventMs, relists, requests, bytes, skipped }) => ({
+      ...{ resource, synced, objects, relists, requests, received_bytes: bytes, skipped },
+      last_event: lastEventMs === 0 ? '' : rfc3339(BigInt(Math.round(lastEventMs)) * 1_000_000n),
+    })),
   };
 }

@@ -44,6 +44,7 @@ function openMetrics(): CollectorMetrics {
     live: { clients: 0 },
     spans: new SpanCounts(),
     nowMs: () => 0,
+    kubernetes: undefined,
   });
   return metrics;
 }

@@ -29,7 +29,18 @@ const EDGES = [
 ] as const;
 
 /** Panels that say when they are empty, and may be in this scene: Flowspan lost nothing, or just a little. */
-const EMPTY_HERE = new Set(['Losses', 'Lost by Flowspan', 'Lost by Flowspan meanwhile', 'Lost records by reason']);
+const EMPTY_HERE = new Set([
+  // the shop asks no Kubernetes API server
+  'Known objects',
+  'Since the API server was heard',
+  'Not synced',
+  'Asked of the API server',
+  'Received from the API server',
+  'Losses',
+  'Lost by Flowspan',
+  'Lost by Flowspan meanwhile',
+  'Lost records by reason',
+]);
 
 /** Prometheus may miss scrapes on a busy machine: rates look back over several. */
 const RATES_OVER_SCRAPES = 3;

@@ -28,6 +28,37 @@ const PARENTS: Readonly<Record<string, Runtime>> = {
   moby: 'docker',
 };
 
+/** A pod that a path names, by the UID that its node knows it by: of static pods that is the hash of their file. */
+export interface PodCgroup {
+  readonly uid: string;
+  /** Where the pod's cgroup stands. */
+  readonly path: string;
+}
+
+/** systemd's driver and containerd without it write slices, the latter with the container's id behind. */
+const POD_SLICE = /^(?:.+-)?kubepods(?:-[a-z]+)?-pod([0-9a-f]{8}(?:_?[0-9a-f]{4}){3}_?[0-9a-f]{12})\.slice(?::.+)?$/;
+const POD_DIRECTORY = /^pod([0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12})$/;
+
+/**
+ * Pods that a path names, the innermost first: a node that is itself a container has paths within paths. The monitors
+ * that cri-o puts beside its containers are no pods.
+ */
+export function podsOfCgroup(path: string): PodCgroup[] {
+  if (!path.includes('kubepods') || path.includes('/crio-conmon-')) return [];
+  const parts = path.split('/').filter((part) => part !== '' && part !== '..');
+  const pods: PodCgroup[] = [];
+  let below = -1;
+  for (const [index, part] of parts.entries()) {
+    const slice = POD_SLICE.exec(part)?.[1];
+    // Under cgroupfs the pod is one or, with its quality of service, two levels below.
+    if (part === 'kubepods') below = index;
+    const directory = below !== -1 && index - below <= 2 ? POD_DIRECTORY.exec(part)?.[1] : undefined;
+    const uid = slice?.replaceAll('_', '-') ?? directory;
+    if (uid !== undefined) pods.unshift({ uid, path: upTo(parts, index) });
+  }
+  return pods;
+}
+
 /** systemd escapes bytes in unit names as \\xHH. */
 function unescaped(unit: string): string {
   return unit.replace(/\\x([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));

@@ -5,6 +5,7 @@ import { sqlTable, stat } from '../panels.ts';
 import { losses, storedUpTo } from '../queries/clickhouse/completeness.sql.ts';
 import * as own from '../queries/own.ts';
 import { COLLECTOR, SPANS } from './health_collector.ts';
+import { KUBERNETES } from './health_kubernetes.ts';
 import { NOW } from './health_lines.ts';
 import { PROCESSES, QUERY_API, STORE } from './health_services.ts';
 import { NOTHING_LOST } from './shared.ts';
@@ -99,5 +100,5 @@ export const HEALTH: Board = {
     'Whether the other dashboards can be believed: what was lost or not watched, how far storing lags, and what Flowspan costs.',
   variables: [],
   links: [link('Overview', dashboardUrl(UIDS.overview))],
-  sections: [completeness, COLLECTOR, SPANS, STORE, QUERY_API, PROCESSES],
+  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, STORE, QUERY_API, PROCESSES],
 };

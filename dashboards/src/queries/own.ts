@@ -21,6 +21,16 @@ export function highest(name: string, by: readonly string[] = []): string {
   return `max by (${by.join(', ')}) (${name})`;
 }
 
+/** Seconds since the oldest of a gauge's times; those that are 0 have not been yet. */
+export function oldest(name: string, by: readonly string[] = []): string {
+  return `time() - min by (${by.join(', ')}) (${name} > 0)`;
+}
+
+/** How many series of a gauge are 0. */
+export function lacking(name: string, by: readonly string[] = []): string {
+  return `sum by (${by.join(', ')}) (1 - ${name})`;
+}
+
 /** Quantile of one of Flowspan's own histograms. */
 export function quantileOf(rank: number, histogram: string, window: Window, by: readonly string[] = []): string {
   return `histogram_quantile(${rank}, ${sumRate(`${histogram}_bucket`, window, [...by, 'le'])})`;

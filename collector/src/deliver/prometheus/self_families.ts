@@ -23,7 +23,7 @@ export interface SelfParts {
 }
 
 /** Label values and the number they belong to. */
-type Row = readonly [labels: readonly string[], value: number];
+export type Row = readonly [labels: readonly string[], value: number];
 
 interface SelfFamily {
   readonly info: FamilyInfo;
@@ -117,7 +117,8 @@ export function selfFamilies(parts: SelfParts): { infos: readonly FamilyInfo[]; 
   };
 }
 
-function* samplesOf({ labels: names }: FamilyInfo, rows: Iterable<Row>): Generator<Sample> {
+/** Lines of a family. */
+export function* samplesOf({ labels: names }: FamilyInfo, rows: Iterable<Row>): Generator<Sample> {
   for (const [words, value] of rows) {
     const labels = labelsText(Object.fromEntries(names.map((name, index) => [name, words[index] as string])));
     yield { suffix: '', labels, value };

@@ -1,0 +1,19 @@
+/** Keys of where Kubernetes is asked. */
+import Type from 'typebox';
+import { group, text } from './config_fields.ts';
+
+/** `kubernetes` */
+export const KUBERNETES = group(
+  {
+    enabled: Type.Enum(['auto', 'on', 'off'], {
+      default: 'auto',
+      description: 'Whether pods are named by the API server; auto: in a pod that may ask it, or with a kubeconfig.',
+    }),
+    kubeconfig: text('', {
+      description: "kubeconfig file that says how the API server is reached; empty: the pod's own service account.",
+    }),
+    context: text('', { description: 'Context of the kubeconfig; empty: its current one.' }),
+    node_name: text('', { description: 'Name of this node at the API server; empty: that of `node`.' }),
+  },
+  'Names of pods, workloads and services from the Kubernetes API server.',
+);

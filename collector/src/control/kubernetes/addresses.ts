@@ -1,0 +1,99 @@
+/** Slots by address, IPv4 as v4-mapped: four numbers of 32 bits each. Several slots may have the same address. */
+import ipaddr from 'ipaddr.js';
+import { Chains, grown, Slots } from './chains.ts';
+
+/** An address as four numbers, first bytes first. Reused from call to call. */
+export type Words = Uint32Array;
+
+const MAPPED = 0xffff;
+
+/** Reads the 16 bytes of an address. */
+export function wordsOfBytes(bytes: Uint8Array, words: Words): void {
+  for (let index = 0; index < 4; index += 1) {
+    const at = index * 4;
+    const high = ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+    words[index] = (high << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number);
+  }
+}
+
+/** Reads the text of an address. @returns false if it is none */
+export function wordsOfText(text: string, words: Words): boolean {
+  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
+  if (four !== null) {
+    const parts = four.slice(1).map(Number);
+    if (parts.some((part) => part > 255)) return false;
+    words.set([0, 0, MAPPED, (parts[0]! << 24) | (parts[1]! << 16) | (parts[2]! << 8) | parts[3]!]);
+    return true;
+  }
+  if (!ipaddr.IPv6.isValid(text)) return false;
+  wordsOfBytes(Uint8Array.from(ipaddr.IPv6.parse(text).toByteArray()), words);
+  return true;
+}
+
+/** The slots; who keeps more of each does so in arrays of his own by the same numbers. */
+export class AddressSlots {
+  readonly #slots = new Slots();
+  readonly #chains = new Chains((slot) => this.#hashOf(slot));
+  #words = new Uint32Array(4 * 1024);
+
+  get count(): number {
+    return this.#slots.count;
+  }
+
+  /** The highest number given out so far. */
+  get last(): number {
+    return this.#slots.last;
+  }
+
+  add(words: Words): number {
+    const slot = this.#slots.take();
+    if (slot * 4 + 3 >= this.#words.length) this.#words = grown(this.#words, slot * 4 + 3);
+    this.#words.set(words, slot * 4);
+    this.#chains.add(slot, hash(words, 0));
+    return slot;
+  }
+
+  remove(slot: number): void {
+    this.#chains.remove(slot, this.#hashOf(slot));
+    this.#slots.giveBack(slot);
+  }
+
+  /** The first slot with an address, or 0. */
+  first(words: Words): number {
+    return this.#from(this.#chains.first(hash(words, 0)), words);
+  }
+
+  /** The next slot with the same address, or 0. */
+  after(slot: number, words: Words): number {
+    return this.#from(this.#chains.after(slot), words);
+  }
+
+  /** Whether a slot has this address. */
+  is(slot: number, words: Words): boolean {
+    const at = slot * 4;
+    const all = this.#words;
+    return all[at + 3] === words[3] && all[at + 2] === words[2] && all[at + 1] === words[1] && all[at] === words[0];
+  }
+
+  /** Writes a slot's address to `words`. */
+  read(slot: number, words: Words): void {
+    words.set(this.#words.subarray(slot * 4, slot * 4 + 4));
+  }
+
+  #from(first: number, words: Words): number {
+    let slot = first;
+    while (slot !== 0 && !this.is(slot, words)) slot = this.#chains.after(slot);
+    return slot;
+  }
+
+  #hashOf(slot: number): number {
+    return hash(this.#words, slot * 4);
+  }
+}
+
+function hash(words: Words, at: number): number {
+  let mixed =
+    (words[at] as number) ^ Math.imul((words[at + 1] as number) ^ ((words[at + 2] as number) << 7), 0x9e3779b1);
+  mixed = Math.imul(mixed ^ (words[at + 3] as number), 0x85ebca6b);
+  return Math.imul(mixed ^ (mixed >>> 15), 0xc2b2ae35) ^ (mixed >>> 13);
+}

@@ -1,0 +1,89 @@
+/** Watches all that a cluster's index is made of, each resource by a reflector of its own. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { KubernetesApi } from './api.ts';
+import { type Cluster, RESOURCES, type ResourceName } from './cluster.ts';
+import { Credentials } from './credentials.ts';
+import type { Feed } from './identity.ts';
+import { Reflector } from './reflector.ts';
+import type { ReflectorState, ReflectorTiming, Resource } from './resource.ts';
+
+export interface WatchOptions {
+  /** Path of a kubeconfig; empty: the service account of the pod this runs in. */
+  readonly kubeconfig: string;
+  /** Its context; empty: the current one. */
+  readonly context: string;
+  readonly version: string;
+  readonly log: Logger;
+  /** Longest that the start of the collector waits for the first lists, milliseconds. */
+  readonly patienceMs?: number;
+  readonly timing?: Partial<ReflectorTiming>;
+}
+
+/** How one resource stands. */
+export interface ResourceStatus extends ReflectorState {
+  readonly resource: ResourceName;
+  readonly objects: number;
+}
+
+const PATHS: Readonly<Record<ResourceName, Resource>> = {
+  pods: { path: '/api/v1/pods' },
+  services: { path: '/api/v1/services' },
+  endpointslices: { path: '/apis/discovery.k8s.io/v1/endpointslices' },
+  nodes: { path: '/api/v1/nodes' },
+  namespaces: { path: '/api/v1/namespaces', metadataOnly: true },
+  replicasets: { path: '/apis/apps/v1/replicasets', metadataOnly: true },
+  jobs: { path: '/apis/batch/v1/jobs', metadataOnly: true },
+};
+const PATIENCE_MS = 2000;
+const LOOK_MS = 20;
+
+/** The API server's news, for one index. */
+export class KubernetesWatch implements Feed {
+  readonly #options: WatchOptions;
+  readonly #api: KubernetesApi;
+  readonly #stopping = new AbortController();
+  readonly #reflectors = new Map<ResourceName, Reflector>();
+  #cluster: Cluster | undefined;
+
+  constructor(options: WatchOptions) {
+    const { kubeconfig, context, version } = options;
+    this.#options = options;
+    const chosen = { kubeconfig: kubeconfig || undefined, context: context || undefined };
+    this.#api = new KubernetesApi(new Credentials(chosen), `flowspan-collector/${version}`);
+  }
+
+  get synced(): boolean {
+    return this.#reflectors.size > 0 && [...this.#reflectors.values()].every(({ state }) => state.synced);
+  }
+
+  async start(cluster: Cluster): Promise<void> {
+    this.#cluster = cluster;
+    const { log, timing = {}, patienceMs = PATIENCE_MS } = this.#options;
+    const { signal } = this.#stopping;
+    for (const name of RESOURCES) {
+      const options = { api: this.#api, resource: PATHS[name], sink: cluster.sink(name), log, timing };
+      const reflector = new Reflector(options);
+      this.#reflectors.set(name, reflector);
+      void reflector.start(signal);
+    }
+    const untilMs = performance.now() + patienceMs;
+    while (!this.synced && !signal.aborted && performance.now() < untilMs) await wait(LOOK_MS);
+    if (!this.synced) log.warn('the API server has not told all yet: names of pods come later');
+  }
+
+  close(): void {
+    this.#stopping.abort();
+    this.#api.close();
+  }
+
+  /** How each resource stands. */
+  status(): ResourceStatus[] {
+    const counts = this.#cluster?.counts();
+    return [...this.#reflectors].map(([resource, { state }]) => ({
+      resource,
+      objects: counts?.[resource] ?? 0,
+      ...state,
+    }));
+  }
+}
