@@ -1,0 +1,322 @@
+/** Pods by cgroup, container and address; their workload and services; what is told when more becomes known. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { podsOfCgroup } from '../../../collector/src/control/cgroup_path.ts';
+import { endpointId } from '../../../collector/src/control/identity.ts';
+import { wordsOfText } from '../../../collector/src/control/kubernetes/addresses.ts';
+import { EPOCH_NS, openPath } from '../support/path.ts';
+import { connection, record } from '../support/records.ts';
+import { openCluster, BEGIN_MS as T } from './support/cluster.ts';
+import { nodeObject, ownedObject, type PodValues, podObject, serviceObject, sliceObject } from './support/objects.ts';
+
+const UID = '1f2e3d4c-aaaa-4bbb-8ccc-000000000001';
+const SLICED = UID.replaceAll('-', '_');
+const HASH = '0123456789abcdef0123456789abcdef';
+const ID = 'ab'.repeat(32);
+const OTHER_ID = 'cd'.repeat(32);
+const PATH = `/kubepods/burstable/pod${UID}/${ID}`;
+const pod = (values: Partial<PodValues> = {}) => podObject({ uid: UID, name: 'web-x1', ...values });
+
+describe('pods by cgroup path', () => {
+  it('every driver and runtime, guaranteed pods, nested nodes, static pods', () => {
+    const slice = `/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${SLICED}.slice`;
+    const cases: [path: string, uids: string[]][] = [
+      [`${slice}/cri-containerd-${ID}.scope`, [UID]],
+      [`${slice}/crio-${ID}.scope/container`, [UID]],
+      [`${slice}/docker-${ID}.scope`, [UID]],
+      [`/kubepods.slice/kubepods-pod${SLICED}.slice/cri-containerd-${ID}.scope`, [UID]],
+      [`/kubepods/besteffort/pod${UID}/${ID}`, [UID]],
+      [`/kubepods/pod${UID}/${ID}/init.scope`, [UID]],
+      [`/kubepods/pod${HASH}/${ID}`, [HASH]],
+      [`/kubepods.slice/kubepods-pod${HASH}.slice/cri-containerd-${ID}.scope`, [HASH]],
+      [
+        `/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod${SLICED}.slice/cri-containerd-${ID}.scope`,
+        [UID],
+      ],
+      [`/docker/${OTHER_ID}/kubelet/kubepods/burstable/pod${UID}/${ID}`, [UID]],
+      [`/kfix-n2/kubepods/besteffort/pod${UID}/${ID}`, [UID]],
+      [`/../../kubepods/burstable/pod${UID}/${ID}`, [UID]],
+      [`/system.slice/containerd.service/kubepods-burstable-pod${SLICED}.slice:cri-containerd:${ID}`, [UID]],
+      [`/kubepods/pod${HASH}/${OTHER_ID}/kubepods/pod${UID}/${ID}`, [UID, HASH]],
+      [`${slice}/crio-conmon-${ID}.scope`, []],
+      [`/system.slice/kubepods-fake.service`, []],
+      [`/podman/pod${UID}`, []],
+      [`/kubepods/burstable/podx`, []],
+      [`/docker/${ID}`, []],
+      ['/', []],
+    ];
+    for (const [path, uids] of cases)
+      assert.deepEqual(
+        podsOfCgroup(path).map(({ uid }) => uid),
+        uids,
+        path,
+      );
+    assert.equal(podsOfCgroup(`/kfix-n2${PATH}/x`)[0]?.path, `/kfix-n2/kubepods/burstable/pod${UID}`);
+  });
+
+  it('a pod has one id, from its first packet on, and its name later', async () => {
+    const { identity, put, told, close } = await openCluster();
+    const before = identity.ofCgroup(PATH);
+    assert.equal(before?.id, endpointId('pod', UID));
+    assert.deepEqual([before.kind, before.name, before.here], ['pod', '', true]);
+    put('pods', pod({ containers: { web: ID, side: OTHER_ID } }));
+    assert.deepEqual(
+      told.updated.map(({ id, name }) => [id, name]),
+      [[before.id, 'web-x1']],
+    );
+    assert.equal(told.changed, 0, 'answers about cgroups stay what they are');
+    const after = identity.ofCgroup(`/kubepods/burstable/pod${UID}/${OTHER_ID}`);
+    assert.equal(after, identity.ofCgroup(PATH), 'the same for both containers');
+    assert.deepEqual(
+      [...(after?.pod?.containers ?? [])].sort(),
+      [
+        [ID, 'web'],
+        [OTHER_ID, 'side'],
+      ].sort(),
+    );
+    assert.equal(after?.containerId, '', 'it has two');
+    close();
+  });
+
+  it('where the path has only the container, that tells', async () => {
+    const { identity, put, told, close } = await openCluster();
+    assert.equal(identity.ofCgroup(`/k8s.io/${ID}`), undefined, 'others may know it');
+    put('pods', pod({ containers: { web: ID } }));
+    identity.tick();
+    assert.equal(told.changed, 1, 'and must be asked again');
+    assert.equal(identity.ofCgroup(`/k8s.io/${ID}`)?.name, 'web-x1');
+    assert.equal(identity.ofCgroup(`/k8s.io/${ID}`)?.containerId, ID);
+    close();
+  });
+
+  it('hybrid: another hierarchy than v2 tells', async () => {
+    const { identity, put, close } = await openCluster();
+    put('pods', pod());
+    assert.equal(identity.ofCgroup('/'), undefined);
+    const process = { executable: 'nginx', cgroupPaths: ['/', '/user.slice', PATH] };
+    assert.equal(identity.ofProcess('/', process)?.name, 'web-x1');
+    assert.equal(
+      identity.ofProcess('/', { executable: 'sshd', cgroupPaths: ['/system.slice/ssh.service'] }),
+      undefined,
+    );
+    close();
+  });
+
+  it("static pods go by the hash that their node knows, another cluster's pods are left to others", async () => {
+    const { identity, put, clock, told, close } = await openCluster();
+    const annotations = { 'kubernetes.io/config.mirror': HASH, 'kubernetes.io/config.hash': HASH };
+    const owner = { kind: 'Node', name: 'node-1', uid: 'n' };
+    put('pods', pod({ name: 'etcd-node-1', annotations, owner }));
+    const etcd = identity.ofCgroup(`/kubepods/pod${HASH}/${ID}`);
+    assert.deepEqual(
+      [etcd?.id, etcd?.workload, etcd?.pod?.workloadKind],
+      [endpointId('pod', HASH), 'etcd', 'StaticPod'],
+    );
+    const foreign = '/kubepods/pod99999999-aaaa-4bbb-8ccc-000000000009/x';
+    assert.equal(identity.ofCgroup(foreign)?.kind, 'pod');
+    clock.ms += 61_000;
+    identity.tick();
+    assert.equal(identity.ofCgroup(foreign), undefined);
+    assert.equal(told.changed, 1);
+    put('pods', podObject({ uid: '99999999-aaaa-4bbb-8ccc-000000000009', name: 'late' }));
+    identity.tick();
+    assert.deepEqual([told.changed, identity.ofCgroup(foreign)?.name], [2, 'late']);
+    close();
+  });
+});
+
+describe('workloads', () => {
+  const ofPod = async (values: Partial<PodValues>, ...owners: ['replicasets' | 'jobs', unknown][]) => {
+    const { identity, put, close } = await openCluster();
+    for (const [resource, object] of owners) put(resource, object);
+    put('pods', pod(values));
+    const told = identity.ofCgroup(PATH);
+    close();
+    return `${told?.pod?.workloadKind}/${told?.workload}`;
+  };
+
+  it('Deployment, StatefulSet, DaemonSet, CronJob, Job, ReplicaSet, bare and foreign owners', async () => {
+    const set = { kind: 'ReplicaSet', name: 'web-5d4', uid: 'rs' };
+    const deployment = { kind: 'Deployment', name: 'web', uid: 'd' };
+    const job = { kind: 'Job', name: 'backup-123', uid: 'j' };
+    assert.equal(
+      await ofPod({ owner: set }, ['replicasets', ownedObject('rs', 'web-5d4', deployment)]),
+      'Deployment/web',
+    );
+    assert.equal(await ofPod({ owner: set, labels: { 'pod-template-hash': '5d4' } }), 'Deployment/web');
+    const bare: ['replicasets', unknown] = ['replicasets', ownedObject('rs', 'web-5d4')];
+    assert.equal(await ofPod({ owner: set, labels: { 'pod-template-hash': '5d4' } }, bare), 'ReplicaSet/web-5d4');
+    assert.equal(await ofPod({ owner: set }), 'ReplicaSet/web-5d4');
+    const cron = { kind: 'CronJob', name: 'backup', uid: 'c' };
+    assert.equal(await ofPod({ owner: job }, ['jobs', ownedObject('j', 'backup-123', cron)]), 'CronJob/backup');
+    assert.equal(await ofPod({ owner: job }, ['jobs', ownedObject('j', 'backup-123')]), 'Job/backup-123');
+    for (const kind of ['StatefulSet', 'DaemonSet', 'Rollout'])
+      assert.equal(await ofPod({ owner: { kind, name: 'db', uid: 'x' } }), `${kind}/db`);
+    assert.equal(await ofPod({}), 'Pod/web-x1');
+  });
+
+  it('an owner that is told of after its pod is told on', async () => {
+    const { identity, put, told, close } = await openCluster();
+    put('pods', pod({ owner: { kind: 'Job', name: 'backup-1', uid: 'j' } }));
+    assert.equal(identity.ofCgroup(PATH)?.workload, 'backup-1');
+    put('jobs', ownedObject('j', 'backup-1', { kind: 'CronJob', name: 'backup', uid: 'c' }));
+    identity.tick();
+    assert.deepEqual(
+      told.updated.map(({ workload }) => workload),
+      ['backup'],
+    );
+    close();
+  });
+});
+
+describe('services and nodes', () => {
+  const words = new Uint32Array(4);
+  const open = async () => {
+    const opened = await openCluster();
+    const dialled = (address: string, port: number, protocol = 6) => {
+      wordsOfText(address, words);
+      const { services, nodes } = opened.cluster;
+      const found = services.dialled(words, protocol, port, nodes.at(words) !== undefined);
+      return found && `${found.namespace}/${found.name}:${found.portName}`;
+    };
+    return { ...opened, dialled };
+  };
+
+  it('cluster, external, load-balancer addresses and node ports', async () => {
+    const { put, remove, dialled, close } = await open();
+    const web = serviceObject({
+      ...{ name: 'web', addresses: ['10.96.0.1'], external: ['203.0.113.7'], balancers: ['203.0.113.8'] },
+      ports: [
+        { name: 'http', port: 80, nodePort: 30_080 },
+        { name: 'dns', port: 53, protocol: 'UDP' },
+      ],
+    });
+    put(
+      'services',
+      web,
+      serviceObject({ name: 'tls', addresses: ['10.96.0.2'], external: ['203.0.113.7'], ports: [{ port: 443 }] }),
+    );
+    put('nodes', nodeObject('node-1', 'n1', ['192.0.2.1']));
+    assert.equal(dialled('10.96.0.1', 80), 'shop/web:http');
+    assert.equal(dialled('10.96.0.1', 53, 17), 'shop/web:dns');
+    assert.equal(dialled('10.96.0.1', 81), 'shop/web:', 'its address, though not a port of it');
+    assert.equal(dialled('203.0.113.7', 443), 'shop/tls:', 'one address, two services');
+    assert.equal(dialled('203.0.113.7', 1), undefined, 'neither');
+    assert.equal(dialled('203.0.113.8', 80), 'shop/web:http');
+    assert.equal(dialled('192.0.2.1', 30_080), 'shop/web:http');
+    assert.equal(dialled('192.0.2.9', 30_080), undefined, 'no node');
+    remove('services', web);
+    assert.deepEqual([dialled('10.96.0.1', 80), dialled('192.0.2.1', 30_080)], [undefined, undefined]);
+    close();
+  });
+
+  it('EndpointSlices tell which services lead to a pod, and moves are told on once', async () => {
+    const { identity, put, remove, told, close } = await openCluster();
+    put('pods', pod({ address: '10.0.0.7' }));
+    put('endpointslices', sliceObject('a', 'web', ['10.0.0.7', '10.0.0.8']), sliceObject('b', 'all', ['10.0.0.7']));
+    assert.deepEqual(identity.ofCgroup(PATH)?.pod?.services, ['all', 'web']);
+    put('endpointslices', sliceObject('a', 'web', ['10.0.0.7', '10.0.0.9']));
+    assert.equal(told.updated.length, 0, 'nothing of it has changed');
+    remove('endpointslices', sliceObject('b', 'all', []));
+    assert.deepEqual(
+      told.updated.map((one) => one.pod?.services),
+      [['web']],
+    );
+    close();
+  });
+
+  it("a pod has its node's zone, also when the node is told of later", async () => {
+    const { identity, put, told, close } = await openCluster();
+    put('pods', pod({ node: 'node-9' }));
+    assert.equal(identity.ofCgroup(PATH)?.pod?.zone, '');
+    put('nodes', nodeObject('node-9', 'n9', ['192.0.2.9'], 'west'));
+    assert.equal(told.updated.at(-1)?.pod?.zone, 'west');
+    const own = () => identity.ownNode?.id;
+    assert.equal(own(), undefined);
+    put('nodes', nodeObject('node-1', 'n1', ['192.0.2.1']));
+    assert.equal(own(), endpointId('node', 'n1'));
+    close();
+  });
+});
+
+describe('in the data path', () => {
+  const atMs = Number(EPOCH_NS / 1_000_000n);
+
+  it('each record has whoever had its address at its time, whatever listened there last', async () => {
+    const { identity, put, remove, clock, close } = await openCluster();
+    const life = (uid: string, name: string, fromS: number) => ({
+      ...{ uid, name, address: '10.0.0.7', startedMs: atMs + fromS * 1000, runningMs: atMs + fromS * 1000 },
+    });
+    clock.ms = atMs + 1000;
+    put('pods', podObject(life(UID, 'old', 0)));
+    clock.ms = atMs + 5200;
+    remove('pods', podObject({ ...life(UID, 'old', 0), stoppedMs: atMs + 5000 }));
+    clock.ms = atMs + 5500;
+    put('pods', podObject(life('bbbbbbbb-0000-4000-8000-000000000002', 'new', 5)));
+    const path = openPath({
+      extraSources: [identity],
+      processes: { 100: { executable: 'wrk', command: 'wrk', cgroupPaths: ['/'] } },
+    });
+    const flowAt = (ms: number) =>
+      record(
+        'flow',
+        connection({
+          ...{ observation_point: 'client', pid: 100, destination_address: '10.0.0.7' },
+          time_boot_ns: BigInt(ms) * 1_000_000n,
+        }),
+      );
+    const rows = path.feed('flows', flowAt(3000), flowAt(5100), flowAt(6000));
+    const names = new Map(path.endpoints.takeChanged().map((row) => [row.identity.id.toString(), row]));
+    assert.deepEqual(
+      rows.map((row) => names.get(String(row.destination_endpoint_id))?.identity.name ?? '?'),
+      ['old', '?', 'new'],
+    );
+    const old = names.get(endpointId('pod', UID).toString());
+    assert.deepEqual([old?.validFromNs, old?.validToNs], [EPOCH_NS, EPOCH_NS + 5_000_000_000n]);
+    close();
+  });
+
+  it('a host process stays a host process, and hostNetwork pods are told from it and from one another', async () => {
+    const { identity, put, close } = await openCluster();
+    const second = '1f2e3d4c-aaaa-4bbb-8ccc-000000000002';
+    put(
+      'pods',
+      pod({ name: 'proxy', hostNetwork: true }),
+      podObject({ uid: second, name: 'agent', hostNetwork: true }),
+    );
+    put('nodes', nodeObject('node-1', 'n1', ['192.0.2.1']));
+    const path = openPath({
+      extraSources: [identity],
+      cgroups: { 10: PATH, 11: `/kubepods/pod${second}/${OTHER_ID}`, 12: '/system.slice/ssh.service' },
+    });
+    const from = (cgroup: bigint) =>
+      record(
+        'flow',
+        connection({
+          ...{ observation_point: 'client', owner_cgroup_id: cgroup, source_address: '192.0.2.1' },
+          ...{ source_port: Number(cgroup), destination_address: '192.0.2.1', destination_port: 9 },
+        }),
+      );
+    const rows = path.feed('flows', from(10n), from(11n), from(12n));
+    const names = new Map(path.endpoints.takeChanged().map(({ identity: one }) => [one.id.toString(), one.name]));
+    assert.deepEqual(
+      rows.map((row) => [row.source_endpoint_id, row.destination_endpoint_id].map((id) => names.get(String(id)))),
+      [
+        ['proxy', 'node-1'],
+        ['agent', 'node-1'],
+        ['ssh.service', 'node-1'],
+      ],
+    );
+    close();
+  });
+});
+
+it('while nobody has been told where pods are, no address is an outside one', async () => {
+  const { identity, feed, clock, at, close } = await openCluster();
+  feed.synced = false;
+  assert.equal(at('10.0.0.7'), '?');
+  clock.ms = T + 31_000;
+  assert.equal(at('10.0.0.7'), undefined, 'without the API server the configured ranges hold');
+  assert.equal(identity.ofCgroup('/system.slice/ssh.service'), undefined);
+  close();
+});
