@@ -172,12 +172,13 @@ describe('a reflector in bad weather', () => {
     const slowly: Answer = (response) => {
       let at = 0;
       const timer = setInterval(() => {
-        response.write(text.subarray(at, at + 20));
-        at += 20;
+        response.write(text.subarray(at, at + 8));
+        at += 8;
         if (at >= text.length) clearInterval(timer);
       }, 100);
     };
-    const timing = { ...TIMING, watchSilenceMs: 2500 };
+    const timing = { ...TIMING, watchSilenceMs: 2000 };
+    assert.ok((text.length / 8) * 100 > 2500, 'all of it takes longer than the longest silence');
     const { mirror } = await meet(server, [slowly], ({ reflector: { state } }) => state.synced, { timing });
     assert.deepEqual(mirror.calls, ['begin', 'item a', 'end']);
     assert.equal(server.asked.length, 1);
