@@ -96,18 +96,19 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
   }
 
   /** Id of a request that the edge page shows with retransmits. */
-  async function requestWithRetransmits(): Promise<string> {
+  async function requestsWithRetransmits(): Promise<string[]> {
+    const hurt: string[] = [];
     const edge = board('flowspan-edge');
     for (const title of ['Slowest requests', 'Latest failed requests']) {
       const sql = edge.panels.find((panel) => panel.title === title)?.targets?.[0]?.rawSql ?? '';
       for (const [source_workload, destination_workload] of EDGES) {
         const values = valuesOf(edge, { source_workload, destination_workload });
         const rows = await askStore(shop.flowspan.storeUrl, expandSql(sql, values, sources.view));
-        const hurt = rows.find((row) => Number(row.retransmitted_segments) > 0);
-        if (hurt !== undefined) return String(hurt.request_id);
+        const withRetransmits = rows.filter((row) => Number(row.retransmitted_segments) > 0);
+        hurt.push(...withRetransmits.map((row) => String(row.request_id)));
       }
     }
-    throw new Error('no request with retransmits is shown on any edge page');
+    return hurt;
   }
 
   function assertNoneEmpty(one: Rendered, empty: readonly RenderedPanel[]): void {
@@ -139,15 +140,19 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
   });
 
   it('flowspan-request: every panel shows something about a request with retransmits', async () => {
-    const hurt = await requestWithRetransmits();
     const one = board('flowspan-request');
-    const chosen = valuesOf(one, { request_id: hurt, trace_id: '' });
-    assertNoneEmpty(one, await emptyPanels(one, chosen));
     const facts = one.panels.find(({ title }) => title === 'All facts')?.targets?.[0]?.rawSql ?? '';
-    const told = await askStore(shop.flowspan.storeUrl, expandSql(facts, chosen, sources.view));
-    const id = told.find(({ fact }) => fact === 'request_id');
-    assert.ok([id?.client, id?.server].includes(hurt), 'the id that was asked for is among the facts');
-    assert.ok(id?.client !== '' && id?.server !== '', 'both ends are told');
+    // Of a request that was given up, one end may have seen nothing.
+    for (const hurt of await requestsWithRetransmits()) {
+      const chosen = valuesOf(one, { request_id: hurt, trace_id: '' });
+      const told = await askStore(shop.flowspan.storeUrl, expandSql(facts, chosen, sources.view));
+      const id = told.find(({ fact }) => fact === 'request_id');
+      assert.ok([id?.client, id?.server].includes(hurt), 'the id that was asked for is among the facts');
+      if (id?.client === '' || id?.server === '') continue;
+      assertNoneEmpty(one, await emptyPanels(one, chosen));
+      return;
+    }
+    assert.fail('no request with retransmits that both ends saw is shown on any edge page');
   });
 
   it('the table of edges says what /v1/edges says', async () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as eventLoopTurn, setTimeout as sleep } from 'node:timers/promises';
 import { openRing, type Ring } from '../../collector/native/addon.ts';
 import { eventually } from '../support/wait.ts';
 import { FORCE_WAKEUP, nativeError, withProbe, writeRecords } from './probe.ts';
@@ -32,7 +32,8 @@ test('a forced wake-up calls back, and drained records do not call again', () =>
       calls++;
       bytes += ring.drain(buffer);
     });
-    await sleep(10);
+    // The loop begins to watch the ring when it waits next, and takes up then what is there already.
+    for (let turn = 0; turn < 3; turn += 1) await eventLoopTurn();
     writeRecords(object, { count: 4, length: 32 });
     await sleep(30);
     assert.equal(calls, 0, 'records without a wake-up are told by none');
