@@ -1,6 +1,7 @@
 /**
  * Runs the test files of the given glob patterns with node's runner, one file after the other (they share this
- * machine's cgroups and its two cores), and leaves the skipped tests with their reasons in build/test-skipped.txt.
+ * machine's cgroups and its two cores), and leaves in build/test-exceptions.txt which tests were skipped and why, and
+ * which files failed.
  * Usage: node test/support/run-tests.ts [PATTERN...]
  */
 import { spawn } from 'node:child_process';
@@ -9,12 +10,11 @@ import { fileURLToPath } from 'node:url';
 
 /** Longest that one file may take, in milliseconds; the long tests (`make soak`) may take longer. */
 const TEST_TIMEOUT_MS = process.env.FLOWSPAN_SOAK === '1' ? 1_800_000 : 240_000;
-const SKIPPED = 'build/test-skipped.txt';
+const EXCEPTIONS = 'build/test-exceptions.txt';
 
 const patterns = process.argv.slice(2);
-const reporter = fileURLToPath(new URL('./skipped-reporter.ts', import.meta.url));
 mkdirSync('build', { recursive: true });
-rmSync(SKIPPED, { force: true });
+rmSync(EXCEPTIONS, { force: true });
 const runner = spawn(
   process.execPath,
   [
@@ -25,8 +25,8 @@ const runner = spawn(
     '--test-force-exit',
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
-    `--test-reporter=${reporter}`,
-    `--test-reporter-destination=${SKIPPED}`,
+    `--test-reporter=${fileURLToPath(new URL('./exceptions-reporter.ts', import.meta.url))}`,
+    `--test-reporter-destination=${EXCEPTIONS}`,
     ...(patterns.length > 0 ? patterns : ['test/**/*.test.ts']),
   ],
   { stdio: 'inherit' },
