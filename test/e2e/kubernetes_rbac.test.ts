@@ -1,6 +1,7 @@
 /** deploy/rbac/collector.yaml on a real API server: everything that is watched can be watched, and nothing more done. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { RESOURCES } from '../../collector/src/control/kubernetes/cluster.ts';
 import type { KubernetesApi } from '../support/kubernetes/api.ts';
 import { collectorToken } from '../support/kubernetes/collector_account.ts';
 import { type ControlPlane, startControlPlane } from '../support/kubernetes/control_plane.ts';
@@ -93,6 +94,11 @@ describe("the collector's rights", { skip: whyNoControlPlane() ?? false }, () =>
   after(async () => {
     collector?.close();
     await plane?.stop();
+  });
+
+  it('are tested for what the collector watches', () => {
+    const tested = Object.keys(WATCHED).map((name) => name.split('/')[1]);
+    assert.deepEqual(tested.toSorted(), [...RESOURCES].toSorted());
   });
 
   describe('of what is watched', { concurrency: true }, () => {

@@ -19,8 +19,12 @@ export interface NodeCollector {
   stop(): Promise<void>;
 }
 
-interface CollectorStatus {
+export interface CollectorStatus {
   readonly counters: Readonly<Record<string, { wanted: number; stored: number; lost: number }>>;
+  readonly kubernetes: {
+    readonly synced: boolean;
+    readonly resources?: readonly { resource: string; objects: number; relists: number; requests: number }[];
+  };
 }
 
 /** Starts a collector and resolves when it is attached. @param env FLOWSPAN_* variables, the store's address among them */

@@ -8,14 +8,22 @@ export const NAMESPACE = 'shop';
 /** Port of every node that leads to `far`. */
 export const NODE_PORT = 30_080;
 
-const NGINX = `daemon off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log stderr;
-events {}
-http { access_log off; server { listen 80; location / { return 200 "served\\n"; } } }`;
-const SERVE = ['sh', '-c', `echo '${NGINX}' >/tmp/nginx.conf && exec nginx -e stderr -c /tmp/nginx.conf`];
+/** Port of the first node where `guard` listens. */
+export const GUARD_PORT = 8088;
+
+/** nginx that answers everything with the host's name, which is the pod's name unless it is in its node's network. */
+function serve(port: number): object {
+  const configuration = `daemon off; user root; worker_processes 1; pid /tmp/nginx.pid; error_log stderr;
+    events {} http { access_log off; server { listen ${port}; location / { return 200 "$hostname"; } } }`;
+  return {
+    command: ['sh', '-c', `echo '${configuration}' >/tmp/nginx.conf && exec nginx -e stderr -c /tmp/nginx.conf`],
+    readinessProbe: { httpGet: { path: '/ready', port }, periodSeconds: 1 },
+  };
+}
 const WAIT = ['sleep', 'infinity'];
 
 /** Pods of the shop, by workload. */
-export type Shop = Readonly<Record<'front' | 'near' | 'far' | 'agent', KubernetesObject>>;
+export type Shop = Readonly<Record<'front' | 'near' | 'far' | 'agent' | 'guard', KubernetesObject>>;
 
 function workload(kind: string, name: string, node: string, container: object, more: object = {}): object {
   return {
@@ -49,17 +57,18 @@ function service(name: string, spec: object): object {
 
 /**
  * Creates the shop and resolves when its pods are ready: Deployment `front` and StatefulSet `near` on the first node,
- * Deployment `far` on the second, DaemonSet `agent` in the first one's network.
+ * Deployment `far` on the second, DaemonSets `agent` and `guard` in the first one's network.
  */
 export async function createShop(cluster: Cluster): Promise<Shop> {
   const { admin } = cluster;
   await admin.create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } });
-  const serve = { command: SERVE, readinessProbe: { httpGet: { path: '/ready', port: 80 }, periodSeconds: 1 } };
+  const hostNetwork = { hostNetwork: true };
   for (const object of [
     workload('Deployment', 'front', 'node1', { command: WAIT }),
-    workload('StatefulSet', 'near', 'node1', serve),
-    workload('Deployment', 'far', 'node2', serve),
-    workload('DaemonSet', 'agent', 'node1', { command: WAIT }, { hostNetwork: true }),
+    workload('StatefulSet', 'near', 'node1', serve(80)),
+    workload('Deployment', 'far', 'node2', serve(80)),
+    workload('DaemonSet', 'agent', 'node1', { command: WAIT }, hostNetwork),
+    workload('DaemonSet', 'guard', 'node1', serve(GUARD_PORT), hostNetwork),
     service('far', { ports: [{ port: 8080, targetPort: 80 }] }),
     service('far-outside', { type: 'NodePort', ports: [{ port: 80, nodePort: NODE_PORT }] }),
   ]) {
@@ -74,6 +83,6 @@ export async function createShop(cluster: Cluster): Promise<Shop> {
     );
     return cluster.ready(NAMESPACE, name);
   };
-  const [front, near, far, agent] = await Promise.all([ready('front'), ready('near'), ready('far'), ready('agent')]);
-  return { front, near, far, agent } as Shop;
+  const names = ['front', 'near', 'far', 'agent', 'guard'] as const;
+  return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await ready(name)]))) as Shop;
 }
