@@ -138,10 +138,12 @@ describe('workloads', () => {
     const deployment = { kind: 'Deployment', name: 'web', uid: 'd' };
     const job = { kind: 'Job', name: 'backup-123', uid: 'j' };
     assert.equal(
-      await ofPod({ owner: set }, ['replicasets', ownedObject('rs', 'web-5d4', deployment)]),
-      'Deployment/web',
+      await ofPod({ owner: set }, ['replicasets', ownedObject('rs', 'web-5d4', { ...deployment, name: 'other' })]),
+      'Deployment/other',
     );
     assert.equal(await ofPod({ owner: set, labels: { 'pod-template-hash': '5d4' } }), 'Deployment/web');
+    const usual: ['replicasets', unknown] = ['replicasets', ownedObject('rs', 'web-5d4', deployment)];
+    assert.equal(await ofPod({ owner: set, labels: { 'pod-template-hash': '5d4' } }, usual), 'Deployment/web');
     const bare: ['replicasets', unknown] = ['replicasets', ownedObject('rs', 'web-5d4')];
     assert.equal(await ofPod({ owner: set, labels: { 'pod-template-hash': '5d4' } }, bare), 'ReplicaSet/web-5d4');
     assert.equal(await ofPod({ owner: set }), 'ReplicaSet/web-5d4');

@@ -1,6 +1,7 @@
 /** Slots by address, IPv4 as v4-mapped: four numbers of 32 bits each. Several slots may have the same address. */
 import ipaddr from 'ipaddr.js';
-import { Chains, grown, Slots } from './chains.ts';
+import { Chains, Slots } from './chains.ts';
+import { Column } from './columns.ts';
 
 /** An address as four numbers, first bytes first. Reused from call to call. */
 export type Words = Uint32Array;
@@ -34,7 +35,7 @@ export function wordsOfText(text: string, words: Words): boolean {
 export class AddressSlots {
   readonly #slots = new Slots();
   readonly #chains = new Chains((slot) => this.#hashOf(slot));
-  #words = new Uint32Array(4 * 1024);
+  readonly #words = new Column(Uint32Array);
 
   get count(): number {
     return this.#slots.count;
@@ -47,9 +48,8 @@ export class AddressSlots {
 
   add(words: Words): number {
     const slot = this.#slots.take();
-    if (slot * 4 + 3 >= this.#words.length) this.#words = grown(this.#words, slot * 4 + 3);
-    this.#words.set(words, slot * 4);
-    this.#chains.add(slot, hash(words, 0));
+    for (let index = 0; index < 4; index += 1) this.#words.set(slot * 4 + index, words[index] as number);
+    this.#chains.add(slot, hashOf(words));
     return slot;
   }
 
@@ -60,7 +60,7 @@ export class AddressSlots {
 
   /** The first slot with an address, or 0. */
   first(words: Words): number {
-    return this.#from(this.#chains.first(hash(words, 0)), words);
+    return this.#from(this.#chains.first(hashOf(words)), words);
   }
 
   /** The next slot with the same address, or 0. */
@@ -72,12 +72,17 @@ export class AddressSlots {
   is(slot: number, words: Words): boolean {
     const at = slot * 4;
     const all = this.#words;
-    return all[at + 3] === words[3] && all[at + 2] === words[2] && all[at + 1] === words[1] && all[at] === words[0];
+    return (
+      all.get(at + 3) === words[3] &&
+      all.get(at + 2) === words[2] &&
+      all.get(at + 1) === words[1] &&
+      all.get(at) === words[0]
+    );
   }
 
   /** Writes a slot's address to `words`. */
   read(slot: number, words: Words): void {
-    words.set(this.#words.subarray(slot * 4, slot * 4 + 4));
+    for (let index = 0; index < 4; index += 1) words[index] = this.#words.get(slot * 4 + index);
   }
 
   #from(first: number, words: Words): number {
@@ -87,13 +92,18 @@ export class AddressSlots {
   }
 
   #hashOf(slot: number): number {
-    return hash(this.#words, slot * 4);
+    const at = slot * 4;
+    const all = this.#words;
+    return hash(all.get(at), all.get(at + 1), all.get(at + 2), all.get(at + 3));
   }
 }
 
-function hash(words: Words, at: number): number {
-  let mixed =
-    (words[at] as number) ^ Math.imul((words[at + 1] as number) ^ ((words[at + 2] as number) << 7), 0x9e3779b1);
-  mixed = Math.imul(mixed ^ (words[at + 3] as number), 0x85ebca6b);
+function hashOf(words: Words): number {
+  return hash(words[0] as number, words[1] as number, words[2] as number, words[3] as number);
+}
+
+function hash(a: number, b: number, c: number, d: number): number {
+  let mixed = a ^ Math.imul(b ^ (c << 7), 0x9e3779b1);
+  mixed = Math.imul(mixed ^ d, 0x85ebca6b);
   return Math.imul(mixed ^ (mixed >>> 15), 0xc2b2ae35) ^ (mixed >>> 13);
 }

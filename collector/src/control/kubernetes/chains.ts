@@ -1,10 +1,12 @@
 /** A hash index over numbered slots in two typed arrays: no object per entry. */
 
+import { Column } from './columns.ts';
+
 /** Slots with the same hash are chained; whoever looks compares what they hold. Slot 0 means none. */
 export class Chains {
   readonly #hashOf: (slot: number) => number;
   #heads = new Uint32Array(1024);
-  #next = new Uint32Array(1024);
+  readonly #next = new Column(Uint32Array);
   #count = 0;
 
   /** @param hashOf hash of a slot that is in, for when the index grows */
@@ -13,7 +15,6 @@ export class Chains {
   }
 
   add(slot: number, hash: number): void {
-    if (slot >= this.#next.length) this.#next = grown(this.#next, slot);
     if (this.#count >= this.#heads.length) this.#spread();
     this.#link(slot, hash);
     this.#count += 1;
@@ -21,13 +22,13 @@ export class Chains {
 
   remove(slot: number, hash: number): void {
     const bucket = (hash >>> 0) & (this.#heads.length - 1);
-    const after = this.#next[slot] as number;
+    const after = this.#next.get(slot);
     if (this.#heads[bucket] === slot) this.#heads[bucket] = after;
     else {
       let before = this.#heads[bucket] as number;
-      while (before !== 0 && this.#next[before] !== slot) before = this.#next[before] as number;
+      while (before !== 0 && this.#next.get(before) !== slot) before = this.#next.get(before);
       if (before === 0) return;
-      this.#next[before] = after;
+      this.#next.set(before, after);
     }
     this.#count -= 1;
   }
@@ -39,31 +40,22 @@ export class Chains {
 
   /** The one after it, or 0. */
   after(slot: number): number {
-    return this.#next[slot] as number;
+    return this.#next.get(slot);
   }
 
   #link(slot: number, hash: number): void {
     const bucket = (hash >>> 0) & (this.#heads.length - 1);
-    this.#next[slot] = this.#heads[bucket] as number;
+    this.#next.set(slot, this.#heads[bucket] as number);
     this.#heads[bucket] = slot;
   }
 
   #spread(): void {
     const before = this.#heads;
     const slots: number[] = [];
-    for (let slot of before) for (; slot !== 0; slot = this.#next[slot] as number) slots.push(slot);
+    for (let slot of before) for (; slot !== 0; slot = this.#next.get(slot)) slots.push(slot);
     this.#heads = new Uint32Array(before.length * 2);
     for (const slot of slots) this.#link(slot, this.#hashOf(slot));
   }
-}
-
-/** A copy that has room for an index, doubled as often as need be. */
-export function grown<T extends Uint8Array | Uint32Array | Float64Array>(array: T, index: number): T {
-  let length = array.length;
-  while (length <= index) length *= 2;
-  const larger = new (array.constructor as new (length: number) => T)(length);
-  larger.set(array);
-  return larger;
 }
 
 /** Numbers for slots, given back and given out again; never 0. */

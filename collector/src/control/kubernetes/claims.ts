@@ -4,7 +4,7 @@
  * when maybe. Where claims meet, only a sure one counts, and two sure ones are nobody's: wrong is worse than unknown.
  */
 import { AddressSlots, type Words } from './addresses.ts';
-import { grown } from './chains.ts';
+import { Column } from './columns.ts';
 
 /** Bounds in milliseconds since the epoch; `from` ≤ `sure`, `left` ≤ `to`. */
 export interface Bounds {
@@ -24,13 +24,14 @@ const MOST_DOUBTS = 16;
 /** Claims of addresses by numbered owners. */
 export class Claims {
   readonly #addresses = new AddressSlots();
-  #owner = new Uint32Array(1024);
+  readonly #owner = new Column(Uint32Array);
   /** The owner's next claim. */
-  #next = new Uint32Array(1024);
-  #from = new Float64Array(1024);
-  #sure = new Float64Array(1024);
-  #left = new Float64Array(1024);
-  #to = new Float64Array(1024);
+  readonly #next = new Column(Uint32Array);
+  readonly #from = new Column(Float64Array);
+  readonly #sure = new Column(Float64Array);
+  /** 0 while there is no end: nearly all are so, and take nothing here. */
+  readonly #left = new Column(Float64Array);
+  readonly #to = new Column(Float64Array);
   readonly #doubts: { readonly fromMs: number; readonly toMs: number }[] = [];
 
   get count(): number {
@@ -38,15 +39,14 @@ export class Claims {
   }
 
   /** @param next the owner's claim before this one, or 0 */
-  add(words: Words, owner: number, next: number, bounds: Bounds): number {
+  add(words: Words, owner: number, next: number, bounds: Pick<Bounds, 'from' | 'sure'>): number {
     const claim = this.#addresses.add(words);
-    if (claim >= this.#owner.length) this.#grow(claim);
-    this.#owner[claim] = owner;
-    this.#next[claim] = next;
-    this.#from[claim] = bounds.from;
-    this.#sure[claim] = bounds.sure;
-    this.#left[claim] = bounds.left;
-    this.#to[claim] = bounds.to;
+    this.#owner.set(claim, owner);
+    this.#next.set(claim, next);
+    this.#from.set(claim, bounds.from);
+    this.#sure.set(claim, bounds.sure);
+    this.#left.clear(claim);
+    this.#to.clear(claim);
     return claim;
   }
 
@@ -63,20 +63,20 @@ export class Claims {
   }
 
   ownerOf(claim: number): number {
-    return this.#owner[claim] as number;
+    return this.#owner.get(claim);
   }
 
   /** The owner's next claim, or 0. */
   next(claim: number): number {
-    return this.#next[claim] as number;
+    return this.#next.get(claim);
   }
 
   setNext(claim: number, next: number): void {
-    this.#next[claim] = next;
+    this.#next.set(claim, next);
   }
 
   isOpen(claim: number): boolean {
-    return this.#to[claim] === Number.POSITIVE_INFINITY;
+    return this.#to.get(claim) === 0;
   }
 
   is(claim: number, words: Words): boolean {
@@ -89,20 +89,20 @@ export class Claims {
 
   bounds(claim: number): Bounds {
     return {
-      from: this.#from[claim] as number,
-      sure: this.#sure[claim] as number,
-      left: this.#left[claim] as number,
-      to: this.#to[claim] as number,
+      from: this.#from.get(claim),
+      sure: this.#sure.get(claim),
+      left: end(this.#left.get(claim)),
+      to: end(this.#to.get(claim)),
     };
   }
 
   setLeft(claim: number, ms: number): void {
-    this.#left[claim] = ms;
+    this.#left.set(claim, Math.max(1, ms));
   }
 
   close(claim: number, left: number, to: number): void {
-    this.#left[claim] = Math.min(left, to);
-    this.#to[claim] = to;
+    this.#left.set(claim, Math.max(1, Math.min(left, to)));
+    this.#to.set(claim, to);
   }
 
   /** Number of whoever had an address, or NEVER, or NOT_SURE. */
@@ -114,10 +114,10 @@ export class Claims {
     let sure = 0;
     let sureOwner = 0;
     for (; claim !== 0; claim = this.#addresses.after(claim, words)) {
-      if (ms < (this.#from[claim] as number) || ms >= (this.#to[claim] as number)) continue;
+      if (ms < this.#from.get(claim) || ms >= end(this.#to.get(claim))) continue;
       possible += 1;
-      possibleOwner = this.#owner[claim] as number;
-      if (ms < (this.#sure[claim] as number) || ms >= (this.#left[claim] as number)) continue;
+      possibleOwner = this.#owner.get(claim);
+      if (ms < this.#sure.get(claim) || ms >= end(this.#left.get(claim))) continue;
       sure += 1;
       sureOwner = possibleOwner;
     }
@@ -129,20 +129,15 @@ export class Claims {
   current(words: Words): number {
     let claim = this.#addresses.first(words);
     while (claim !== 0 && !this.isOpen(claim)) claim = this.#addresses.after(claim, words);
-    return claim === 0 ? 0 : (this.#owner[claim] as number);
+    return claim === 0 ? 0 : this.#owner.get(claim);
   }
 
   #isDoubted(ms: number): boolean {
     for (const { fromMs, toMs } of this.#doubts) if (ms >= fromMs && ms < toMs) return true;
     return false;
   }
+}
 
-  #grow(claim: number): void {
-    this.#owner = grown(this.#owner, claim);
-    this.#next = grown(this.#next, claim);
-    this.#from = grown(this.#from, claim);
-    this.#sure = grown(this.#sure, claim);
-    this.#left = grown(this.#left, claim);
-    this.#to = grown(this.#to, claim);
-  }
+function end(ms: number): number {
+  return ms === 0 ? Number.POSITIVE_INFINITY : ms;
 }

@@ -2,6 +2,7 @@
 import type { Words } from './addresses.ts';
 import { Nodes } from './nodes.ts';
 import { type OwnedObject, readNode, readOwned, readPod, readService, readSlice } from './objects.ts';
+import type { PodCommon } from './pod_table.ts';
 import { Pods } from './pods.ts';
 import type { ResourceSink } from './resource.ts';
 import { Services } from './services.ts';
@@ -57,7 +58,7 @@ export class Cluster {
     });
   }
 
-  /** Objects that are there, by resource. */
+  /** Objects that are kept, by resource: of ReplicaSets those that are no Deployment's by their name. */
   counts(): Record<ResourceName, number> {
     return {
       pods: this.pods.count,
@@ -107,16 +108,10 @@ export class Cluster {
   }
 
   /** The workload of a pod. */
-  workload(pod: number, labels: ReadonlyMap<string, string>): Workload {
+  workload(pod: number, { owner, labels }: PodCommon): Workload {
     const { table } = this.pods;
     const isStatic = this.pods.isStatic(pod);
-    return this.workloads.of({
-      name: table.name(pod),
-      node: table.node(pod),
-      owner: table.owner(pod),
-      isStatic,
-      labels,
-    });
+    return this.workloads.of({ name: table.name(pod), node: table.node(pod), owner, isStatic, labels });
   }
 
   /** Names of the services of its namespace that lead to a pod, sorted. */
@@ -163,8 +158,8 @@ export class Cluster {
       {
         take: (object: OwnedObject) => {
           const isNew = !uids.has(object.uid);
+          if (!this.workloads.take(object)) return;
           uids.add(object.uid);
-          this.workloads.take(object);
           if (isNew) this.#listener.ownerKnown();
         },
         drop: (uid) => {

@@ -1,5 +1,6 @@
 /** Containers of pods, by id: 32 bytes each, in typed arrays. */
-import { grown, Slots } from './chains.ts';
+import { Slots } from './chains.ts';
+import { Column } from './columns.ts';
 import type { Texts } from './texts.ts';
 
 const WORDS = 8;
@@ -13,10 +14,10 @@ export interface Container {
 export class Containers {
   readonly #texts: Texts;
   readonly #slots = new Slots();
-  #ids = new Uint32Array(WORDS * 1024);
-  #name = new Uint32Array(1024);
-  #pod = new Uint32Array(1024);
-  #next = new Uint32Array(1024);
+  readonly #ids = new Column(Uint32Array);
+  readonly #name = new Column(Uint32Array);
+  readonly #pod = new Column(Uint32Array);
+  readonly #next = new Column(Uint32Array);
 
   constructor(texts: Texts) {
     this.#texts = texts;
@@ -31,11 +32,10 @@ export class Containers {
     let head = 0;
     for (const { id, name } of all) {
       const slot = this.#slots.take();
-      if (slot >= this.#name.length) this.#grow(slot);
-      for (let word = 0; word < WORDS; word += 1) this.#ids[slot * WORDS + word] = wordOf(id, word);
-      this.#name[slot] = this.#texts.hold(name);
-      this.#pod[slot] = pod;
-      this.#next[slot] = head;
+      for (let word = 0; word < WORDS; word += 1) this.#ids.set(slot * WORDS + word, wordOf(id, word));
+      this.#name.set(slot, this.#texts.hold(name));
+      this.#pod.set(slot, pod);
+      this.#next.set(slot, head);
       head = slot;
     }
     return head;
@@ -45,9 +45,9 @@ export class Containers {
   drop(head: number): void {
     let slot = head;
     while (slot !== 0) {
-      const next = this.#next[slot] as number;
-      this.#texts.release(this.#name[slot] as number);
-      this.#pod[slot] = 0;
+      const next = this.#next.get(slot);
+      this.#texts.release(this.#name.get(slot));
+      this.#pod.set(slot, 0);
       this.#slots.giveBack(slot);
       slot = next;
     }
@@ -56,8 +56,8 @@ export class Containers {
   /** Names by id. */
   of(head: number): Map<string, string> {
     const all = new Map<string, string>();
-    for (let slot = head; slot !== 0; slot = this.#next[slot] as number)
-      all.set(this.#id(slot), this.#texts.of(this.#name[slot] as number));
+    for (let slot = head; slot !== 0; slot = this.#next.get(slot))
+      all.set(this.#id(slot), this.#texts.of(this.#name.get(slot)));
     return all;
   }
 
@@ -73,22 +73,20 @@ export class Containers {
   podOf(id: string): number {
     const first = wordOf(id, 0);
     for (let slot = 1; slot <= this.#slots.last; slot += 1) {
-      if (this.#ids[slot * WORDS] === first && this.#pod[slot] !== 0 && this.#id(slot) === id)
-        return this.#pod[slot] as number;
+      if (this.#ids.get(slot * WORDS) === first && this.#pod.get(slot) !== 0 && this.#id(slot) === id)
+        return this.#pod.get(slot);
     }
     return 0;
   }
 
   #id(slot: number): string {
-    const words = this.#ids.subarray(slot * WORDS, slot * WORDS + WORDS);
-    return Array.from(words, (word) => word.toString(16).padStart(8, '0')).join('');
-  }
-
-  #grow(slot: number): void {
-    this.#ids = grown(this.#ids, slot * WORDS + WORDS - 1);
-    this.#name = grown(this.#name, slot);
-    this.#pod = grown(this.#pod, slot);
-    this.#next = grown(this.#next, slot);
+    let id = '';
+    for (let word = 0; word < WORDS; word += 1)
+      id += this.#ids
+        .get(slot * WORDS + word)
+        .toString(16)
+        .padStart(8, '0');
+    return id;
   }
 }
 

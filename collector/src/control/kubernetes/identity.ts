@@ -169,8 +169,7 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     this.cluster.forget();
     if (this.#ownersChanged) {
       this.#ownersChanged = false;
-      const { pods } = this.cluster;
-      this.#refreshAll((pod) => pods.table.owner(pod) !== undefined);
+      this.#refreshAll(() => true);
     }
     if (this.#options.feed.synced) {
       for (const [uid, { sinceMs }] of this.#unknown) {

@@ -20,8 +20,9 @@ export function describePod(cluster: Cluster, pod: number, place: Place): { iden
   const { pods, nodes } = cluster;
   const { table } = pods;
   const uid = pods.nodeUid(pod);
-  const { labels, images, resourceAttributes } = table.details(pod);
-  const workload = cluster.workload(pod, labels);
+  const common = table.common(pod);
+  const { labels, images, resourceAttributes } = common;
+  const workload = cluster.workload(pod, common);
   const node = table.node(pod);
   const containers = pods.containers(pod);
   const facts: PodFacts = {
@@ -29,7 +30,7 @@ export function describePod(cluster: Cluster, pod: number, place: Place): { iden
     workloadKind: workload.kind,
     node,
     zone: nodes.get(node)?.zone ?? '',
-    serviceAccount: table.serviceAccount(pod),
+    serviceAccount: common.serviceAccount,
     hostNetwork: table.isHostNetwork(pod),
     services: cluster.servicesOf(pod),
     containers,
@@ -40,7 +41,7 @@ export function describePod(cluster: Cluster, pod: number, place: Place): { iden
   const identity: Identity = {
     id: endpointId('pod', uid),
     kind: 'pod',
-    namespace: table.namespace(pod),
+    namespace: common.namespace,
     workload: workload.name,
     name: table.name(pod),
     containerId: containers.size === 1 ? (only as string) : '',

@@ -1,22 +1,34 @@
 /**
- * Pods in typed arrays, some 100 bytes each: 150,000 of them are in every collector's memory. What many share is kept
- * once, and so is the part of a name that its maker gave it.
+ * Pods in typed arrays, some 60 bytes each: 150,000 of them are in every collector's memory. What those of one maker
+ * have in common is kept once, with the part of their names that it gave them.
  */
 import { createHash } from 'node:crypto';
-import { Chains, grown, Slots } from './chains.ts';
+import { Chains, Slots } from './chains.ts';
+import { Column } from './columns.ts';
 import type { Owner, PodObject } from './objects.ts';
 import type { Texts } from './texts.ts';
 
-/** Texts of a pod that others are likely to have too. */
-const SHARED = ['prefix', 'namespace', 'details', 'node', 'serviceAccount', 'owner'] as const;
-type Shared = (typeof SHARED)[number];
-
-/** What is unpacked only for those that are asked for. */
-export interface PodDetails {
+/** What pods of one maker have in common. */
+export interface PodCommon {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly owner: Owner | undefined;
   readonly labels: ReadonlyMap<string, string>;
   readonly images: ReadonlyMap<string, string>;
   readonly resourceAttributes: ReadonlyMap<string, string>;
 }
+
+/** The same as it is kept: a text of JSON. */
+type Entries = readonly (readonly [string, string])[];
+type Packed = readonly [
+  prefix: string,
+  namespace: string,
+  serviceAccount: string,
+  owner: readonly [kind: string, name: string, uid: string] | null,
+  labels: Entries,
+  images: Entries,
+  resourceAttributes: Entries,
+];
 
 /** Bytes at the end of a name that are the pod's own: makers add five characters or a number. */
 const SUFFIX = 8;
@@ -34,26 +46,20 @@ export function wordsOfUid(uid: string, words: Uint32Array): void {
 export class PodTable {
   readonly #texts: Texts;
   readonly #slots = new Slots();
-  readonly #chains = new Chains((pod) => this.#uid[pod * 4] as number);
+  readonly #chains = new Chains((pod) => this.#uid.get(pod * 4));
   readonly #wanted = new Uint32Array(4);
   /** UIDs that are no UUIDs. */
   readonly #oddUids = new Map<number, string>();
-  #uid = new Uint32Array(4096);
-  #suffix = new Uint8Array(SUFFIX * 1024);
-  #flags = new Uint8Array(1024);
-  readonly #shared: Record<Shared, Uint32Array> = {
-    prefix: new Uint32Array(1024),
-    namespace: new Uint32Array(1024),
-    details: new Uint32Array(1024),
-    node: new Uint32Array(1024),
-    serviceAccount: new Uint32Array(1024),
-    owner: new Uint32Array(1024),
-  };
+  readonly #uid = new Column(Uint32Array);
+  readonly #suffix = new Column(Uint8Array);
+  readonly #flags = new Column(Uint8Array);
+  readonly #common = new Column(Uint32Array);
+  readonly #node = new Column(Uint32Array);
   /** Seconds since the epoch; 0 if not known. */
-  #started = new Uint32Array(1024);
+  readonly #started = new Column(Uint32Array);
   /** Heads of the pod's lists: its claims and its containers. */
-  claims = new Uint32Array(1024);
-  containers = new Uint32Array(1024);
+  readonly claims = new Column(Uint32Array);
+  readonly containers = new Column(Uint32Array);
 
   constructor(texts: Texts) {
     this.#texts = texts;
@@ -71,109 +77,95 @@ export class PodTable {
     let pod = this.#chains.first(words[0] as number);
     for (; pod !== 0; pod = this.#chains.after(pod)) {
       const at = pod * 4;
-      if (all[at] === words[0] && all[at + 1] === words[1] && all[at + 2] === words[2] && all[at + 3] === words[3])
-        break;
+      if (words.every((word, index) => all.get(at + index) === word)) break;
     }
     return pod;
   }
 
   add(uid: string): number {
     const pod = this.#slots.take();
-    if (pod >= this.#flags.length) this.#grow(pod);
     wordsOfUid(uid, this.#wanted);
-    this.#uid.set(this.#wanted, pod * 4);
+    for (let index = 0; index < 4; index += 1) this.#uid.set(pod * 4 + index, this.#wanted[index] as number);
     this.#chains.add(pod, this.#wanted[0] as number);
     if (this.uid(pod) !== uid) this.#oddUids.set(pod, uid);
-    for (const key of SHARED) this.#shared[key][pod] = 0;
-    this.#flags[pod] = 0;
-    this.#started[pod] = 0;
-    this.claims[pod] = 0;
-    this.containers[pod] = 0;
+    this.#common.set(pod, 0);
+    this.#node.set(pod, 0);
+    this.#flags.set(pod, 0);
+    this.#started.set(pod, 0);
+    this.claims.set(pod, 0);
+    this.containers.set(pod, 0);
     return pod;
   }
 
   remove(pod: number): void {
-    for (const key of SHARED) this.#texts.release(this.#shared[key][pod] as number);
+    this.#texts.release(this.#common.get(pod));
+    this.#texts.release(this.#node.get(pod));
     this.#oddUids.delete(pod);
-    this.#chains.remove(pod, this.#uid[pod * 4] as number);
+    this.#chains.remove(pod, this.#uid.get(pod * 4));
     this.#slots.giveBack(pod);
   }
 
   /** Takes over what an object says. @returns whether something is different now */
   describe(pod: number, object: PodObject): boolean {
-    const { name, namespace, node, serviceAccount, owner, hostNetwork, startedMs } = object;
+    const { name, node, owner, labels, images, resourceAttributes, hostNetwork, startedMs } = object;
     const { prefix, suffix } = splitName(name, owner);
-    const details = [object.labels, object.images, object.resourceAttributes];
-    const texts: Record<Shared, string> = {
-      prefix,
-      namespace,
-      details: details.every((map) => map.size === 0) ? '' : JSON.stringify(details.map((map) => [...map])),
-      node,
-      serviceAccount,
-      owner: owner === undefined ? '' : `${owner.kind}\0${owner.name}\0${owner.uid}`,
-    };
-    let differs = false;
-    for (const key of SHARED) {
-      const column = this.#shared[key];
-      const before = column[pod] as number;
-      if (this.#texts.of(before) === texts[key]) continue;
-      column[pod] = this.#texts.hold(texts[key]);
-      this.#texts.release(before);
-      differs = true;
-    }
-    this.#suffix.fill(0, pod * SUFFIX, pod * SUFFIX + SUFFIX);
-    Buffer.from(this.#suffix.buffer).write(suffix, pod * SUFFIX, 'latin1');
+    const packed: Packed = [
+      ...([prefix, object.namespace, object.serviceAccount] as const),
+      owner === undefined ? null : [owner.kind, owner.name, owner.uid],
+      ...([[...labels], [...images], [...resourceAttributes]] as const),
+    ];
+    const isOther = this.#setText(this.#common, pod, JSON.stringify(packed));
+    let differs = this.#setText(this.#node, pod, node) || isOther;
+    for (let index = 0; index < SUFFIX; index += 1)
+      this.#suffix.set(pod * SUFFIX + index, index < suffix.length ? suffix.charCodeAt(index) : 0);
     this.#setFlag(pod, HOST_NETWORK, hostNetwork);
     const started = startedMs > 0 ? Math.floor(startedMs / 1000) : 0;
-    differs ||= this.#started[pod] !== started;
-    this.#started[pod] = started;
+    differs ||= this.#started.get(pod) !== started;
+    this.#started.set(pod, started);
     return differs;
   }
 
   uid(pod: number): string {
     const odd = this.#oddUids.get(pod);
     if (odd !== undefined) return odd;
-    const hex = Array.from(this.#uid.subarray(pod * 4, pod * 4 + 4), (word) => word.toString(16).padStart(8, '0')).join(
-      '',
-    );
+    let hex = '';
+    for (let index = 0; index < 4; index += 1)
+      hex += this.#uid
+        .get(pod * 4 + index)
+        .toString(16)
+        .padStart(8, '0');
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   }
 
   name(pod: number): string {
-    const suffix = Buffer.from(this.#suffix.buffer, pod * SUFFIX, SUFFIX).toString('latin1');
-    return this.#text('prefix', pod) + suffix.replace(/\0+$/, '');
-  }
-
-  namespace(pod: number): string {
-    return this.#text('namespace', pod);
+    let name = this.#packed(pod)[0];
+    for (let index = 0; index < SUFFIX; index += 1) {
+      const code = this.#suffix.get(pod * SUFFIX + index);
+      if (code !== 0) name += String.fromCharCode(code);
+    }
+    return name;
   }
 
   node(pod: number): string {
-    return this.#text('node', pod);
+    return this.#texts.of(this.#node.get(pod));
   }
 
-  serviceAccount(pod: number): string {
-    return this.#text('serviceAccount', pod);
-  }
-
-  owner(pod: number): Owner | undefined {
-    const [kind = '', name = '', uid = ''] = this.#text('owner', pod).split('\0');
-    return kind === '' ? undefined : { kind, name, uid };
-  }
-
-  details(pod: number): PodDetails {
-    const text = this.#text('details', pod);
-    const [labels, images, attributes] = (text === '' ? [[], [], []] : JSON.parse(text)) as [string, string][][];
-    return { labels: new Map(labels), images: new Map(images), resourceAttributes: new Map(attributes) };
+  common(pod: number): PodCommon {
+    const [, namespace, serviceAccount, owner, labels, images, resourceAttributes] = this.#packed(pod);
+    return {
+      ...{ namespace, serviceAccount },
+      owner: owner === null ? undefined : { kind: owner[0], name: owner[1], uid: owner[2] },
+      ...{ labels: new Map(labels), images: new Map(images), resourceAttributes: new Map(resourceAttributes) },
+    };
   }
 
   isHostNetwork(pod: number): boolean {
-    return ((this.#flags[pod] as number) & HOST_NETWORK) !== 0;
+    return (this.#flags.get(pod) & HOST_NETWORK) !== 0;
   }
 
   /** When its node took it up, milliseconds since the epoch; undefined if not known. */
   startedMs(pod: number): number | undefined {
-    const seconds = this.#started[pod] as number;
+    const seconds = this.#started.get(pod);
     return seconds === 0 ? undefined : seconds * 1000;
   }
 
@@ -191,28 +183,27 @@ export class PodTable {
     const found: number[] = [];
     const free = new Set(this.#slots.free);
     for (let pod = 1; pod <= this.#slots.last; pod += 1) {
-      if (((this.#flags[pod] as number) & SEEN) === 0 && !free.has(pod) && !skipped.has(pod)) found.push(pod);
+      if ((this.#flags.get(pod) & SEEN) === 0 && !free.has(pod) && !skipped.has(pod)) found.push(pod);
     }
     return found;
   }
 
-  #text(key: Shared, pod: number): string {
-    return this.#texts.of(this.#shared[key][pod] as number);
+  #packed(pod: number): Packed {
+    return JSON.parse(this.#texts.of(this.#common.get(pod))) as Packed;
+  }
+
+  /** @returns whether it was another */
+  #setText(column: Column, pod: number, text: string): boolean {
+    const before = column.get(pod);
+    if (this.#texts.of(before) === text) return false;
+    column.set(pod, this.#texts.hold(text));
+    this.#texts.release(before);
+    return true;
   }
 
   #setFlag(pod: number, flag: number, on: boolean): void {
-    const flags = this.#flags[pod] as number;
-    this.#flags[pod] = on ? flags | flag : flags & ~flag;
-  }
-
-  #grow(pod: number): void {
-    this.#uid = grown(this.#uid, pod * 4 + 3);
-    this.#suffix = grown(this.#suffix, pod * SUFFIX + SUFFIX - 1);
-    this.#flags = grown(this.#flags, pod);
-    for (const key of SHARED) this.#shared[key] = grown(this.#shared[key], pod);
-    this.#started = grown(this.#started, pod);
-    this.claims = grown(this.claims, pod);
-    this.containers = grown(this.containers, pod);
+    const flags = this.#flags.get(pod);
+    this.#flags.set(pod, on ? flags | flag : flags & ~flag);
   }
 }
 

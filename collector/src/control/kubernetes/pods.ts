@@ -85,7 +85,7 @@ export class Pods {
   }
 
   containers(pod: number): Map<string, string> {
-    return this.#containers.of(this.table.containers[pod] as number);
+    return this.#containers.of(this.table.containers.get(pod));
   }
 
   /** Pod that had an address at a time, or 0 if nobody had it for sure; undefined if it is no pod's. */
@@ -101,7 +101,7 @@ export class Pods {
 
   /** Addresses that a pod has now. @param use called with each; the words are reused */
   eachAddress(pod: number, use: (words: Words) => void): void {
-    for (let claim = this.table.claims[pod] as number; claim !== 0; claim = this.#claims.next(claim)) {
+    for (let claim = this.table.claims.get(pod); claim !== 0; claim = this.#claims.next(claim)) {
       if (!this.#claims.isOpen(claim)) continue;
       this.#claims.read(claim, this.#words);
       use(this.#words);
@@ -131,7 +131,7 @@ export class Pods {
     let doubtMs = heardMs;
     for (const pod of this.table.unseen(this.#ended)) {
       // It may have had any address, and nobody was told which.
-      if (this.table.claims[pod] === 0) doubtMs = Math.min(doubtMs, this.table.startedMs(pod) ?? doubtMs);
+      if (this.table.claims.get(pod) === 0) doubtMs = Math.min(doubtMs, this.table.startedMs(pod) ?? doubtMs);
       this.#closeAll(pod, () => heardMs, this.#nowMs + FORCED_MS);
       this.#end(pod, this.#heardMs);
     }
@@ -180,17 +180,17 @@ export class Pods {
     }
     for (const pod of this.#ended.keys()) {
       // Its claims go first; one without any has no address that late rows could ask for.
-      if (this.table.claims[pod] !== 0 && this.#ended.size <= MOST_ENDED) break;
+      if (this.table.claims.get(pod) !== 0 && this.#ended.size <= MOST_ENDED) break;
       this.#remove(pod);
     }
   }
 
   #takeContainers(pod: number, { containers }: PodObject): boolean {
-    const before = this.table.containers[pod] as number;
+    const before = this.table.containers.get(pod);
     // A status that is not told yet takes nothing away.
     if (containers.length === 0 || this.#containers.areThose(before, containers)) return false;
     this.#containers.drop(before);
-    this.table.containers[pod] = this.#containers.addAll(pod, containers);
+    this.table.containers.set(pod, this.#containers.addAll(pod, containers));
     return true;
   }
 
@@ -201,24 +201,24 @@ export class Pods {
   }
 
   #takeAddresses(pod: number, object: PodObject): boolean {
-    const had = this.table.claims[pod] !== 0;
+    const had = this.table.claims.get(pod) !== 0;
     let moved = false;
     const kept = new Set<number>();
     for (const address of object.hostNetwork ? [] : object.addresses) {
       if (!wordsOfText(address, this.#words)) continue;
-      let claim = this.table.claims[pod] as number;
+      let claim = this.table.claims.get(pod);
       while (claim !== 0 && !(this.#claims.isOpen(claim) && this.#claims.is(claim, this.#words))) {
         claim = this.#claims.next(claim);
       }
       // One that had come to its end when it was first heard of had its address before.
       if (claim === 0 && !(object.finished && (had || this.#wasLongAgo(object)))) {
-        claim = this.#claims.add(this.#words, pod, this.table.claims[pod] as number, this.#bounds(object, had));
-        this.table.claims[pod] = claim;
+        claim = this.#claims.add(this.#words, pod, this.table.claims.get(pod), this.#bounds(object, had));
+        this.table.claims.set(pod, claim);
         moved = true;
       }
       if (claim !== 0 && !object.finished) kept.add(claim);
     }
-    for (let claim = this.table.claims[pod] as number; claim !== 0; claim = this.#claims.next(claim)) {
+    for (let claim = this.table.claims.get(pod); claim !== 0; claim = this.#claims.next(claim)) {
       if (!this.#claims.isOpen(claim)) continue;
       const { sure } = this.#claims.bounds(claim);
       if (!kept.has(claim)) {
@@ -237,11 +237,11 @@ export class Pods {
     // Once its address has changed, the times of its containers do not tell which one they had.
     const sure = !hadOthers && ranMs < this.#nowMs ? ranMs : this.#nowMs;
     const from = hadOthers || Number.isNaN(object.startedMs) ? sure : Math.min(object.startedMs, sure);
-    return { from, sure, left: Number.POSITIVE_INFINITY, to: Number.POSITIVE_INFINITY };
+    return { from, sure };
   }
 
   #closeAll(pod: number, left: (sure: number) => number, to: number): void {
-    for (let claim = this.table.claims[pod] as number; claim !== 0; claim = this.#claims.next(claim)) {
+    for (let claim = this.table.claims.get(pod); claim !== 0; claim = this.#claims.next(claim)) {
       if (!this.#claims.isOpen(claim)) continue;
       const bounds = this.#claims.bounds(claim);
       this.#close(claim, Math.min(left(bounds.sure), bounds.left), to);
@@ -256,8 +256,8 @@ export class Pods {
   #dropClaim(claim: number): void {
     const pod = this.#claims.ownerOf(claim);
     const next = this.#claims.next(claim);
-    let before = this.table.claims[pod] as number;
-    if (before === claim) this.table.claims[pod] = next;
+    let before = this.table.claims.get(pod);
+    if (before === claim) this.table.claims.set(pod, next);
     else {
       while (this.#claims.next(before) !== claim) before = this.#claims.next(before);
       this.#claims.setNext(before, next);
@@ -276,8 +276,8 @@ export class Pods {
   }
 
   #remove(pod: number): void {
-    while (this.table.claims[pod] !== 0) this.#dropClaim(this.table.claims[pod] as number);
-    this.#containers.drop(this.table.containers[pod] as number);
+    while (this.table.claims.get(pod) !== 0) this.#dropClaim(this.table.claims.get(pod));
+    this.#containers.drop(this.table.containers.get(pod));
     const hash = this.#staticHash.get(pod);
     if (hash !== undefined && this.#static.get(hash) === pod) this.#static.delete(hash);
     this.#staticHash.delete(pod);

@@ -1,5 +1,6 @@
 /** Services by the addresses they are dialled at, and which of them lead to an address. */
 import { AddressSlots, type Words, wordsOfText } from './addresses.ts';
+import { Column } from './columns.ts';
 import type { ServiceObject, ServicePort, SliceObject } from './objects.ts';
 
 /** A service and the port of it that was dialled; the port's name is empty if it has none. */
@@ -10,18 +11,20 @@ export interface DialledService {
 }
 
 interface Service {
-  readonly namespace: string;
-  readonly name: string;
+  /** namespace/name */
+  readonly key: string;
   readonly ports: readonly ServicePort[];
   readonly slots: readonly number[];
 }
 
 interface Slice {
   readonly service: string;
-  readonly slots: Uint32Array;
+  /** The first of its list. */
+  first: number;
 }
 
-const NO_ADDRESSES = new Uint32Array(0);
+/** Lists of ports that are kept once for all services that have the same. */
+const MOST_PORTS = 10_000;
 const keyOf = ({ namespace, name }: { namespace: string; name: string }) => `${namespace}/${name}`;
 const nodePortKey = (protocol: number, port: number) => protocol * 65_536 + port;
 
@@ -34,6 +37,9 @@ export class Services {
   readonly #slices = new Map<string, Slice>();
   readonly #backends = new AddressSlots();
   readonly #byBackend: (Slice | undefined)[] = [];
+  /** The next of the same slice. */
+  readonly #next = new Column(Uint32Array);
+  readonly #ports = new Map<string, readonly ServicePort[]>();
   readonly #words: Words = new Uint32Array(4);
 
   get count(): number {
@@ -47,8 +53,8 @@ export class Services {
   take(object: ServiceObject): void {
     this.delete(object);
     const slots: number[] = [];
-    const { namespace, name, ports } = object;
-    const service: Service = { namespace, name, ports, slots };
+    const ports = this.#shared(object.ports);
+    const service: Service = { key: keyOf(object), ports, slots };
     for (const address of object.addresses) {
       if (!wordsOfText(address, this.#words)) continue;
       const slot = this.#addresses.add(this.#words);
@@ -57,7 +63,7 @@ export class Services {
     }
     for (const { protocol, nodePort } of ports)
       if (nodePort !== 0) this.#byNodePort.set(nodePortKey(protocol, nodePort), service);
-    this.#services.set(keyOf(object), service);
+    this.#services.set(service.key, service);
   }
 
   delete(object: { readonly namespace: string; readonly name: string }): void {
@@ -77,18 +83,14 @@ export class Services {
   /** @param moved called with each address that came or went; the words are reused */
   takeSlice(object: SliceObject, moved: (words: Words) => void): void {
     const before = this.#dropSlice(keyOf(object));
-    const slots: number[] = [];
-    for (const address of object.service === '' ? [] : object.addresses) {
-      if (wordsOfText(address, this.#words)) slots.push(this.#backends.add(this.#words));
-    }
-    const slice: Slice = {
-      service: this.#services.get(`${object.namespace}/${object.service}`)?.name ?? object.service,
-      slots: slots.length === 0 ? NO_ADDRESSES : Uint32Array.from(slots),
-    };
+    const slice: Slice = { service: object.service, first: 0 };
     this.#slices.set(keyOf(object), slice);
-    for (const slot of slots) {
+    for (const address of object.service === '' ? [] : object.addresses) {
+      if (!wordsOfText(address, this.#words)) continue;
+      const slot = this.#backends.add(this.#words);
       this.#byBackend[slot] = slice;
-      this.#backends.read(slot, this.#words);
+      this.#next.set(slot, slice.first);
+      slice.first = slot;
       if (!before.delete(this.#words.join())) moved(this.#words);
     }
     this.#tell(before, moved);
@@ -135,14 +137,26 @@ export class Services {
     }
   }
 
+  #shared(ports: readonly ServicePort[]): readonly ServicePort[] {
+    const key = JSON.stringify(ports);
+    const known = this.#ports.get(key);
+    if (known !== undefined) return known;
+    if (this.#ports.size >= MOST_PORTS) this.#ports.clear();
+    this.#ports.set(key, ports);
+    return ports;
+  }
+
   /** @returns the addresses that it had */
   #dropSlice(key: string): Set<string> {
     const addresses = new Set<string>();
-    for (const slot of this.#slices.get(key)?.slots ?? []) {
+    let slot = this.#slices.get(key)?.first ?? 0;
+    while (slot !== 0) {
+      const next = this.#next.get(slot);
       this.#backends.read(slot, this.#words);
       addresses.add(this.#words.join());
       this.#byBackend[slot] = undefined;
       this.#backends.remove(slot);
+      slot = next;
     }
     this.#slices.delete(key);
     return addresses;
@@ -156,6 +170,7 @@ export class Services {
   }
 }
 
-function told({ namespace, name }: Service, portName: string): DialledService {
-  return { namespace, name, portName };
+function told({ key }: Service, portName: string): DialledService {
+  const slash = key.indexOf('/');
+  return { namespace: key.slice(0, slash), name: key.slice(slash + 1), portName };
 }

@@ -1,12 +1,12 @@
 /** Texts that many objects share, each kept once and for as long as somebody holds it. */
-import { grown } from './chains.ts';
+import { Column } from './columns.ts';
 
 /** Number 0 is the empty text. */
 export class Texts {
   readonly #numbers = new Map<string, number>();
   readonly #values: string[] = [''];
   readonly #free: number[] = [];
-  #holders = new Uint32Array(1024);
+  readonly #holders = new Column(Uint32Array);
 
   get count(): number {
     return this.#numbers.size;
@@ -17,22 +17,21 @@ export class Texts {
     if (value === '') return 0;
     const known = this.#numbers.get(value);
     const number = known ?? this.#free.pop() ?? this.#values.length;
-    if (number >= this.#holders.length) this.#holders = grown(this.#holders, number);
     if (known === undefined) {
       // A text cut out of an answer would keep the whole answer in memory.
       const own = Buffer.from(value, 'utf8').toString('utf8');
       this.#numbers.set(own, number);
       this.#values[number] = own;
     }
-    this.#holders[number] = (this.#holders[number] as number) + 1;
+    this.#holders.set(number, this.#holders.get(number) + 1);
     return number;
   }
 
   /** One holder less. */
   release(number: number): void {
     if (number === 0) return;
-    const left = (this.#holders[number] as number) - 1;
-    this.#holders[number] = left;
+    const left = this.#holders.get(number) - 1;
+    this.#holders.set(number, left);
     if (left > 0) return;
     this.#numbers.delete(this.#values[number] as string);
     this.#values[number] = '';

@@ -20,7 +20,10 @@ const REMEMBERED_MS = 15 * 60_000;
 
 const HASH_LABEL = 'pod-template-hash';
 
-/** ReplicaSets and Jobs, of which the owner is all that is kept. */
+/**
+ * ReplicaSets and Jobs, of which the owner is all that is kept; not even that of ReplicaSets which are a Deployment's
+ * by their name, as nearly all are: their pods have a label that tells.
+ */
 export class Workloads {
   /** By UID: the owner, or undefined if it has none and is a workload itself. */
   readonly #makers = new Map<string, Workload | undefined>();
@@ -32,9 +35,12 @@ export class Workloads {
     return this.#makers.size - this.#deleted.size;
   }
 
-  take({ uid, owner }: OwnedObject): void {
+  /** @returns whether it is kept */
+  take({ uid, name, owner }: OwnedObject): boolean {
     this.#deleted.delete(uid);
+    if (owner?.kind === 'Deployment' && name.startsWith(`${owner.name}-`) && !this.#makers.has(uid)) return false;
     this.#makers.set(uid, owner && this.#share(owner.kind, owner.name));
+    return true;
   }
 
   delete(uid: string, nowMs: number): void {
@@ -49,11 +55,6 @@ export class Workloads {
       this.#makers.delete(uid);
     }
     if (this.#shared.size > 2 * this.#makers.size + 1000) this.#shared.clear();
-  }
-
-  /** Whether more may become known of a pod's workload. */
-  isOpen(owner: Owner | undefined): boolean {
-    return owner !== undefined && /^(?:ReplicaSet|Job)$/.test(owner.kind) && !this.#makers.has(owner.uid);
   }
 
   of({ name, node, owner, isStatic, labels }: OwnedPod): Workload {
