@@ -151,6 +151,8 @@ export class Endpoints {
   #describe(number: number, entry: Entry, identity: Identity): void {
     const before = entry.identity;
     const named = before.name === identity.name && before.workload === identity.workload;
+    // What is forgotten is not unsaid.
+    if (identity.name === '' && before.name !== '') return;
     if (named && before.pod === identity.pod && before.cgroupPath === identity.cgroupPath) return;
     if (!named) this.renamed += 1;
     entry.identity = identity;

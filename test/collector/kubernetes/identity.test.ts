@@ -76,6 +76,16 @@ describe('pods by cgroup path', () => {
     close();
   });
 
+  it('a pod of which nothing can be told any more is unknown, not stale, and may come back', async () => {
+    const { identity, put, remove, at, close } = await openCluster();
+    put('pods', pod({ address: '10.0.0.7' }));
+    remove('pods', { metadata: { uid: UID, name: 'web-x1', namespace: 'shop' } });
+    assert.deepEqual([at('10.0.0.7'), identity.ofCgroup(PATH)?.name], [undefined, '']);
+    put('pods', pod({ address: '10.0.0.7' }));
+    assert.deepEqual([at('10.0.0.7'), identity.ofCgroup(PATH)?.name], ['web-x1', 'web-x1']);
+    close();
+  });
+
   it('where the path has only the container, that tells', async () => {
     const { identity, put, told, close } = await openCluster();
     assert.equal(identity.ofCgroup(`/k8s.io/${ID}`), undefined, 'others may know it');

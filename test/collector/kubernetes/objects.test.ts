@@ -40,6 +40,24 @@ describe('objects of the API server', () => {
     assert.equal(statusOf('2026-01-02T03:04:06Z')?.runningMs, Number.NaN);
   });
 
+  it('an init container that is over takes no part, one that runs on does', () => {
+    const id = (letter: string) => `containerd://${letter.repeat(64)}`;
+    const pod = readPod({
+      metadata: { uid: UID, name: 'p' },
+      status: {
+        initContainerStatuses: [
+          { name: 'setup', containerID: id('a'), state: { terminated: { finishedAt: '2026-01-02T03:04:06Z' } } },
+          { name: 'mesh', containerID: id('b'), state: { running: { startedAt: '2026-01-02T03:04:06Z' } } },
+        ],
+        containerStatuses: [{ name: 'web', containerID: id('c'), state: { running: {} } }],
+      },
+    });
+    assert.deepEqual(
+      pod?.containers.map(({ name }) => name),
+      ['mesh', 'web'],
+    );
+  });
+
   it("addresses of the node are not the pod's", () => {
     const pod = readPod(podObject({ uid: UID, address: '192.0.2.1', hostAddress: '192.0.2.1' }));
     assert.deepEqual(pod?.addresses, []);

@@ -145,7 +145,9 @@ export class Cluster {
       changed: take,
       deleted: (object) => {
         const pod = this.#read(readPod, object);
-        if (pod !== undefined) pods.delete(pod, this.#nowMs());
+        if (pod === undefined) return;
+        if (isWhole(object)) pods.delete(pod, this.#nowMs());
+        else pods.lose(pod.uid);
       },
     };
   }
@@ -207,6 +209,11 @@ export class Cluster {
     if (known === undefined) this.unreadable += 1;
     return known;
   }
+}
+
+/** Of an object that became too large to be read, reflectors tell the metadata only. */
+function isWhole(object: unknown): boolean {
+  return typeof object === 'object' && object !== null && Object.hasOwn(object, 'spec');
 }
 
 function nameOf({ name }: { readonly name: string }): string {

@@ -196,7 +196,6 @@ function containers(status: unknown): Containers {
   for (const key of ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses']) {
     for (const one of list(at(status, key), CONTAINERS)) {
       const id = /^[a-z0-9.-]+:\/\/([0-9a-f]{64})$/.exec(text(at(one, 'containerID')))?.[1];
-      if (id !== undefined && kept.size < CONTAINERS) kept.set(id, text(at(one, 'name')));
       const states = [at(one, 'state', 'running'), at(one, 'state', 'terminated'), at(one, 'lastState', 'terminated')];
       for (const state of states) {
         const began = time(at(state, 'startedAt'));
@@ -204,6 +203,9 @@ function containers(status: unknown): Containers {
         if (began > 0 && !(began >= runningMs)) runningMs = began;
       }
       const ended = time(at(one, 'state', 'terminated', 'finishedAt'));
+      // An init container that is over takes no part any more.
+      const takesPart = key !== 'initContainerStatuses' || Number.isNaN(ended);
+      if (id !== undefined && takesPart && kept.size < CONTAINERS) kept.set(id, text(at(one, 'name')));
       if (Number.isNaN(ended)) running ||= key !== 'initContainerStatuses';
       else if (!(ended <= stoppedMs)) stoppedMs = ended;
     }

@@ -172,6 +172,12 @@ export class Pods {
     this.#end(pod, leftMs(object) ?? nowMs);
   }
 
+  /** Nothing can be told of a pod any more, though it may be there: unknown is better than stale. */
+  lose(uid: string): void {
+    const pod = this.table.find(uid);
+    if (pod !== 0) this.#remove(pod);
+  }
+
   /** Forgets what ended long ago. */
   forget(nowMs: number): void {
     for (const [claim, ms] of this.#closed) {
