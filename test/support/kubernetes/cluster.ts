@@ -42,7 +42,10 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** Starts a cluster and resolves when its nodes are ready. Everything is removed at the process's end. */
+/**
+ * Starts a cluster and resolves when its nodes are ready. Every other node names its pods' cgroups as systemd would.
+ * Everything is removed at the process's end.
+ */
 export async function startCluster(names: readonly string[] = ['node1', 'node2']): Promise<Cluster> {
   const folder = temporaryFolder();
   const cgroup = createCgroup();
@@ -74,7 +77,9 @@ export async function startCluster(names: readonly string[] = ['node1', 'node2']
           const own = join(folder, name);
           mkdirSync(own);
           const podNetwork = `10.244.${index + 1}.0/24`;
-          return createNode({ name, address: addresses[index] as string, podNetwork, folder: own, parent: cgroup });
+          const cgroupNames = index % 2 === 0 ? 'cgroupfs' : 'systemd';
+          const address = addresses[index] as string;
+          return createNode({ name, address, podNetwork, folder: own, cgroupNames, parent: cgroup });
         }),
       )),
     );

@@ -34,6 +34,8 @@ export interface NodeOptions {
   /** Network of its pods, such as `10.244.1.0/24`. */
   readonly podNetwork: string;
   readonly folder: string;
+  /** How the cgroups of pods are named: by kubelet itself, or as systemd would. */
+  readonly cgroupNames: 'cgroupfs' | 'systemd';
   /** cgroup in which the node's is made, of the node's name. */
   readonly parent: Cgroup;
 }
@@ -44,7 +46,7 @@ export interface Node {
   readonly address: string;
   readonly podNetwork: string;
   readonly namespace: Namespace;
-  /** The node's cgroup, which holds everything of it: pods below `kubepods`, its daemons in `system`. */
+  /** The node's cgroup, which holds everything of it: pods below `kubepods` or `kubepods.slice`, its daemons in `system`. */
   readonly cgroup: Cgroup;
   /** A cgroup for processes on the node outside of Kubernetes. */
   readonly host: Cgroup;
@@ -92,6 +94,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     {
       PATH: `${CONTAINERD}:${process.env.PATH}`,
       RUNC: nodeFixture('debian/usr/sbin/runc'),
+      CGROUP_NAMES: options.cgroupNames,
     },
   );
   await eventually(

@@ -1,6 +1,7 @@
 #!/bin/sh
 # containerd's OCI runtime on a node whose cgroup2 hierarchy has no controllers, being held by cgroup v1 on this machine:
 # runc without resource limits. Its cgroups, names and namespaces are what they are with them. RUNC: path of runc.
+# CGROUP_NAMES=systemd: cgroups are named as by kubelet and containerd with systemd's driver, which needs systemd to run.
 bundle= command= previous=
 for word in "$@"; do
   case $word in
@@ -13,7 +14,13 @@ done
 case $command in
   update) exit 0 ;;
   create)
-    jq -c '.linux.resources |= {devices}' "$bundle/config.json" >"$bundle/config.json.new"
+    names=.
+    [ "$CGROUP_NAMES" != systemd ] || names='.linux.cgroupsPath |= (
+      capture("^(?<above>.*)/kubepods(/(?<class>[a-z]+))?/pod(?<uid>[^/]+)/(?<id>[^/]+)$")
+      | (if .class then "kubepods-" + .class else "kubepods" end) as $slice
+      | .above + "/kubepods.slice" + (if .class then "/" + $slice + ".slice" else "" end)
+        + "/" + $slice + "-pod" + (.uid | gsub("-"; "_")) + ".slice/cri-containerd-" + .id + ".scope")'
+    jq -c ".linux.resources |= {devices} | $names" "$bundle/config.json" >"$bundle/config.json.new"
     mv "$bundle/config.json.new" "$bundle/config.json"
     ;;
 esac

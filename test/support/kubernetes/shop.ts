@@ -21,6 +21,9 @@ function serve(port: number): object {
   };
 }
 const WAIT = ['sleep', 'infinity'];
+/** Of each class of service, by which cgroups are named, there are pods; the rest is besteffort. */
+const BURSTABLE = { resources: { requests: { memory: '16Mi' } } };
+const GUARANTEED = { resources: { limits: { cpu: '50m', memory: '64Mi' } } };
 
 /** Pods of the shop, by workload. */
 export type Shop = Readonly<Record<'front' | 'near' | 'far' | 'agent' | 'guard', KubernetesObject>>;
@@ -65,8 +68,8 @@ export async function createShop(cluster: Cluster): Promise<Shop> {
   const hostNetwork = { hostNetwork: true };
   for (const object of [
     workload('Deployment', 'front', 'node1', { command: WAIT }),
-    workload('StatefulSet', 'near', 'node1', serve(80)),
-    workload('Deployment', 'far', 'node2', serve(80)),
+    workload('StatefulSet', 'near', 'node1', { ...serve(80), ...BURSTABLE }),
+    workload('Deployment', 'far', 'node2', { ...serve(80), ...GUARANTEED }),
     workload('DaemonSet', 'agent', 'node1', { command: WAIT }, hostNetwork),
     workload('DaemonSet', 'guard', 'node1', serve(GUARD_PORT), hostNetwork),
     service('far', { ports: [{ port: 8080, targetPort: 80 }] }),
