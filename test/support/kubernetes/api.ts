@@ -48,7 +48,7 @@ const PLURALS: Readonly<Record<string, string>> = { NetworkPolicy: 'networkpolic
 const CLUSTER_WIDE = new Set(['Namespace', 'Node', 'ClusterRole', 'ClusterRoleBinding', 'PersistentVolume']);
 
 /** The path of the collection that an object of this kind belongs to. */
-export function collectionPath(apiVersion: string, kind: string, namespace = 'default'): string {
+function collectionPath(apiVersion: string, kind: string, namespace = 'default'): string {
   const group = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const plural = PLURALS[kind] ?? `${kind.toLowerCase()}s`;
   return CLUSTER_WIDE.has(kind) ? `${group}/${plural}` : `${group}/namespaces/${namespace}/${plural}`;
