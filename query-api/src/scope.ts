@@ -10,6 +10,13 @@ export interface Scope {
 /** The scope of whoever shows the API's token, or of this machine's users on loopback. */
 export const EVERYTHING: Scope = { clusters: 'all' };
 
+/** What is asked of, as far as endpoints are looked up for it. */
+export interface Asked {
+  readonly scope: Scope;
+  /** Begin of the time asked for, nanoseconds since the epoch. */
+  readonly since: bigint;
+}
+
 /** A table to read from and the condition that keeps to the scope; both belong into the query. */
 export interface ScopedTable {
   readonly from: string;

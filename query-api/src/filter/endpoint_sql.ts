@@ -1,6 +1,7 @@
 /** Tests of an endpoint as SQL: of a row of table endpoints, and of a row that points at one, as it was at that time. */
 import { CONTAINER_SQL } from '../../../store/endpoint_properties.ts';
-import { type Scope, scoped } from '../scope.ts';
+import type { Asked } from '../scope.ts';
+import { intervalsSince } from '../sql/intervals.ts';
 import type { Parameters } from '../sql/parameters.ts';
 import type { EndpointTest } from './filter.ts';
 import type { Requirement } from './selector.ts';
@@ -56,22 +57,21 @@ export function endpointHeldSql(
   test: EndpointTest,
   id: string,
   time: string,
-  scope: Scope,
+  asked: Asked,
   parameters: Parameters,
 ): string {
-  const { from, condition } = scoped(scope, 'endpoints', 'e', parameters);
-  const holds = endpointHoldsSql(test, 'e', parameters);
-  const ids = (having: string) =>
-    `(SELECT e.endpoint_id FROM ${from} FINAL WHERE ${condition} GROUP BY e.endpoint_id HAVING ${having})`;
-  const mixed = `min(${holds}) != max(${holds})`;
+  const holds = `argMax(toUInt8(${endpointHoldsSql(test, 'e', parameters)}), e.updated)`;
+  const known = intervalsSince({ holds }, asked, parameters);
+  const ids = (having: string) => `(SELECT endpoint_id FROM ${known} GROUP BY endpoint_id HAVING ${having})`;
+  const mixed = 'min(holds) != max(holds)';
   const intervals = [
-    '(SELECT mapFromArrays(groupArray(id), groupArray(spans)) FROM',
-    `(SELECT e.endpoint_id AS id, arraySort(groupArray((e.valid_from, toUInt8(${holds})))) AS spans`,
-    `FROM ${from} FINAL WHERE ${condition} GROUP BY e.endpoint_id HAVING ${mixed}))`,
+    '(SELECT mapFromArrays(groupArray(endpoint_id), groupArray(spans)) FROM',
+    '(SELECT endpoint_id, arraySort(groupArray((valid_from, holds))) AS spans',
+    `FROM ${known} GROUP BY endpoint_id HAVING ${mixed}))`,
   ].join(' ');
   const held = [
     `arrayFold((before, span) -> if(span.1 <= ${time}, span.2, before), ${intervals}[${id}],`,
     `${intervals}[${id}][1].2)`,
   ].join(' ');
-  return `(${id} IN ${ids(`min(${holds})`)} OR (${id} IN ${ids(mixed)} AND ${held}))`;
+  return `(${id} IN ${ids('min(holds) = 1')} OR (${id} IN ${ids(mixed)} AND ${held}))`;
 }

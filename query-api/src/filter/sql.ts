@@ -1,7 +1,7 @@
 /** Filters as SQL conditions with bound parameters. */
 import type { Column } from '../../../store/tables.ts';
 import { kindOf } from '../fields.ts';
-import type { Scope } from '../scope.ts';
+import type { Asked } from '../scope.ts';
 import type { Parameters } from '../sql/parameters.ts';
 import { endpointHeldSql, endpointHoldsSql } from './endpoint_sql.ts';
 import type { Alternative, Filter } from './filter.ts';
@@ -21,7 +21,7 @@ function literal(column: Column, value: string | number | bigint | boolean, para
   }
 }
 
-function alternativeSql({ column, test }: Alternative, time: string, scope: Scope, parameters: Parameters): string {
+function alternativeSql({ column, test }: Alternative, time: string, asked: Asked, parameters: Parameters): string {
   const name = `t.${column.name}`;
   switch (test.kind) {
     case 'equals':
@@ -46,7 +46,7 @@ function alternativeSql({ column, test }: Alternative, time: string, scope: Scop
     case 'endpoint':
       // of the row itself, where that is an endpoint
       if (column.name === 'endpoint_id') return endpointHoldsSql(test, 't', parameters);
-      return endpointHeldSql(test, name, time, scope, parameters);
+      return endpointHeldSql(test, name, time, asked, parameters);
     case 'flow':
       return (
         `(t.boot_id = ${parameters.bind(test.boot, 'UUID')} AND t.socket_cookie = ${parameters.bind(test.cookie, 'UInt64')}` +
@@ -59,9 +59,9 @@ function alternativeSql({ column, test }: Alternative, time: string, scope: Scop
  * Condition on table `t` that holds where all filters hold; `1` if there are none.
  * @param time the row's time: endpoints are tested as they were then
  */
-export function filtersSql(filters: readonly Filter[], scope: Scope, parameters: Parameters, time = 't.time'): string {
+export function filtersSql(filters: readonly Filter[], asked: Asked, parameters: Parameters, time = 't.time'): string {
   const either = (list: readonly Alternative[]) =>
-    `(${list.map((alternative) => alternativeSql(alternative, time, scope, parameters)).join(' OR ')})`;
+    `(${list.map((alternative) => alternativeSql(alternative, time, asked, parameters)).join(' OR ')})`;
   const conditions = filters.flatMap(({ any, none }) => [
     ...(any.length === 0 ? [] : [either(any)]),
     ...(none.length === 0 ? [] : [`NOT ${either(none)}`]),

@@ -87,7 +87,7 @@ export function opaqueConnectionsSql({ scope, filters, since, until }: Asked): B
     `SELECT ${['tls', 'http2', 'other'].map(connections).join(', ')} FROM ${from}`,
     `WHERE ${condition} AND ${inWindow({ since, until }, 't', parameters)}`,
     `AND t.protocol = 6 AND t.application_protocol IN ('tls', 'http2', 'other')`,
-    `AND ${filtersSql(connectionFilters(filters), scope, parameters)}`,
+    `AND ${filtersSql(connectionFilters(filters), { scope, since }, parameters)}`,
   ].join('\n');
   return { sql, parameters };
 }

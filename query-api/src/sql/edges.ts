@@ -93,7 +93,7 @@ function select(question: EdgesQuestion, time: string, aggregate: (one: Aggregat
 
 function fromRows({ question, parameters }: Reading, table: Table, window: Window): string {
   const { from, condition } = scoped(question.scope, table.name, 't', parameters);
-  const filters = filtersSql(question.filtersFor(table), question.scope, parameters);
+  const filters = filtersSql(question.filtersFor(table), { scope: question.scope, since: window.since }, parameters);
   const own = (one: Aggregate) => (one.table === table ? one.of : one.empty);
   return select(question, 't.time', own, 'max(t.sample_weight)')
     .replace('{from}', () => from)
@@ -102,7 +102,12 @@ function fromRows({ question, parameters }: Reading, table: Table, window: Windo
 
 function fromRollup({ question, parameters }: Reading, window: Window): string {
   const { from, condition } = scoped(question.scope, EDGES_1M.name, 't', parameters);
-  const filters = filtersSql(question.filtersFor(FLOWS), question.scope, parameters, MINUTE_END);
+  const filters = filtersSql(
+    question.filtersFor(FLOWS),
+    { scope: question.scope, since: window.since },
+    parameters,
+    MINUTE_END,
+  );
   const [since, until] = [window.since, window.until].map((time) => parameters.bind(time / SECOND_NS, 'DateTime'));
   return select(question, 't.minute', (one) => `${one.merge}(t.${one.name})`, 'toUInt32(1)')
     .replace('{from}', () => from)
@@ -156,7 +161,7 @@ export function edgesSql(question: EdgesQuestion, offset: number, limit: number)
   const grouped = [
     `SELECT ${keys.join(', ')}, ${EDGE_COUNTS.map(({ name, merge }) => `${merge}(t.${name}) AS ${name}`).join(', ')},`,
     `max(t.weight) AS weight FROM (${counted}) AS t`,
-    ...ends.map((end) => namesJoin(question.scope, end, parameters)),
+    ...ends.map((end) => namesJoin(question, end, parameters)),
     `GROUP BY ${keyNames.join(', ')}`,
   ].join('\n');
   const seconds = (Number(question.interval ?? question.until - question.since) / 1e9).toString();

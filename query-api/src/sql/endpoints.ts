@@ -58,7 +58,7 @@ export function endpointsSql(asked: EndpointsAsked, after: readonly string[] | u
       : `(t.endpoint_id, t.valid_from) > (${parameters.bind(after[0], 'UInt64')}, ${parameters.instant(BigInt(after[1] ?? 0))})`;
   const sql = [
     `SELECT ${shownColumns(ENDPOINTS.columns).join(', ')}, toString(toUnixTimestamp64Nano(t.valid_from)) AS _from_ns`,
-    `FROM ${from} FINAL WHERE ${condition} AND ${filtersSql(asked.filters, asked.scope, parameters)} AND ${behind}`,
+    `FROM ${from} FINAL WHERE ${condition} AND ${filtersSql(asked.filters, asked, parameters)} AND ${behind}`,
     `AND t.valid_from < ${parameters.instant(asked.until)} AND t.valid_to > ${parameters.instant(asked.since)}`,
     `ORDER BY t.endpoint_id, t.valid_from LIMIT ${parameters.bind(limit, 'UInt64')}`,
   ].join('\n');

@@ -2,7 +2,8 @@
 import { CONTAINER_SQL, SERVICES_SQL } from '../../../store/endpoint_properties.ts';
 import { ENDPOINTS } from '../../../store/tables.ts';
 import { END_PROPERTIES, type EndProperty } from '../endpoint_names.ts';
-import { type Scope, scoped } from '../scope.ts';
+import { type Asked, type Scope, scoped } from '../scope.ts';
+import { endpointsSince } from './intervals.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
 /** What an end can be grouped by beside what stands in answers: it may change while the endpoint is there. */
@@ -47,23 +48,7 @@ export function allEndpointNamesSql(scope: Scope, whole = false): BoundQuery {
   return { sql, parameters };
 }
 
-/** The latest names of all endpoints, as a subquery: endpoint_id and the names. */
-export function latestNamesSql(scope: Scope, parameters: Parameters): string {
-  const { from, condition } = scoped(scope, ENDPOINTS.name, 'e', parameters);
-  return `SELECT e.endpoint_id AS endpoint_id, ${NAMES} FROM ${from} WHERE ${condition} GROUP BY e.endpoint_id`;
-}
-
-/**
- * Endpoints as an ASOF JOIN by time takes them, as a subquery: endpoint_id, since, and the columns asked for. The first
- * interval of each begins with time, as in the named views.
- * @param columns SQL over a row `e` of endpoints, by name
- */
-export function intervalsSql(columns: Readonly<Record<string, string>>, scope: Scope, parameters: Parameters): string {
-  const { from, condition } = scoped(scope, ENDPOINTS.name, 'e', parameters);
-  const first = 'row_number() OVER (PARTITION BY e.endpoint_id ORDER BY e.valid_from) = 1';
-  const asked = Object.entries(columns).map(([name, of]) => `, ${of} AS ${name}`);
-  return [
-    `SELECT e.endpoint_id AS endpoint_id, if(${first}, toDateTime64(0, 9, 'UTC'), e.valid_from) AS since${asked.join('')}`,
-    `FROM ${from} FINAL WHERE ${condition}`,
-  ].join(' ');
+/** The latest names of all endpoints that rows of the time can point at, as a subquery: endpoint_id and the names. */
+export function latestNamesSql(asked: Asked, parameters: Parameters): string {
+  return `SELECT e.endpoint_id AS endpoint_id, ${NAMES} FROM ${endpointsSince(asked, parameters)} GROUP BY e.endpoint_id`;
 }

@@ -40,13 +40,13 @@ export function requestsOnceSql(
 ): string {
   const { scope, filters } = question;
   const { from, condition } = scoped(scope, 'requests', 't', parameters);
-  const wanted = `${condition} AND ${inWindow(question, 't', parameters)} AND ${filtersSql(filters, scope, parameters)}`;
+  const wanted = `${condition} AND ${inWindow(question, 't', parameters)} AND ${filtersSql(filters, question, parameters)}`;
   const list = columns.map((name) => `t.${name} AS ${name}`).join(', ');
   if (saysWhichEnd(question)) return `(SELECT ${list} FROM ${from} WHERE ${wanted})`;
   const around = { since: question.since - OTHER_END_WITHIN_NS, until: question.until + OTHER_END_WITHIN_NS };
   const servers =
     `SELECT ${hop('t')} FROM ${from} WHERE ${condition} AND ${inWindow(around, 't', parameters)}` +
-    ` AND t.observation_point = 'server' AND ${filtersSql(sharedFilters(filters), scope, parameters)}`;
+    ` AND t.observation_point = 'server' AND ${filtersSql(sharedFilters(filters), question, parameters)}`;
   return [
     `(SELECT ${list} FROM ${from} WHERE ${wanted}`,
     `AND (t.observation_point != 'client' OR ${hop('t')} NOT IN (${servers})))`,

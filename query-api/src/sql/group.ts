@@ -5,20 +5,21 @@ import { kindOf } from '../fields.ts';
 import { filtersSql } from '../filter/sql.ts';
 import type { Grouping, GroupKey } from '../grouping.ts';
 import type { Question } from '../question.ts';
-import { type Scope, scoped } from '../scope.ts';
+import { type Asked, scoped } from '../scope.ts';
 import { inWindow } from './conditions.ts';
-import { intervalsSql, latestNamesSql, propertySql } from './endpoints_by_id.ts';
+import { latestNamesSql, propertySql } from './endpoints_by_id.ts';
 import { requestsOnceSql } from './exchange.ts';
+import { intervalsSql } from './intervals.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
 /** Latest names of each endpoint, to be joined under the given alias. */
-export function namesJoin(scope: Scope, end: End, parameters: Parameters): string {
-  const latest = latestNamesSql(scope, parameters);
+export function namesJoin(asked: Asked, end: End, parameters: Parameters): string {
+  const latest = latestNamesSql(asked, parameters);
   return `LEFT ANY JOIN (${latest}) AS ${end} ON ${end}.endpoint_id = t.${end}_endpoint_id`;
 }
 
 /** What an end was at the time of the row, under the name that keyExpression gives to each key of it. */
-function endJoin(grouping: Grouping, scope: Scope, end: End, parameters: Parameters): string {
+function endJoin(grouping: Grouping, asked: Asked, end: End, parameters: Parameters): string {
   const columns = grouping.keys.flatMap((key, index) => {
     if ((key.kind !== 'end' && key.kind !== 'label') || key.end !== end) return [];
     const of = key.kind === 'end' ? propertySql(key.property) : `e.labels[${parameters.bind(key.label, 'String')}]`;
@@ -26,7 +27,7 @@ function endJoin(grouping: Grouping, scope: Scope, end: End, parameters: Paramet
   });
   if (columns.length === 0) return '';
   return (
-    `ASOF LEFT JOIN (${intervalsSql(Object.fromEntries(columns), scope, parameters)}) AS ${end}` +
+    `ASOF LEFT JOIN (${intervalsSql(Object.fromEntries(columns), asked, parameters)}) AS ${end}` +
     ` ON ${end}.endpoint_id = t.${end}_endpoint_id AND t.time >= ${end}.since`
   );
 }
@@ -70,7 +71,7 @@ export function groupSql(question: Question, grouping: Grouping, offset: number,
     source = `${requestsOnceSql(question, columnsRead(question, grouping), parameters)} AS t`;
   } else {
     const { from, condition } = scoped(scope, definition.table.name, 't', parameters);
-    const wanted = `${inWindow(question, 't', parameters)} AND ${filtersSql(filters, scope, parameters)}`;
+    const wanted = `${inWindow(question, 't', parameters)} AND ${filtersSql(filters, question, parameters)}`;
     const list = columnsRead(question, grouping).map((name) => `t.${name} AS ${name}`);
     source = `(SELECT ${list.join(', ')} FROM ${from} WHERE ${condition} AND ${wanted}) AS t`;
   }
@@ -84,7 +85,7 @@ export function groupSql(question: Question, grouping: Grouping, offset: number,
   const sql = [
     `SELECT ${[...keys, ...measures].join(', ')}, max(t.sample_weight) AS _weight`,
     `FROM ${source}`,
-    ...ENDS.map((end) => endJoin(grouping, scope, end, parameters)),
+    ...ENDS.map((end) => endJoin(grouping, question, end, parameters)),
     `GROUP BY ${keyNames.join(', ')}`,
     `ORDER BY ${orderAlias} ${order.descending ? 'DESC' : 'ASC'} NULLS LAST, ${keyNames.join(', ')}`,
     `LIMIT ${parameters.bind(limit, 'UInt64')} OFFSET ${parameters.bind(offset, 'UInt64')}`,

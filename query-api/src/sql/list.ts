@@ -67,7 +67,7 @@ export function listSql(question: Question, after: readonly string[] | undefined
   const conditions = [
     condition,
     inWindow(question, 't', parameters),
-    filtersSql(filters, scope, parameters),
+    filtersSql(filters, question, parameters),
     ...(after === undefined ? [] : [behind(question, after, parameters)]),
   ];
   const sql = [
