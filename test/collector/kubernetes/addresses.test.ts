@@ -79,6 +79,22 @@ describe('an address', () => {
     }
   });
 
+  it('is not given back to a pod that finished long ago, when that is told of once more', async () => {
+    const { put, remove, list, at, clock, cluster, close } = await openCluster();
+    const over = podObject(a({ phase: 'Succeeded', stoppedMs: T + 5000 }));
+    put('pods', podObject(a()));
+    clock.ms = T + 5400;
+    put('pods', over);
+    clock.ms = T + 600_000;
+    cluster.forget();
+    for (const tell of [() => put('pods', over), () => list('pods', [over]), () => remove('pods', over)]) {
+      tell();
+      assert.equal(at(IP, T + 300_000), undefined);
+    }
+    assert.equal(cluster.pods.remembered.claims, 0);
+    close();
+  });
+
   it('of a pod that lived 300 ms is known by what is told after its end', async () => {
     const { put, remove, at, clock, close } = await openCluster();
     put('pods', podObject({ uid: A, name: 'a', phase: 'Pending' }));

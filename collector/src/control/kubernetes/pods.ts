@@ -184,9 +184,8 @@ export class Pods {
       if (ms > nowMs - REMEMBERED_MS && this.#closed.size <= MOST_ENDED) break;
       this.#dropClaim(claim);
     }
-    for (const pod of this.#ended.keys()) {
-      // Its claims go first; one without any has no address that late rows could ask for.
-      if (this.table.claims.get(pod) !== 0 && this.#ended.size <= MOST_ENDED) break;
+    for (const [pod, ms] of this.#ended) {
+      if (ms > nowMs - REMEMBERED_MS && this.#ended.size <= MOST_ENDED) break;
       this.#remove(pod);
     }
   }
@@ -273,7 +272,7 @@ export class Pods {
   }
 
   #wasLongAgo(object: PodObject): boolean {
-    return this.#listing && !((leftMs(object) ?? 0) > this.#nowMs - REMEMBERED_MS);
+    return (leftMs(object) ?? 0) <= this.#nowMs - REMEMBERED_MS;
   }
 
   #end(pod: number, ms: number): void {
