@@ -9,6 +9,7 @@ import { Drain } from './batch/drain.ts';
 import { DrainSpans } from './batch/drain_spans.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
 import { type Config, configChanges, parseListen } from './config.ts';
+import { openKubernetes } from './control/kubernetes/open.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
 import { Counters, type Discard, type RecordKind } from './counters.ts';
 import { holdDirectory } from './data_dir.ts';
@@ -72,14 +73,17 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
   const account = writerAccount(config);
   const client = openClient(clickhouse.url, account, clickhouse.database);
 
+  const kubernetes = openKubernetes(config.kubernetes, config.node, log);
   let kernel: Kernel | undefined;
   try {
+    await kubernetes?.identity.sync();
     const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
     const ownSpans = await startOwnSpans('collector', config);
     kernel = attachKernel(config, host);
     return await run(kernel, host, ownSpans);
   } catch (error) {
     kernel?.close();
+    kubernetes?.identity.close();
     await client.close();
     directory.release();
     throw error;
@@ -96,8 +100,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const chunks = Math.ceil((collector.row_memory_bytes + 2 * lookRows) / deliveryBytes(1));
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
-    const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, log });
-    const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons, kubernetes } = correlation;
+    const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, kubernetes });
+    const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons } = correlation;
     const metricsParts = { arena, clock, ends, endpoints, requestText, dropReasons, cluster: scope.cluster };
     const metrics = new CollectorMetrics({ ...metricsParts, settings: collector.metrics });
     const spanCounts = new SpanCounts();

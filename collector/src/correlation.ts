@@ -1,12 +1,11 @@
 /** Who is who, and what a request asked for: the parts that turn what a record holds into what a row says. */
-import type { Logger } from 'pino';
 import { kernelEnum } from '../native/addon.ts';
 import type { Host } from './attach/host.ts';
 import type { Arena } from './batch/arena.ts';
 import type { WallClock } from './batch/clock.ts';
 import type { Config } from './config.ts';
 import type { Identity, IdentitySource } from './control/identity.ts';
-import { openKubernetes } from './control/kubernetes/open.ts';
+import type { Kubernetes } from './control/kubernetes/open.ts';
 import { LocalIdentity } from './control/local.ts';
 import { Cgroups } from './correlate/cgroups.ts';
 import { Endpoints } from './correlate/endpoints.ts';
@@ -37,7 +36,8 @@ export interface CorrelationOptions {
   readonly clock: WallClock;
   readonly counters: Counters;
   readonly state: StateFiles;
-  readonly log: Logger;
+  /** Undefined where it is not asked. */
+  readonly kubernetes: Kubernetes | undefined;
 }
 
 const allowedOf = ({ redaction }: Config['collector']) => ({
@@ -47,13 +47,12 @@ const allowedOf = ({ redaction }: Config['collector']) => ({
 
 /** Makes the parts; identities are learned from now on. */
 export async function openCorrelation(options: CorrelationOptions) {
-  const { config, host, scope, arena, clock, counters, state, log } = options;
+  const { config, host, scope, arena, clock, counters, state, kubernetes } = options;
   const { collector, node } = config;
   const identity = new LocalIdentity({ machineId: machineId(state), node, outside: collector.outside });
   const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
   const cgroups = new Cgroups(cgroupMount() ?? host.cgroupRoot);
   cgroups.walk(Date.now());
-  const kubernetes = openKubernetes(config.kubernetes, node, log);
   const sources: readonly IdentitySource[] = kubernetes === undefined ? [identity] : [kubernetes.identity, identity];
   const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
   const recordMs = () => clock.milliseconds;
@@ -71,8 +70,6 @@ export async function openCorrelation(options: CorrelationOptions) {
     ends,
     requestText,
     dropReasons: new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_'),
-    /** Undefined where Kubernetes is not asked. */
-    kubernetes,
     resetReasons: new KernelWords(kernelEnum('sk_rst_reason'), 'SK_RST_REASON_'),
     /** Takes what a new configuration says of outside addresses and of what may be kept. */
     configure(next: Config['collector']): void {

@@ -46,6 +46,7 @@ describe('identity from a real API server', { skip: whyNoControlPlane() ?? false
     kubernetes = opened;
     const news = { updated: (one: Identity) => told.updated.push(one), ended: (id: bigint) => told.ended.push(id) };
     await kubernetes.identity.start(() => undefined, news);
+    await kubernetes.identity.sync();
     await eventually('the first lists', () => kubernetes.watch.synced, 30_000);
     root = createCgroup();
   });

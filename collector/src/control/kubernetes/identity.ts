@@ -81,7 +81,11 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     this.#tellChanged = changed;
     this.#news = news;
     this.#timer = setInterval(() => this.tick(), TICK_MS).unref();
-    await this.#options.feed.start(this.cluster);
+  }
+
+  /** Begins to be told, and waits a moment for all of it; before `start`, so that records need not wait meanwhile. */
+  sync(): Promise<void> {
+    return this.#options.feed.start(this.cluster);
   }
 
   close(): void {
