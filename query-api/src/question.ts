@@ -39,7 +39,9 @@ export const GENERAL_PARAMETERS: Readonly<Record<string, string>> = {
   limit: 'Most rows or groups of the answer. A page may hold fewer although more follow: next tells.',
   cursor: '`next` of the page before: goes on behind it, over the same time.',
   order: 'Column to order by, largest first with a leading -. Default: -time; for groups: -count.',
-  group_by: 'Columns to group by, separated by commas; the answer then has groups instead of rows.',
+  group_by:
+    'Columns to group by, separated by commas; the answer then has groups instead of rows. Also what the ends were at ' +
+    'that time (source_zone, destination_workload, source_services, …) and their labels (source_label:<key>).',
   measures: 'What to tell of each group, separated by commas. Default: count.',
   interval: `Groups by spans of time of this length as well (interval_start): ${DURATION_ALLOWED}.`,
   format: 'json or ndjson; an Accept header of application/x-ndjson means the same.',

@@ -110,6 +110,17 @@ function badSelector(parameter: string, value: string, { at, message }: Selector
   );
 }
 
+/** What of an end has a filter; `node` alone is the node that observed it. */
+const OF_ENDS = [
+  ['namespace', 'Namespace'],
+  ['workload', 'Workload'],
+  ['workload_kind', 'Kind of the workload (Deployment, StatefulSet, …)'],
+  ['container', 'Container (where there is just one)'],
+  ['node', 'Node'],
+  ['zone', 'Zone'],
+  ['services', 'One of the services'],
+] as const satisfies readonly (readonly [EndpointProperty, string])[];
+
 /** Filters by who the two ends are. */
 export function endParameters(table: Table): FilterParameter[] {
   const source = column(table, 'source_endpoint_id');
@@ -128,14 +139,3 @@ export function endParameters(table: Table): FilterParameter[] {
     labelParameter(`${prefix}label`, `Labels of ${whom}.`, columns),
   ]);
 }
-
-/** What of an end has a filter; `node` alone is the node that observed it. */
-const OF_ENDS = [
-  ['namespace', 'Namespace'],
-  ['workload', 'Workload'],
-  ['workload_kind', 'Kind of the workload (Deployment, StatefulSet, …)'],
-  ['container', 'Container (where there is just one)'],
-  ['node', 'Node'],
-  ['zone', 'Zone'],
-  ['services', 'One of the services'],
-] as const satisfies readonly (readonly [EndpointProperty, string])[];
