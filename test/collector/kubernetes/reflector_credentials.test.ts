@@ -120,8 +120,15 @@ describe('credentials for a real API server', { skip: whyNoControlPlane() ?? fal
     // Long enough that the plugin has begun, on a busy machine too.
     const said = await outcome({ kubeconfig: hangs, context: 'here' }, 8000);
     assert.match(said, /^FLOW_KUBERNETES_CONFIG: .*8 s without an answer/);
-    const pid = readFileSync(`${plugin}.pid`, 'utf8').trim();
-    await eventually('the plugin to be gone', () => !existsSync(`/proc/${pid}`));
+    const gone = () => !existsSync(`/proc/${readFileSync(`${plugin}.pid`, 'utf8').trim()}`);
+    await eventually('the plugin to be gone', gone);
+    rmSync(`${plugin}.pid`);
+    const credentials = new Credentials({ kubeconfig: hangs, context: 'here' });
+    const asked = assert.rejects(credentials.get(), { code: 'FLOW_KUBERNETES_CONFIG' });
+    await eventually('the plugin', () => existsSync(`${plugin}.pid`), PATIENCE_MS);
+    credentials.close();
+    await asked;
+    await eventually('the plugin to be gone', gone);
   });
 
   it('are the token of the pod it runs in, read again whenever it is needed', async () => {

@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { setImmediate as turn } from 'node:timers/promises';
 import { FlowspanError } from '../../../../store/errors.ts';
-import type { Connection, Credentials } from './credentials.ts';
+import { type Connection, type Credentials, KEEP_ALIVE_MS } from './credentials.ts';
 import { apiFailure } from './failure.ts';
 
 /** What was asked and what came back. */
@@ -96,8 +96,8 @@ export class KubernetesApi {
       request.destroy();
     }, silenceMs);
     silence.unref();
-    // A request that was served by an idle connection has one probed already.
-    request.on('socket', (socket) => socket.setKeepAlive(true, 30_000));
+    // The agent has idle connections probed only; a watch may be silent as long.
+    request.on('socket', (socket) => socket.setKeepAlive(true, KEEP_ALIVE_MS));
     const call: Call = {
       answer: new Promise((resolve, reject) => {
         request.on('error', reject);

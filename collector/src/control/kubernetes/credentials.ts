@@ -46,7 +46,7 @@ const ERROR_BYTES = 16_384;
 /** They are asked for anew at most this often, whether there were none or they were refused. */
 const AGAIN_MS = 30_000;
 /** Idle connections are looked after by the kernel as well; first probe after this, milliseconds. */
-const KEEP_ALIVE_MS = 30_000;
+export const KEEP_ALIVE_MS = 30_000;
 
 type Known = PrintedCredentials & Pick<Connection, 'agent'>;
 
@@ -54,6 +54,7 @@ type Known = PrintedCredentials & Pick<Connection, 'agent'>;
 export class Credentials {
   readonly #options: CredentialOptions;
   readonly #answerMs: number;
+  readonly #closing = new AbortController();
   #known: Known | undefined;
   #asking: Promise<Known> | undefined;
   #error: FlowspanError | undefined;
@@ -79,8 +80,9 @@ export class Credentials {
     if (performance.now() - this.#askedMs > AGAIN_MS) this.#known = undefined;
   }
 
-  /** Ends idle connections. */
+  /** Ends idle connections, and a plugin that is being asked. */
   close(): void {
+    this.#closing.abort();
     this.#known?.agent.destroy();
   }
 
@@ -94,7 +96,9 @@ export class Credentials {
     this.#askedMs = performance.now();
     this.#error = undefined;
     try {
-      const printed = JSON.parse(await print(this.#options, this.#answerMs)) as PrintedCredentials;
+      const printed = JSON.parse(
+        await print(this.#options, this.#answerMs, this.#closing.signal),
+      ) as PrintedCredentials;
       const { protocol } = new URL(printed.server);
       const keepAlive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS };
       const agent = protocol === 'http:' ? new http.Agent(keepAlive) : tlsAgent(printed, keepAlive);
@@ -118,7 +122,8 @@ export class Credentials {
 }
 
 /** Runs credentials_main.ts in a process group of its own, so that an exec plugin that hangs ends with it. */
-async function print(options: CredentialOptions, answerMs: number): Promise<string> {
+async function print(options: CredentialOptions, answerMs: number, closing: AbortSignal): Promise<string> {
+  closing.throwIfAborted();
   const child = spawn(process.execPath, [MAIN, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -141,7 +146,12 @@ async function print(options: CredentialOptions, answerMs: number): Promise<stri
     err = (err + text).slice(0, ERROR_BYTES);
   });
   const timer = setTimeout(end, answerMs);
-  const [code, signal] = (await once(child, 'close').finally(() => clearTimeout(timer))) as [number | null, string];
+  closing.addEventListener('abort', end, { once: true });
+  const closed = once(child, 'close').finally(() => {
+    clearTimeout(timer);
+    closing.removeEventListener('abort', end);
+  });
+  const [code, signal] = (await closed) as [number | null, string];
   if (code === 0 && !tooMuch) return out;
   if (tooMuch) throw new Error(`more than ${ANSWER_BYTES} bytes`);
   if (code === null) throw new Error(`${signal}, as after ${answerMs / 1000} s without an answer`);
