@@ -24,13 +24,13 @@ import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
-import { clickhouseAttributes, type OwnSpans, startOwnSpans } from './own_spans.ts';
 import { Pipeline } from './pipeline.ts';
 import { repeat } from './repeat.ts';
 import { Reporter } from './reporter.ts';
 import { compileRows, NO_SPANS } from './rows.ts';
 import { StateFiles } from './state_files.ts';
 import { statusOf } from './status.ts';
+import { clickhouseAttributes, type OwnSpans, startOwnSpans } from './telemetry/own_spans.ts';
 import { VERSION } from './version.ts';
 
 /** A collector that runs in this process. */

@@ -8,8 +8,8 @@ import { KUBERNETES_INFOS, kubernetesFamilies } from './deliver/prometheus/kuber
 import { Scrapes } from './deliver/prometheus/scrapes.ts';
 import { type SelfParts, selfFamilies } from './deliver/prometheus/self_families.ts';
 import type { Attempt } from './deliver/sender.ts';
-import { MetricsPage } from './metrics_page.ts';
-import { CONTENT_TYPES, formatOf, metricsText } from './metrics_text.ts';
+import { MetricsPage } from './telemetry/metrics_page.ts';
+import { CONTENT_TYPES, formatOf, metricsText } from './telemetry/metrics_text.ts';
 import { VERSION } from './version.ts';
 
 const BATCH_ROWS = [1, 10, 100, 1000, 10_000, 50_000, 100_000, 500_000];

@@ -5,7 +5,7 @@ import { readerAccount } from '../../collector/src/accounts.ts';
 import { type Config, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
 import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
-import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
 import { VERSION } from '../../collector/src/version.ts';
 import { buildApp } from './app.ts';
 import { QueryError } from './errors.ts';

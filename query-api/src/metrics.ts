@@ -1,6 +1,6 @@
 /** What the query API tells of itself at GET /metrics. */
 import { Counter, Gauge, Histogram } from 'prom-client';
-import { MetricsPage } from '../../collector/src/metrics_page.ts';
+import { MetricsPage } from '../../collector/src/telemetry/metrics_page.ts';
 import { VERSION } from '../../collector/src/version.ts';
 
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];

@@ -1,7 +1,7 @@
 /** Measures every query to ClickHouse, and makes a span of it where spans are wanted. */
 import { ClickHouseError } from '@clickhouse/client';
 import { context, propagation, SpanKind, SpanStatusCode, type Tracer, trace } from '@opentelemetry/api';
-import { clickhouseAttributes } from '../../collector/src/own_spans.ts';
+import { clickhouseAttributes } from '../../collector/src/telemetry/own_spans.ts';
 import type { QueryError } from './errors.ts';
 import type { QueryApiMetrics } from './metrics.ts';
 

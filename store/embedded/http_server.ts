@@ -4,7 +4,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import type { MetricsPage } from '../../collector/src/metrics_page.ts';
+import type { MetricsPage } from '../../collector/src/telemetry/metrics_page.ts';
 import type { Account } from './accounts.ts';
 import { authenticate } from './accounts.ts';
 import type { Engine, Job } from './engine.ts';

@@ -6,7 +6,7 @@ import { writerAccount } from '../../collector/src/accounts.ts';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
 import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
-import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
 import { quoteName } from '../ddl.ts';
 import { FlowspanError } from '../errors.ts';
 import type { Account } from './accounts.ts';

@@ -1,7 +1,7 @@
 /** What the store tells of itself at GET /metrics. */
 import { statfs } from 'node:fs/promises';
 import { Counter, Gauge, Histogram } from 'prom-client';
-import { MetricsPage } from '../../collector/src/metrics_page.ts';
+import { MetricsPage } from '../../collector/src/telemetry/metrics_page.ts';
 import { VERSION } from '../../collector/src/version.ts';
 import type { Expired } from './byte_budget.ts';
 import type { Engine } from './engine.ts';

@@ -7,11 +7,11 @@
  * PAIRS and SECONDS in the environment change how many pairs there are and how long each half lasts.
  */
 import { readFileSync } from 'node:fs';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { connect, createNamespace } from '../../deploy/lab/namespace.ts';
+import { type Place, run } from '../../deploy/lab/program.ts';
 import { type Flowspan, startFlowspan } from '../support/flowspan.ts';
-import { connect, createNamespace } from '../support/namespace.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { type Place, run } from '../support/program.ts';
 import { printResult, resultOf } from './result.ts';
 
 const PAIRS = Number(process.env.PAIRS ?? 10);

@@ -12,7 +12,7 @@ import { CollectorHttp } from '../../collector/src/deliver/http.ts';
 import { LiveFeed } from '../../collector/src/deliver/live.ts';
 import { EdgeMetrics, type EdgeMetricsOptions } from '../../collector/src/deliver/prometheus/edge_metrics.ts';
 import { Scrapes } from '../../collector/src/deliver/prometheus/scrapes.ts';
-import { CONTENT_TYPES, formatOf, metricsText } from '../../collector/src/metrics_text.ts';
+import { CONTENT_TYPES, formatOf, metricsText } from '../../collector/src/telemetry/metrics_text.ts';
 import { openPath } from '../collector/support/path.ts';
 import { connection, record, requestRecord } from '../collector/support/records.ts';
 import { printResult, resultOf } from './result.ts';

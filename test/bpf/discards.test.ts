@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { listening } from '../support/program.ts';
+import { listening } from '../../deploy/lab/program.ts';
 import { done, startTalker } from '../support/talker.ts';
 import { createScene, type Scene } from './scene.ts';
 import { Watcher } from './watcher.ts';

@@ -4,11 +4,11 @@ import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loseFirstWith } from '../../deploy/lab/loss.ts';
+import type { Namespace } from '../../deploy/lab/namespace.ts';
+import { start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { nstat } from '../support/counters.ts';
-import { loseFirstWith } from '../support/loss.ts';
-import type { Namespace } from '../support/namespace.ts';
-import { start } from '../support/program.ts';
-import { eventually } from '../support/wait.ts';
 import { createScene, PORT, PORT_SEEN, type Scene } from './scene.ts';
 
 const RETRANSMIT = { event_kind: 'retransmit', destination_port: PORT_SEEN };

@@ -4,10 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
-import { connect, createNamespace, type Namespace } from '../support/namespace.ts';
-import { listening, type Program, run } from '../support/program.ts';
-import { eventually } from '../support/wait.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { connect, createNamespace, type Namespace } from '../../deploy/lab/namespace.ts';
+import { listening, type Program, run } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { type Step, serve } from './http/scripted.ts';
 import { RequestWatcher } from './http/watch.ts';
 

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
-import { connect, createNamespace, type Namespace } from '../support/namespace.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { connect, createNamespace, type Namespace } from '../../deploy/lab/namespace.ts';
+import { listening, type Program, run } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { startNginx } from '../support/nginx.ts';
-import { listening, type Program, run } from '../support/program.ts';
-import { eventually } from '../support/wait.ts';
 import { ask, type Step, serve, startAsking } from './http/scripted.ts';
 import { RequestWatcher, type Seen } from './http/watch.ts';
 

@@ -1,8 +1,8 @@
 /** Two namespaces joined by a cable, one cgroup, a server that does as it is told, and the kernel side watching. */
 import { fileURLToPath } from 'node:url';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
-import { connect, createNamespace, type Namespace } from '../support/namespace.ts';
-import { listening, type Place, type Program, run, start } from '../support/program.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { connect, createNamespace, type Namespace } from '../../deploy/lab/namespace.ts';
+import { listening, type Place, type Program, run, start } from '../../deploy/lab/program.ts';
 import { Watcher } from './watcher.ts';
 
 const PEER = fileURLToPath(new URL('peer.ts', import.meta.url));

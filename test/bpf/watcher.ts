@@ -9,8 +9,8 @@ import {
 } from '../../bpf/wire/events.gen.ts';
 import { openRing, type Ring } from '../../collector/native/addon.ts';
 import { type AttachOptions, attachPrograms } from '../../collector/src/attach/load.ts';
-import type { Cgroup } from '../support/cgroup.ts';
-import { eventually } from '../support/wait.ts';
+import type { Cgroup } from '../../deploy/lab/cgroup.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 
 /** A record by field name: numbers as bigint, enums by their name, addresses and texts as text. */
 export type Seen = Record<string, string | bigint>;

@@ -7,9 +7,9 @@ import { AttachError } from '../../collector/src/attach/error.ts';
 import { type Attached, type AttachOptions, attachPrograms } from '../../collector/src/attach/load.ts';
 import { impossiblePrograms } from '../../collector/src/attach/probe.ts';
 import { PROGRAMS, type Program, type ProgramKind } from '../../collector/src/attach/programs.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { builtTestProgram } from '../native/build.ts';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
-import { eventually } from '../support/wait.ts';
 
 const REAL_OBJECT = new URL('../../build/bpf/flowspan.bpf.o', import.meta.url).pathname;
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Identity } from '../../collector/src/control/identity.ts';
-import type { MetricsFormat } from '../../collector/src/metrics_text.ts';
-import { metricsText } from '../../collector/src/metrics_text.ts';
+import type { MetricsFormat } from '../../collector/src/telemetry/metrics_text.ts';
+import { metricsText } from '../../collector/src/telemetry/metrics_text.ts';
 import { spanId, traceId } from '../../store/ids.ts';
 import { byName, promtoolComplaints, readOpenMetrics, seriesName, whyNoJudge } from '../support/metrics.ts';
 import { differingSeries, type Names, seriesOfRows } from './support/edges.ts';

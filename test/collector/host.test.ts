@@ -6,7 +6,7 @@ import { checkHost, findCgroupMount, type HostFacts, kernelAtLeast } from '../..
 import type { ProgramStatus } from '../../collector/src/attach/load.ts';
 import { KERNEL_FLOOR, PROGRAMS } from '../../collector/src/attach/programs.ts';
 import { formatReport } from '../../collector/src/attach/table.ts';
-import { cgroupRoot } from '../support/cgroup.ts';
+import { cgroupRoot } from '../../deploy/lab/cgroup.ts';
 
 const status = (...bits: number[]) => {
   const mask = bits.reduce((sum, bit) => sum | (1n << BigInt(bit)), 0n);

@@ -14,7 +14,7 @@ import { Losses } from '../../collector/src/deliver/losses.ts';
 import { SpanCounts } from '../../collector/src/deliver/spans/counts.ts';
 import type { Kernel } from '../../collector/src/kernel.ts';
 import { CollectorMetrics } from '../../collector/src/metrics.ts';
-import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
 import { promtoolComplaints, readOpenMetrics, whyNoJudge } from '../support/metrics.ts';
 import { openPath } from './support/path.ts';
 

@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { loseAtRandom } from '../../deploy/lab/loss.ts';
+import { listening, run } from '../../deploy/lab/program.ts';
+import { type Prometheus, startPrometheus } from '../../deploy/lab/prometheus.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { whyNot } from '../support/flowspan.ts';
-import { loseAtRandom } from '../support/loss.ts';
 import {
   byName,
   type MetricFamily,
@@ -14,10 +17,7 @@ import {
   whyNoJudge,
 } from '../support/metrics.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { listening, run } from '../support/program.ts';
-import { type Prometheus, startPrometheus } from '../support/prometheus.ts';
 import { done, startTalker } from '../support/talker.ts';
-import { eventually } from '../support/wait.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { differingSeries, seriesOfRows } from './support/edges.ts';
 import type { Row } from './support/path.ts';

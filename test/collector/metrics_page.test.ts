@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { Counter, Histogram } from 'prom-client';
-import { MetricsPage } from '../../collector/src/metrics_page.ts';
-import { type Family, formatOf, labelsText, metricsText } from '../../collector/src/metrics_text.ts';
+import { MetricsPage } from '../../collector/src/telemetry/metrics_page.ts';
+import { type Family, formatOf, labelsText, metricsText } from '../../collector/src/telemetry/metrics_text.ts';
 
 const OPENMETRICS = 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
 

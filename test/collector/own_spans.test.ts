@@ -11,9 +11,9 @@ import { DrainSpans } from '../../collector/src/batch/drain_spans.ts';
 import { loadConfig } from '../../collector/src/config.ts';
 import type { Segment } from '../../collector/src/deliver/segment.ts';
 import { SegmentSpans } from '../../collector/src/deliver/segment_spans.ts';
-import { EXPORT_TRACE_PREFIX, exportTraceparent } from '../../collector/src/own_exports.ts';
-import { type OwnSpanCounts, OwnSpanQueue, type SpanExporter } from '../../collector/src/own_span_queue.ts';
-import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import { EXPORT_TRACE_PREFIX, exportTraceparent } from '../../collector/src/telemetry/own_exports.ts';
+import { type OwnSpanCounts, OwnSpanQueue, type SpanExporter } from '../../collector/src/telemetry/own_span_queue.ts';
+import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
 
 type Exported = Parameters<SpanExporter['export']>[0][number];
 
@@ -171,7 +171,7 @@ function script(hook: string, work: string): string[] {
     import { registerHooks } from 'node:module';
     const asked = new Set();
     registerHooks({ resolve: (name, context, next) => { ${hook}; return next(name, context); } });
-    const { startOwnSpans } = await import('${url('own_spans')}');
+    const { startOwnSpans } = await import('${url('telemetry/own_spans')}');
     const { loadConfig } = await import('${url('config')}');
     ${work}
   `;

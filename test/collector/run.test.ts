@@ -4,10 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { type Program, run, start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, freePorts, startFlowspan, temporaryFolder, whyNot } from '../support/flowspan.ts';
-import { type Program, run, start } from '../support/program.ts';
-import { eventually } from '../support/wait.ts';
 
 const SERVER = `require('node:http').createServer((q, a) => { q.resume(); a.end('ok'); }).listen(+process.argv[1], '127.0.0.1')`;
 

@@ -7,7 +7,7 @@ import { Counters } from '../../collector/src/counters.ts';
 import { CollectorHttp } from '../../collector/src/deliver/http.ts';
 import { LiveFeed } from '../../collector/src/deliver/live.ts';
 import { Scrapes, type ScrapesOptions } from '../../collector/src/deliver/prometheus/scrapes.ts';
-import { CONTENT_TYPES, type Family, formatOf, metricsText } from '../../collector/src/metrics_text.ts';
+import { CONTENT_TYPES, type Family, formatOf, metricsText } from '../../collector/src/telemetry/metrics_text.ts';
 
 /** More than the buffers of two sockets hold. */
 const LINES = 100_000;

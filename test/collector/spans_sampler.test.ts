@@ -6,7 +6,7 @@ import { Traceparent } from '../../collector/src/correlate/requests/traceparent.
 import { SpanCounts } from '../../collector/src/deliver/spans/counts.ts';
 import { Randomness, thresholdOf } from '../../collector/src/deliver/spans/probability.ts';
 import { Sampler, type SamplerConfig } from '../../collector/src/deliver/spans/sampler.ts';
-import { EXPORT_TRACE_PREFIX } from '../../collector/src/own_exports.ts';
+import { EXPORT_TRACE_PREFIX } from '../../collector/src/telemetry/own_exports.ts';
 import { OUTCOMES, SPAN_DECISIONS } from '../../store/tables.ts';
 import { requestRecord, type Values } from './support/records.ts';
 

@@ -8,7 +8,7 @@ import type { ReadableSpan, SpanExporter } from '../../collector/src/deliver/spa
 import type { SampledRequest, SpanMaker } from '../../collector/src/deliver/spans/request_span.ts';
 import { SpanQueue } from '../../collector/src/deliver/spans/span_queue.ts';
 import { MOST_EXPORTS, SpanSender } from '../../collector/src/deliver/spans/span_sender.ts';
-import { eventually } from '../support/wait.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 
 const request = (number = 0): SampledRequest => ({ row: Uint8Array.of(number), connection: number, threshold: '0' });
 

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { run } from '../../deploy/lab/program.ts';
 import { temporaryFolder } from '../support/flowspan.ts';
-import { run } from '../support/program.ts';
 
 const SCRIPT = fileURLToPath(new URL('../../dashboards/src/join_prometheus.ts', import.meta.url));
 const DEBIAN = `# Sample config for Prometheus.

@@ -9,8 +9,8 @@ import { EDGE_LABELS } from '../../dashboards/src/queries/promql.ts';
 import { recordingRules } from '../../dashboards/src/rules/recording.ts';
 import { ALERTS_FILE, alertRules, RECORDING_FILE, ruleFiles } from '../../dashboards/src/rules/render.ts';
 import { DEFAULT_LINKS, spanOf } from '../../dashboards/src/rules/rule.ts';
+import { run } from '../../deploy/lab/program.ts';
 import { temporaryFolder } from '../support/flowspan.ts';
-import { run } from '../support/program.ts';
 
 const FOLDER = fileURLToPath(new URL('../../dashboards/', import.meta.url));
 const RULES = join(FOLDER, 'rules');

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, ownEnvironment, queryStore, startFlowspan, whyNot } from '../support/flowspan.ts';
 import { startUp, type Up } from '../support/up.ts';
-import { eventually } from '../support/wait.ts';
 
 const DATABASE = 'elsewhere';
 

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { cgroupRoot } from '../support/cgroup.ts';
+import { cgroupRoot } from '../../deploy/lab/cgroup.ts';
+import { type Program, start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { whyNot } from '../support/flowspan.ts';
-import { type Program, start } from '../support/program.ts';
 import { isRunning } from '../support/up.ts';
-import { eventually } from '../support/wait.ts';
 
 const COMMAND = fileURLToPath(new URL('../../deploy/demo/main.ts', import.meta.url));
 const WHOLE_MS = 900_000;

@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { RESOURCES } from '../../collector/src/control/kubernetes/cluster.ts';
+import { run } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, freePorts, startFlowspan, whyNot } from '../support/flowspan.ts';
 import { type Cluster, startCluster } from '../support/kubernetes/cluster.ts';
 import { collectorToken } from '../support/kubernetes/collector_account.ts';
@@ -12,8 +14,6 @@ import { whyNoCluster } from '../support/kubernetes/find.ts';
 import type { Node } from '../support/kubernetes/node.ts';
 import { type NodeCollector, startNodeCollector } from '../support/kubernetes/node_collector.ts';
 import { createShop, GUARD_PORT, NAMESPACE, NODE_PORT, type Shop } from '../support/kubernetes/shop.ts';
-import { run } from '../support/program.ts';
-import { eventually } from '../support/wait.ts';
 
 /** Requests of each route, each on a connection of its own. */
 const REQUESTS = 3;

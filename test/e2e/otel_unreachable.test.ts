@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server, type Socket } from 'node:net';
 import { describe, it } from 'node:test';
-import { EXPORT_TRACE_PREFIX } from '../../collector/src/own_exports.ts';
+import { EXPORT_TRACE_PREFIX } from '../../collector/src/telemetry/own_exports.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { freePorts, whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { eventually } from '../support/wait.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
 

@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { EXPORT_TRACE_PREFIX } from '../../collector/src/own_exports.ts';
-import { type Cgroup, cgroupRoot, createCgroup } from '../support/cgroup.ts';
+import { EXPORT_TRACE_PREFIX } from '../../collector/src/telemetry/own_exports.ts';
+import { type Cgroup, cgroupRoot, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, startFlowspan, whyNot } from '../support/flowspan.ts';
 import { seriesValue } from '../support/series.ts';
-import { eventually } from '../support/wait.ts';
 import type { FileSpan } from './otel/file_spans.ts';
 import { missingPeers, type OtelCollector, startOtelCollector } from './otel/peers.ts';
 

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import type { Program } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { ownEnvironment, whyNot } from '../support/flowspan.ts';
-import type { Program } from '../support/program.ts';
 import { lockRootCgroup } from '../support/root-lock.ts';
 import { curl, flowspanCommand, isRunning, leftInKernel, startUp, type Up } from '../support/up.ts';
-import { eventually } from '../support/wait.ts';
 
 const END_MS = 8_000;
 

@@ -1,12 +1,12 @@
 /** Connections, failed connects and resets against nstat's counters and a packet filter's count. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import type { Namespace } from '../../deploy/lab/namespace.ts';
+import { listening, type Program } from '../../deploy/lab/program.ts';
+import { quiet } from '../../deploy/lab/wait.ts';
 import { countResetsReceived, nstat } from '../support/counters.ts';
 import { whyNot } from '../support/flowspan.ts';
-import type { Namespace } from '../support/namespace.ts';
-import { listening, type Program } from '../support/program.ts';
 import { runTalker, startTalker } from '../support/talker.ts';
-import { quiet } from '../support/wait.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const PORT = 7000;

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { loseAtRandom } from '../../deploy/lab/loss.ts';
+import { listening, type Program } from '../../deploy/lab/program.ts';
+import { quiet } from '../../deploy/lab/wait.ts';
 import { ssConnections } from '../support/counters.ts';
 import { whyNot } from '../support/flowspan.ts';
-import { loseAtRandom } from '../support/loss.ts';
-import { listening, type Program } from '../support/program.ts';
 import { done, startTalker } from '../support/talker.ts';
-import { quiet } from '../support/wait.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 /** One per IP version: two connections may have the same source port. */

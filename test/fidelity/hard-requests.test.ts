@@ -1,11 +1,11 @@
 /** Request rows against the access log of nginx where bytes come late, twice, out of order, or on the listener. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { loseAtRandom } from '../../deploy/lab/loss.ts';
+import { run } from '../../deploy/lab/program.ts';
 import { whyNot } from '../support/flowspan.ts';
-import { loseAtRandom } from '../support/loss.ts';
 import { differences } from '../support/multiset.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { run } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
 import { logLine, requestRows, rowLine } from './request-rows.ts';

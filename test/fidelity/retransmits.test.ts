@@ -1,13 +1,13 @@
 /** Retransmitted segments over all events against nstat's TcpRetransSegs, under random loss, both ends observed. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { loseAtRandom, refuseToSend } from '../../deploy/lab/loss.ts';
+import type { Namespace } from '../../deploy/lab/namespace.ts';
+import { run } from '../../deploy/lab/program.ts';
+import { quiet } from '../../deploy/lab/wait.ts';
 import { nstat } from '../support/counters.ts';
 import { whyNot } from '../support/flowspan.ts';
-import { loseAtRandom, refuseToSend } from '../support/loss.ts';
-import type { Namespace } from '../support/namespace.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { run } from '../support/program.ts';
-import { quiet } from '../support/wait.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
 

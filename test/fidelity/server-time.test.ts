@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { listening, type Program, run, start } from '../../deploy/lab/program.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { listening, type Program, run, start } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const UPSTREAM_PORT = 8081;

@@ -1,11 +1,11 @@
 /** Traces of requests that nobody gave one: what the two ends of a connection make of it without a word between them. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { loseAtRandom } from '../../deploy/lab/loss.ts';
+import { connect, createNamespace, type Namespace } from '../../deploy/lab/namespace.ts';
+import { run } from '../../deploy/lab/program.ts';
 import { whyNot } from '../support/flowspan.ts';
-import { loseAtRandom } from '../support/loss.ts';
-import { connect, createNamespace, type Namespace } from '../support/namespace.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { run } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
 

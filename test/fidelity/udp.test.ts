@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Program } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { nstat } from '../support/counters.ts';
 import { whyNot } from '../support/flowspan.ts';
-import type { Program } from '../support/program.ts';
 import { done, startTalker } from '../support/talker.ts';
-import { eventually } from '../support/wait.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const PORT = 7000;

@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { listening, type Program, run, start } from '../../deploy/lab/program.ts';
 import { ABUSES, BODY_SECRET, runAbuser, startEndless } from '../support/abuser.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { listening, type Program, run, start } from '../support/program.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const SEED = 20_261_121;

@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { type BpfObject, openKernelTypes } from '../../collector/native/addon.ts';
-import { type Cgroup, createCgroup } from '../support/cgroup.ts';
-import { run } from '../support/program.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { run } from '../../deploy/lab/program.ts';
 import { nativeError, u32, withProbe } from './probe.ts';
 
 let cgroup: Cgroup;

@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { before, describe, test } from 'node:test';
-import { eventually } from '../support/wait.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { builtTestProgram } from './build.ts';
 import { withProbe } from './probe.ts';
 import { EXIT_CODE, STAGES } from './stages.ts';

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import { setImmediate as eventLoopTurn, setTimeout as sleep } from 'node:timers/promises';
 import { openRing, type Ring } from '../../collector/native/addon.ts';
-import { eventually } from '../support/wait.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { FORCE_WAKEUP, nativeError, withProbe, writeRecords } from './probe.ts';
 
 /** Runs a TypeScript text in its own Node, with the probe's helpers and a loaded probe object in scope. */

@@ -4,13 +4,13 @@ import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { loadConfig } from '../../collector/src/config.ts';
-import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { QueryApiMetrics } from '../../query-api/src/metrics.ts';
 import { COLLECTOR_REPORTS } from '../../store/tables.ts';
 import { assertPublishedNames } from '../support/metric_names.ts';
 import { promtoolComplaints, whyNoJudge } from '../support/metrics.ts';
 import { flowspanNames, seriesValue } from '../support/series.ts';
-import { eventually } from '../support/wait.ts';
 import { report, SECOND, window } from './rows.ts';
 import { Scene } from './scene.ts';
 

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { loadConfig } from '../../collector/src/config.ts';
-import { startOwnSpans } from '../../collector/src/own_spans.ts';
+import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import type { Engine } from '../../store/embedded/engine.ts';
 import { StoreMetrics } from '../../store/embedded/metrics.ts';
 import { migrate } from '../../store/migrate.ts';
 import { assertPublishedNames } from '../support/metric_names.ts';
 import { promtoolComplaints, whyNoJudge } from '../support/metrics.ts';
 import { flowspanNames, seriesValue } from '../support/series.ts';
-import { eventually } from '../support/wait.ts';
 import { RunningStore } from './running_store.ts';
 
 let store: RunningStore;

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Place, type Program, run, start } from './program.ts';
+import { type Place, type Program, run, start } from '../../deploy/lab/program.ts';
 
 /** What stands in the body of requests: must never be seen in a row. */
 export const BODY_SECRET = 'hunter2-in-a-body';

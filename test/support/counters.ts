@@ -1,5 +1,5 @@
 /** What the kernel's own tools say: nstat's counters and the sockets of ss. */
-import type { Namespace } from './namespace.ts';
+import type { Namespace } from '../../deploy/lab/namespace.ts';
 
 /** Every counter of the namespace by nstat's name, such as TcpRetransSegs, since the namespace was made. */
 export function nstat(namespace: Namespace): Record<string, number> {

@@ -4,14 +4,14 @@ import { connect as connectTo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { type Cgroup, createCgroup } from './cgroup.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { loseAtRandom } from '../../deploy/lab/loss.ts';
+import { connect, createNamespace, type Namespace, type Pair } from '../../deploy/lab/namespace.ts';
+import { start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import type { Asked, HostOrder } from './fault_host.ts';
 import type { Trial } from './fault_trials.ts';
 import { type Flowspan, startFlowspan, temporaryFolder } from './flowspan.ts';
-import { loseAtRandom } from './loss.ts';
-import { connect, createNamespace, type Namespace, type Pair } from './namespace.ts';
-import { start } from './program.ts';
-import { eventually } from './wait.ts';
 
 const HOST = fileURLToPath(new URL('./fault_host.ts', import.meta.url));
 

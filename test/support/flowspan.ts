@@ -1,10 +1,10 @@
 /** Flowspan's own processes, started by tests on ports of their own with a data folder of their own. */
 import { existsSync } from 'node:fs';
+import type { Cgroup } from '../../deploy/lab/cgroup.ts';
 import { ownEnvironment } from '../../deploy/lab/own_environment.ts';
+import { noteProcess, removeNow } from '../../deploy/lab/registry.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { Child } from '../../query-api/cli/child.ts';
-import type { Cgroup } from './cgroup.ts';
-import { noteProcess, removeNow } from './registry.ts';
-import { eventually } from './wait.ts';
 
 export { temporaryFolder } from '../../deploy/lab/folder.ts';
 export { ownEnvironment } from '../../deploy/lab/own_environment.ts';

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Metric } from 'prom-client';
-import type { MetricsPage } from '../../collector/src/metrics_page.ts';
+import type { MetricsPage } from '../../collector/src/telemetry/metrics_page.ts';
 
 /** prom-client's metrics hold more than its types tell. */
 type Known = Metric & { readonly name: string; readonly labelNames: readonly string[] };

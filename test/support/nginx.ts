@@ -1,9 +1,9 @@
 /** nginx as server and as witness: its access log tells what was asked and answered. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Namespace } from '../../deploy/lab/namespace.ts';
+import { listening, type Place, type Program, start } from '../../deploy/lab/program.ts';
 import { temporaryFolder } from './flowspan.ts';
-import type { Namespace } from './namespace.ts';
-import { listening, type Place, type Program, start } from './program.ts';
 
 /** One line of the access log. */
 export interface AccessLogEntry {

@@ -1,8 +1,8 @@
 /** Makes one thing of each kind, tells which, and waits to be ended: for registry.test.ts. */
-import { createCgroup } from './cgroup.ts';
+import { createCgroup } from '../../deploy/lab/cgroup.ts';
+import { createNamespace } from '../../deploy/lab/namespace.ts';
+import { start } from '../../deploy/lab/program.ts';
 import { temporaryFolder } from './flowspan.ts';
-import { createNamespace } from './namespace.ts';
-import { start } from './program.ts';
 
 const namespace = createNamespace();
 const cgroup = createCgroup();

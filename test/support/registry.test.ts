@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { start } from './program.ts';
+import { start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { isRunning } from './up.ts';
-import { eventually } from './wait.ts';
 
 const MAKER = fileURLToPath(new URL('./registry-maker.ts', import.meta.url));
 

@@ -1,8 +1,8 @@
 /** The right to attach programs to the root cgroup: one holder at a time on this machine. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Program, start } from './program.ts';
-import { eventually } from './wait.ts';
+import { type Program, start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 
 const LOCK = join(tmpdir(), 'flowspan-root-cgroup.lock');
 const LONGEST_WAIT_MS = 240_000;

@@ -14,8 +14,8 @@ import { Agent, get } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Place, type Program, run, start } from './program.ts';
-import { eventually } from './wait.ts';
+import { type Place, type Program, run, start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 
 const FILE = fileURLToPath(import.meta.url);
 

@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { run, start } from './program.ts';
-import { eventually } from './wait.ts';
+import { run, start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 
 export { startUp, type Up } from '../../deploy/lab/up.ts';
 

@@ -1,8 +1,8 @@
 /** The scene of the fidelity tests: a client's and a server's namespace, joined by one cable, and a Flowspan watching. */
-import { type Cgroup, createCgroup } from './cgroup.ts';
+import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { connect, createNamespace, type Namespace } from '../../deploy/lab/namespace.ts';
+import type { Place } from '../../deploy/lab/program.ts';
 import { type Flowspan, type FlowspanOptions, startFlowspan } from './flowspan.ts';
-import { connect, createNamespace, type Namespace } from './namespace.ts';
-import type { Place } from './program.ts';
 
 /** Everything a test needs; the cgroup holds the programs of both namespaces, and is what is watched. */
 export interface World {

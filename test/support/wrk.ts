@@ -1,7 +1,7 @@
 /** wrk as a source of a known number of requests. */
 import { fileURLToPath } from 'node:url';
-import { type Place, start } from './program.ts';
-import { eventually } from './wait.ts';
+import { type Place, start } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 
 const SCRIPT = fileURLToPath(new URL('./wrk.lua', import.meta.url));
 const LONGEST_S = 120;

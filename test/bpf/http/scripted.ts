@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { type Place, type Program, run, start } from '../../support/program.ts';
+import { type Place, type Program, run, start } from '../../../deploy/lab/program.ts';
 
 const FILE = fileURLToPath(import.meta.url);
 

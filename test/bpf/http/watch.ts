@@ -2,8 +2,8 @@
 import { ENUMS, FLOW_RECORD, REQUEST_RECORD } from '../../../bpf/wire/events.gen.ts';
 import { openRing, possibleCpus, type Ring } from '../../../collector/native/addon.ts';
 import { type Attached, attachPrograms } from '../../../collector/src/attach/load.ts';
-import type { Cgroup } from '../../support/cgroup.ts';
-import { eventually } from '../../support/wait.ts';
+import type { Cgroup } from '../../../deploy/lab/cgroup.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import type { Exchange } from './exchange.ts';
 import { label, readRequest, recordsOf } from './record.ts';
 

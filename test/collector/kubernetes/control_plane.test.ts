@@ -8,12 +8,12 @@ import { endpointId, type Identity, NOBODY_SURE } from '../../../collector/src/c
 import { type Kubernetes, openKubernetes } from '../../../collector/src/control/kubernetes/open.ts';
 import { addressBytes } from '../../../collector/src/correlate/address_text.ts';
 import { readProcess } from '../../../collector/src/correlate/processes.ts';
-import { type Cgroup, createCgroup } from '../../support/cgroup.ts';
+import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
+import { type Program, start } from '../../../deploy/lab/program.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import type { KubernetesObject } from '../../support/kubernetes/api.ts';
 import { type ControlPlane, startControlPlane } from '../../support/kubernetes/control_plane.ts';
 import { whyNoControlPlane } from '../../support/kubernetes/find.ts';
-import { type Program, start } from '../../support/program.ts';
-import { eventually } from '../../support/wait.ts';
 
 const NODE = 'node-a';
 const NAMESPACE = 'shop';

@@ -6,7 +6,7 @@ import { loadConfig } from '../../../collector/src/config.ts';
 import { openKubernetes } from '../../../collector/src/control/kubernetes/open.ts';
 import type { ResourceStatus } from '../../../collector/src/control/kubernetes/watch.ts';
 import { kubernetesFamilies } from '../../../collector/src/deliver/prometheus/kubernetes_families.ts';
-import { metricsText } from '../../../collector/src/metrics_text.ts';
+import { metricsText } from '../../../collector/src/telemetry/metrics_text.ts';
 
 const log = pino({ level: 'silent' });
 

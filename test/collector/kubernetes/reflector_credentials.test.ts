@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { KubernetesApi } from '../../../collector/src/control/kubernetes/api.ts';
 import { type CredentialOptions, Credentials } from '../../../collector/src/control/kubernetes/credentials.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { type ControlPlane, startControlPlane } from '../../support/kubernetes/control_plane.ts';
 import { whyNoControlPlane } from '../../support/kubernetes/find.ts';
-import { eventually } from '../../support/wait.ts';
 import { reflect } from './support/mirror.ts';
 
 const NODES = { path: '/api/v1/nodes' };

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '../../support/wait.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { meet, ONE, PODS, TIMING } from './support/meet.ts';
 import { reflect } from './support/mirror.ts';
 import {

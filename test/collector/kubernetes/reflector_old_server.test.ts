@@ -5,9 +5,9 @@ import { after, afterEach, before, describe, it } from 'node:test';
 import { KubernetesApi, type Question } from '../../../collector/src/control/kubernetes/api.ts';
 import { Credentials } from '../../../collector/src/control/kubernetes/credentials.ts';
 import type { Resource } from '../../../collector/src/control/kubernetes/resource.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { type ControlPlane, startControlPlane } from '../../support/kubernetes/control_plane.ts';
 import { DEBIAN_ETCD, whyNoControlPlane } from '../../support/kubernetes/find.ts';
-import { eventually } from '../../support/wait.ts';
 import { type Running, reflect } from './support/mirror.ts';
 
 const CONFIG_MAPS = { path: '/api/v1/namespaces/default/configmaps' };

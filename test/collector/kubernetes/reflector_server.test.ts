@@ -6,9 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KubernetesApi } from '../../../collector/src/control/kubernetes/api.ts';
 import { Credentials } from '../../../collector/src/control/kubernetes/credentials.ts';
 import type { ReflectorTiming } from '../../../collector/src/control/kubernetes/resource.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { type ControlPlane, startControlPlane } from '../../support/kubernetes/control_plane.ts';
 import { whyNoControlPlane } from '../../support/kubernetes/find.ts';
-import { eventually } from '../../support/wait.ts';
 import { type Running, reflect } from './support/mirror.ts';
 
 const PODS = { path: '/api/v1/pods' };

@@ -7,8 +7,8 @@ import { Backoff } from '../../../collector/src/control/kubernetes/backoff.ts';
 import { apiFailure } from '../../../collector/src/control/kubernetes/failure.ts';
 import { ListSplitter } from '../../../collector/src/control/kubernetes/list_stream.ts';
 import { LineSplitter, objectOfHead, watchEvent } from '../../../collector/src/control/kubernetes/watch_lines.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { random } from '../../support/abuser.ts';
-import { eventually } from '../../support/wait.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;

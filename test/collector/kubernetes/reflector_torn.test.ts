@@ -1,7 +1,7 @@
 /** Pages, torn answers, and objects that are huge or hostile. Against a stand-in. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { eventually } from '../../support/wait.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { meet, ONE, PODS, TIMING } from './support/meet.ts';
 import { reflect } from './support/mirror.ts';
 import {

@@ -1,9 +1,9 @@
 /** The real OpenTelemetry Collector and the real Jaeger as processes of a test. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Program, start } from '../../../deploy/lab/program.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { freePorts, temporaryFolder } from '../../support/flowspan.ts';
-import { type Program, start } from '../../support/program.ts';
-import { eventually } from '../../support/wait.ts';
 import { type FileSpan, spansOf } from './file_spans.ts';
 
 const FIXTURES = process.env.FLOWSPAN_FIXTURES ?? join(import.meta.dirname, '../../../fixtures');

@@ -1,9 +1,9 @@
 /** Three services of their own namespace and cgroup each, in a row: shopper -> gateway (nginx) -> orders (nginx). */
-import { type Cgroup, cgroupRoot, createCgroup } from '../../support/cgroup.ts';
+import { type Cgroup, cgroupRoot, createCgroup } from '../../../deploy/lab/cgroup.ts';
+import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
+import { uniqueName } from '../../../deploy/lab/registry.ts';
 import { type Flowspan, startFlowspan } from '../../support/flowspan.ts';
-import { connect, createNamespace, type Namespace } from '../../support/namespace.ts';
 import { type Nginx, startNginx } from '../../support/nginx.ts';
-import { uniqueName } from '../../support/registry.ts';
 
 export interface Host {
   readonly namespace: Namespace;

@@ -2,11 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cgroup, createCgroup } from '../cgroup.ts';
+import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
+import { createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
+import { removeNow, uniqueName } from '../../../deploy/lab/registry.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { temporaryFolder } from '../flowspan.ts';
-import { createNamespace, type Namespace } from '../namespace.ts';
-import { removeNow, uniqueName } from '../registry.ts';
-import { eventually } from '../wait.ts';
 import { connectApi, type KubernetesApi, type KubernetesObject } from './api.ts';
 import { apiServerWords, controllerManagerWords, etcdWords, schedulerWords } from './command_lines.ts';
 import { program } from './find.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { eventually } from '../wait.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { type ControlPlane, startControlPlane } from './control_plane.ts';
 import { DEBIAN_ETCD, whyNoControlPlane, whyNoKwok } from './find.ts';
 import { simulatedNode } from './kwok.ts';

@@ -1,9 +1,9 @@
 /** A real control plane on ports of its own, for one test: etcd, kube-apiserver and, on request, the controllers. */
 import { join } from 'node:path';
+import { type Program, start } from '../../../deploy/lab/program.ts';
+import { removeNow } from '../../../deploy/lab/registry.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { freePorts, temporaryFolder } from '../flowspan.ts';
-import { type Program, start } from '../program.ts';
-import { removeNow } from '../registry.ts';
-import { eventually } from '../wait.ts';
 import { connectApi, type KubernetesApi } from './api.ts';
 import { apiServerWords, controllerManagerWords, etcdWords, schedulerWords } from './command_lines.ts';
 import { program } from './find.ts';

@@ -5,10 +5,10 @@
 import { mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Cgroup, createCgroup } from '../cgroup.ts';
-import { createNamespace, type Namespace } from '../namespace.ts';
-import { type Program, run, start } from '../program.ts';
-import { eventually } from '../wait.ts';
+import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
+import { createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
+import { type Program, run, start } from '../../../deploy/lab/program.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { nodeFixture, program } from './find.ts';
 import type { Keys } from './keys.ts';
 import { containerdToml, kubeletConfiguration, networkPlugins, proxyConfiguration } from './node_files.ts';

@@ -1,8 +1,8 @@
 /** A collector on a node of a test's cluster: in the node's network, watching the node's cgroup, as a DaemonSet's is. */
 import { fileURLToPath } from 'node:url';
+import { start } from '../../../deploy/lab/program.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { temporaryFolder } from '../flowspan.ts';
-import { start } from '../program.ts';
-import { eventually } from '../wait.ts';
 import type { Node } from './node.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../query-api/cli/flowspan.ts', import.meta.url));

@@ -1,5 +1,5 @@
 /** The workloads of a test: clients and servers on both nodes of a cluster, with the services that lead to them. */
-import { eventually } from '../wait.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import type { KubernetesObject } from './api.ts';
 import type { Cluster } from './cluster.ts';
 import { TOOLBOX } from './node_files.ts';

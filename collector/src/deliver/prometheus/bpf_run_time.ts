@@ -1,7 +1,7 @@
 /** What the BPF programs cost, counted by the kernel only while somebody asks: counting itself costs time per run. */
 import type { Handle } from '../../../native/addon.ts';
 import type { Kernel } from '../../kernel.ts';
-import { type Family, labelsText, type Sample } from '../../metrics_text.ts';
+import { type Family, labelsText, type Sample } from '../../telemetry/metrics_text.ts';
 import type { FamilyInfo } from './edge_family.ts';
 
 /** How long the kernel counts after each question, milliseconds. */

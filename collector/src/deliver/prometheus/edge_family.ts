@@ -6,7 +6,7 @@ import {
   labelsText,
   type MetricsFormat,
   type Sample,
-} from '../../metrics_text.ts';
+} from '../../telemetry/metrics_text.ts';
 import type { Edges } from './edges.ts';
 import { NO_ROW, Series } from './series.ts';
 

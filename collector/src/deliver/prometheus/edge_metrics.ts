@@ -17,7 +17,7 @@ import type { Endpoints } from '../../correlate/endpoints.ts';
 import type { Ends } from '../../correlate/ends.ts';
 import type { KernelWords } from '../../correlate/kernel_words.ts';
 import type { RequestText } from '../../correlate/requests/request_text.ts';
-import type { Family, MetricsFormat } from '../../metrics_text.ts';
+import type { Family, MetricsFormat } from '../../telemetry/metrics_text.ts';
 import { CAUSES, DURATION_BUCKETS, type EdgeFamilies, edgeFamilies, PHASE, STATUSES } from './edge_families.ts';
 import { cellOf, type FamilyInfo, pointOf } from './edge_family.ts';
 import { Edges } from './edges.ts';

@@ -4,7 +4,7 @@
  */
 import type { Endpoints } from '../../correlate/endpoints.ts';
 import { FingerprintTable } from '../../correlate/fingerprint_table.ts';
-import { labelsText } from '../../metrics_text.ts';
+import { labelsText } from '../../telemetry/metrics_text.ts';
 
 /** The edge that takes what is beyond the bound. */
 export const OVERFLOW_EDGE = 0;

@@ -4,7 +4,7 @@
  */
 import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
 import { spanId, traceId } from '../../../../store/ids.ts';
-import type { Exemplar } from '../../metrics_text.ts';
+import type { Exemplar } from '../../telemetry/metrics_text.ts';
 
 /** When a request ended: whole seconds since the epoch, and nanoseconds since then in two halves. */
 interface End {

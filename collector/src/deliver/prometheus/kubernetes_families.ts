@@ -1,6 +1,6 @@
 /** What the collector tells of the Kubernetes API server: what it knows from there, how fresh, and at what price. */
 import type { ResourceStatus } from '../../control/kubernetes/watch.ts';
-import type { Family } from '../../metrics_text.ts';
+import type { Family } from '../../telemetry/metrics_text.ts';
 import type { FamilyInfo } from './edge_family.ts';
 import { samplesOf } from './self_families.ts';
 

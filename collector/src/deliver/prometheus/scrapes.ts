@@ -3,7 +3,7 @@
  * else before the next; a scraper that reads slowly waits for itself alone, and not for ever.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { MetricsAnswer } from '../../metrics_page.ts';
+import type { MetricsAnswer } from '../../telemetry/metrics_page.ts';
 
 /** Scrapes answered at the same time; more are refused. */
 const MOST_SCRAPES = 4;

@@ -1,8 +1,8 @@
 /** What the collector tells of itself: how many records of which kind came how far, and what was lost. */
 import { type Counters, RECORD_KINDS } from '../../counters.ts';
 import type { Kernel } from '../../kernel.ts';
-import { type Family, labelsText, type Sample } from '../../metrics_text.ts';
 import type { Reporter } from '../../reporter.ts';
+import { type Family, labelsText, type Sample } from '../../telemetry/metrics_text.ts';
 import type { Delivery } from '../delivery.ts';
 import type { LiveFeed } from '../live.ts';
 import type { Losses } from '../losses.ts';

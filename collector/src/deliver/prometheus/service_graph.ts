@@ -3,7 +3,7 @@
  * A request is in the total once: as its server saw it, else, where nobody watched that end, as its client did.
  */
 import { ENUMS } from '../../../../bpf/wire/events.gen.ts';
-import type { Family, Sample } from '../../metrics_text.ts';
+import type { Family, Sample } from '../../telemetry/metrics_text.ts';
 import { bucketLabels, type EdgeHistogram, type FamilyInfo, histogramLines, pointOf, whatOf } from './edge_family.ts';
 import type { Edges } from './edges.ts';
 import { NO_ROW, Series } from './series.ts';

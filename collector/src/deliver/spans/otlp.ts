@@ -1,7 +1,7 @@
 /** OTLP over HTTP in protobuf, by OpenTelemetry's own exporter, loaded only where spans are sent. */
 import type { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import { FlowspanError } from '../../../../store/errors.ts';
-import { exportTraceparent } from '../../own_exports.ts';
+import { exportTraceparent } from '../../telemetry/own_exports.ts';
 
 /** A span as the exporter takes it. */
 export type ReadableSpan = Parameters<OTLPTraceExporter['export']>[0][number];

@@ -11,8 +11,8 @@ import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
 import { OUTCOMES, SPAN_DECISIONS } from '../../../../store/tables.ts';
 import type { Arena } from '../../batch/arena.ts';
 import type { Traceparent } from '../../correlate/requests/traceparent.ts';
-import { EXPORT_TRACE_PREFIX } from '../../own_exports.ts';
 import type { SpanDecision } from '../../rows.ts';
+import { EXPORT_TRACE_PREFIX } from '../../telemetry/own_exports.ts';
 import type { SpanCounts } from './counts.ts';
 import { Randomness, type Threshold, thresholdOf } from './probability.ts';
 

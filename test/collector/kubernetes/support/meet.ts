@@ -1,6 +1,6 @@
 /** A reflector meets a stand-in. */
 import type { ReflectorOptions } from '../../../../collector/src/control/kubernetes/reflector.ts';
-import { eventually } from '../../../support/wait.ts';
+import { eventually } from '../../../../deploy/lab/wait.ts';
 import { type Running, reflect } from './mirror.ts';
 import { type Answer, endOfList, line, object, type StandIn } from './stand_in.ts';
 

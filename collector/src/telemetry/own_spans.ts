@@ -5,12 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import { context, propagation, type Tracer, trace } from '@opentelemetry/api';
-import { FlowspanError } from '../../store/errors.ts';
-import type { Config } from './config.ts';
+import { FlowspanError } from '../../../store/errors.ts';
+import type { Config } from '../config.ts';
+import { VERSION } from '../version.ts';
 import type { Family } from './metrics_text.ts';
 import { exportTraceparent } from './own_exports.ts';
 import { type OwnSpanCounts, OwnSpanQueue } from './own_span_queue.ts';
-import { VERSION } from './version.ts';
 
 /** Processes that do work of their own. */
 export type Component = 'collector' | 'store' | 'query-api';
