@@ -39,7 +39,7 @@ export const ENDS: readonly Column[] = [
   {
     name: 'peer_observed',
     type: 'Bool',
-    doc: "Whether the connection's other end is observed as well, as far as this collector can tell.",
+    doc: "Whether the connection's other end is observed as well: its socket is here, or its pod on another node of the cluster.",
     source: 'collector',
   },
 ];

@@ -261,17 +261,27 @@ test('an earlier source wins: the seam for Kubernetes', () => {
     here: true,
     labels: { app: 'cart' },
   };
+  const elsewhere: Identity = { ...pod, id: 43n, workload: 'payments', name: 'payments-0', here: false };
   const kubernetes: IdentitySource = {
     name: 'kubernetes',
     start: async () => undefined,
     close: () => undefined,
     ofCgroup: (path) => (path.startsWith('/kubepods') ? pod : undefined),
     ofProcess: () => undefined,
-    ofAddress: (address) => (address[15] === 99 ? pod : undefined),
+    ofAddress: (address) => (address[15] === 99 ? pod : address[15] === 98 ? elsewhere : undefined),
   };
-  const { ends } = open({ ...PAIR, extraSources: [kubernetes], cgroups: { 5: `/kubepods/pod1/${'a'.repeat(64)}` } });
+  const { ends, feed } = open({
+    ...PAIR,
+    extraSources: [kubernetes],
+    cgroups: { 5: `/kubepods/pod1/${'a'.repeat(64)}` },
+  });
   assert.deepEqual(ends('flows', flow({ ...CLIENT, owner_cgroup_id: 5 })), ['cart>?']);
   assert.deepEqual(ends('flows', flow({ ...CLIENT, destination_address: '10.0.0.99' })), ['wrk>cart']);
+  const request = (destination_address: string) =>
+    feed('requests', requestRecord({}, connection({ ...CLIENT, destination_address })))[0]!;
+  assert.equal(request('10.0.0.99').peer_observed, false, 'lives here, and was not seen');
+  assert.equal(request('10.0.0.98').peer_observed, true, "another node's collector sees it");
+  assert.equal(request('10.0.0.97').peer_observed, false, 'nobody that is known');
 });
 
 test('addresses at which an endpoint is reached are told, loopback aside', () => {

@@ -69,7 +69,7 @@ export class Ends {
   /** Endpoint numbers of the initiator and the responder, 0 if not known. */
   source = 0;
   destination = 0;
-  /** 1 if the end that the record does not speak for is observed by this collector as well, else 0. */
+  /** 1 if the end that the record does not speak for is observed as well, here or on another node, else 0. */
   peerObserved = 0;
   /** Servers whose owner could not be told and addresses that are new here, so far: reasons to look through /proc. */
   missed = 0;
@@ -133,6 +133,14 @@ export class Ends {
       this.source = this.#other(client, record, record + F.source_address, 0);
       this.destination = this.#other(server, record, record + F.destination_address, F.destination_port);
     }
+    const peer = point === CLIENT ? this.destination : point === SERVER ? this.source : 0;
+    if (this.peerObserved === 0 && this.#isOnAnotherNode(peer)) this.peerObserved = 1;
+  }
+
+  /** Every node of a cluster has its collector: what lives on another node is observed there. */
+  #isOnAnotherNode(number: number): boolean {
+    const identity = this.#options.endpoints.identity(number);
+    return identity !== undefined && !identity.here && identity.kind !== 'outside';
   }
 
   /** What is known of one end of the record's connection: an endpoint's number, NOT_SEEN or NOT_KNOWN. */
