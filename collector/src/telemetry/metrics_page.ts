@@ -36,7 +36,7 @@ export class MetricsPage {
     for (const name of MISNAMED) this.registry.removeSingleMetric(name);
     const build = new Gauge({
       name: 'flowspan_build_info',
-      help: 'Version of this component of Flowspan; the value is always 1.',
+      help: 'Version of this component of Flowspan; the value is always 1. Unit: 1.',
       labelNames: ['component', 'version'],
       registers: [this.registry],
     });

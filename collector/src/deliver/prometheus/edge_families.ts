@@ -86,7 +86,7 @@ export function edgeFamilies(edges: Edges, { dropReasons, duration, segments }: 
     retransmits: counter(
       'flowspan_tcp_retransmitted_segments_total',
       'segments',
-      'TCP segments that the observed end sent again.',
+      'TCP segments that the observed end sent again, counted from events: what the kernel could not tell one by one (flowspan_collector_lost_records_total) is missing. Rows of flows have the exact sums.',
       { labels: ['sent_by', 'cause'], words: sentByAndCause },
     ),
     bytes: counter('flowspan_tcp_bytes_total', 'bytes', 'TCP payload, each byte once.', sentBy),
@@ -96,15 +96,20 @@ export function edgeFamilies(edges: Edges, { dropReasons, duration, segments }: 
       'TCP resets that the observed end sent or received.',
       sentBy,
     ),
-    drops: counter('flowspan_tcp_drops_total', 'packets', 'TCP packets dropped by this kernel, by its own reason.', {
-      labels: ['reason'],
-      words: (reason: number) => [dropReasons.word(reason) || 'unknown'],
-      many: ANY_WORD,
-    }),
+    drops: counter(
+      'flowspan_tcp_drops_total',
+      'packets',
+      'TCP packets dropped by this kernel, by its own reason. Drops without a socket are told one by one only up to a limit per second; the rest is in flowspan_collector_lost_records_total with reason drop_event_limit.',
+      {
+        labels: ['reason'],
+        words: (reason: number) => [dropReasons.word(reason) || 'unknown'],
+        many: ANY_WORD,
+      },
+    ),
     zeroWindows: counter(
       'flowspan_tcp_zero_windows_total',
       'events',
-      'Times an end closed its receive window, told when it had opened again.',
+      'Times the peer of the observed end closed its receive window (sent_by is the peer), told when it had opened again.',
       sentBy,
     ),
     acceptOverflows: counter(

@@ -203,7 +203,7 @@ export class EdgeMetrics {
 
   /** The same, for what a connection may meet. */
   #beginFlows(edge: number, point: number): void {
-    const { acceptOverflows, connectsFailed, resets, retransmits, zeroWindows } = this.#families;
+    const { acceptOverflows, closed, connectsFailed, resets, retransmits, zeroWindows } = this.#families;
     if (point === SERVER) acceptOverflows.add(edge, point, 0, 0);
     else for (const error of USUAL_CONNECT_ERRORS) connectsFailed.add(edge, point, error, 0);
     for (const cause of [
@@ -214,10 +214,10 @@ export class EdgeMetrics {
     ]) {
       retransmits.add(edge, point, point * CAUSES + cause, 0);
     }
-    for (const side of [CLIENT, SERVER]) {
-      resets.add(edge, point, side, 0);
-      zeroWindows.add(edge, point, side, 0);
-    }
+    for (const side of [CLIENT, SERVER]) resets.add(edge, point, side, 0);
+    closed.add(edge, point, ENUMS.close_cause.reset, 0);
+    // An end hears of the windows that its peer closed, and of no others.
+    zeroWindows.add(edge, point, point === SERVER ? CLIENT : SERVER, 0);
   }
 
   /** As query-api/src/request_phases.ts has them; what they leave of the duration is `wait`. */

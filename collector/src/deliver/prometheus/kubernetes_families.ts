@@ -22,7 +22,7 @@ const family = (
 
 const ALL: readonly ResourceFamily[] = [
   family('gauge', 'objects', 'objects', 'Objects of the API server that are known.', ({ objects }) => objects),
-  family('gauge', 'synced', 'lists', 'Whether a list was complete once: 1, or 0.', ({ synced }) => (synced ? 1 : 0)),
+  family('gauge', 'synced', 'boolean', 'Whether a list was complete once: 1, or 0.', ({ synced }) => (synced ? 1 : 0)),
   family(
     'gauge',
     'last_event_timestamp_seconds',
