@@ -37,13 +37,6 @@ function isText(column: Column): boolean {
   return /^(LowCardinality\()?String\)?$/.test(column.type);
 }
 
-/** RowBinary's String for texts under 128 bytes. */
-export function shortText(text: string): Buffer {
-  const bytes = Buffer.from(text);
-  if (bytes.length > 127) throw new RangeError(`${text.slice(0, 32)}… is longer than 127 bytes`);
-  return Buffer.concat([Buffer.of(bytes.length), bytes]);
-}
-
 /** RowBinary's UUID: two little-endian halves, the high one first. */
 export function uuidBytes(uuid: string): Buffer {
   const hex = Buffer.from(uuid.replaceAll('-', ''), 'hex');
