@@ -1,7 +1,7 @@
 /** An existing Prometheus is pointed at Flowspan by one command. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
@@ -26,7 +26,8 @@ function file(text: string): string {
   writeFileSync(path, text);
   return path;
 }
-const addTo = (path: string) => run({}, [process.execPath, SCRIPT, path]);
+const addTo = (path: string, ...flags: string[]) => run({}, [process.execPath, SCRIPT, ...flags, path]);
+const RULES = fileURLToPath(new URL('../../dashboards/rules/', import.meta.url));
 
 describe('join_prometheus', () => {
   it('adds jobs and rules, keeps what was there, and Prometheus takes it', async () => {
@@ -58,6 +59,43 @@ describe('join_prometheus', () => {
     assert.match(await addTo(path), /all of it is there already/);
     assert.equal(readFileSync(path, 'utf8'), once);
     assert.equal(readFileSync(`${path}.before-flowspan`, 'utf8'), DEBIAN);
+  });
+
+  it('copies the rules beside the file, for every user to read, and names them from there', async () => {
+    // as an earlier version named them
+    const path = file(DEBIAN.replace('# - "first_rules.yml"', `- ${RULES}flowspan-alerts.yml`));
+    assert.match(await addTo(path), /rules\/flowspan\/flowspan-alerts\.yml: copied from /);
+    const { rule_files } = parse(readFileSync(path, 'utf8')) as { rule_files: string[] };
+    assert.deepEqual(rule_files.sort(), [
+      'rules/flowspan/flowspan-alerts.yml',
+      'rules/flowspan/flowspan-recording.yml',
+    ]);
+    for (const name of rule_files) {
+      const copy = join(dirname(path), name);
+      assert.equal(statSync(copy).mode & 0o777, 0o644, copy);
+      assert.equal(statSync(dirname(copy)).mode & 0o777, 0o755, dirname(copy));
+    }
+    const changed = join(dirname(path), 'rules/flowspan/flowspan-alerts.yml');
+    writeFileSync(changed, 'groups: []\n');
+    assert.match(await addTo(path), /flowspan-alerts\.yml: copied/);
+    assert.deepEqual(readFileSync(changed), readFileSync(join(RULES, 'flowspan-alerts.yml')));
+  });
+
+  it('keeps a job of the same name as it is, and says so', async () => {
+    const job = "  - job_name: flowspan-store\n    static_configs:\n      - targets: ['store.example:8123']\n";
+    const path = file(DEBIAN + job);
+    const said = await addTo(path);
+    assert.match(said, /kept job flowspan-store as it is: its targets are store\.example:8123, not 127\.0\.0\.1:8123/);
+    assert.doesNotMatch(said, /added job flowspan-store|kept job flowspan-collector/);
+    assert.ok(readFileSync(path, 'utf8').includes(job));
+    assert.match(await run({}, ['promtool', 'check', 'config', path]), /SUCCESS/);
+  });
+
+  it('refuses flags that it does not know, and rules that are not there', async () => {
+    const path = file(DEBIAN);
+    await assert.rejects(addTo(path, '--rule'), /FLOW_DASHBOARDS_PROMETHEUS/);
+    await assert.rejects(addTo(path, '--rules', '/nowhere'), /ENOENT/);
+    assert.equal(readFileSync(path, 'utf8'), DEBIAN);
   });
 
   it('takes an empty file', async () => {
