@@ -5,6 +5,8 @@ import { expandPromql, expandSql, type VariableValue } from './support/expand.ts
 
 const view = { from: 1_000.5, to: 1_060.25, intervalS: 15, scrapeS: 10 };
 const one: VariableValue = { value: "a.b'c", many: false };
+const dollars: VariableValue = { value: 'a$re$b', many: false };
+const hostile: VariableValue = { value: "\\' OR 1 -- (a)", many: false };
 const many: VariableValue = { value: ['a.b', 'c'], many: true };
 const all: VariableValue = { value: '$__all', allValue: '.*', many: true };
 
@@ -18,6 +20,9 @@ describe('expansion as Grafana does it', () => {
 
   it('SQL: formats by name, macros by the time range', () => {
     assert.equal(expandSql(`'^(?:\${many:regex})$'`, { many }, view), "'^(?:(a\\.b|c))$'");
+    assert.equal(expandSql(`$re$\${dollars:regex}$re$`, { dollars }, view), '$re$a\\$re\\$b$re$');
+    assert.equal(expandSql(`'\${hostile:percentencode}'`, { hostile }, view), "'%5C%27%20OR%201%20--%20%28a%29'");
+    assert.equal(expandSql(`'\${many:percentencode}'`, { many }, view), "'%7Ba.b%2Cc%7D'");
     assert.equal(expandSql(`'^(?:\${all:regex})$'`, { all }, view), "'^(?:.*)$'");
     assert.equal(
       expandSql('$__timeFilter_ms(time)', {}, view),

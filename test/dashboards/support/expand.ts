@@ -35,6 +35,12 @@ const alternatives = (values: readonly string[]) => (values.length === 1 ? value
 const FORMATS: Readonly<Record<string, Format>> = {
   regex: (value) => alternatives(list(value).map(escapeRegex)),
   raw: (value) => list(value).join(','),
+  // several values become {a,b} first; encodeURIComponentStrict encodes what RFC 3986 reserves as well
+  percentencode: (value) =>
+    encodeURIComponent(typeof value === 'string' ? value : `{${value.join(',')}}`).replace(
+      /[!'()*]/g,
+      (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`,
+    ),
 };
 
 /** packages/grafana-prometheus/src/datasource.ts, interpolateQueryExpr; escapes as in escaping.ts beside it */
