@@ -20,7 +20,6 @@ import {
   PanelBuilder as AnyPanel,
   type DashboardLinkBuilder,
   type DataTransformerConfig,
-  type Panel,
 } from '@grafana/grafana-foundation-sdk/dashboard';
 import { PanelBuilder as Heatmap } from '@grafana/grafana-foundation-sdk/heatmap';
 import {
@@ -32,9 +31,6 @@ import { PanelBuilder as Stat } from '@grafana/grafana-foundation-sdk/stat';
 import { PanelBuilder as Table } from '@grafana/grafana-foundation-sdk/table';
 import { PanelBuilder as TimeSeries } from '@grafana/grafana-foundation-sdk/timeseries';
 import { CLICKHOUSE, PROMETHEUS, type PrometheusOptions, promQuery, referenceTo, sqlQuery } from './datasources.ts';
-
-/** A panel, not yet at its place. */
-export type PanelSource = Builder<Panel> & { readonly height?: never };
 
 /** What every panel says of itself. */
 export interface About {

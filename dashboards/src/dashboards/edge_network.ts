@@ -95,10 +95,11 @@ export const NETWORK: Section = {
         graph(
           {
             title: 'Receivers that could not follow',
-            description: 'Closed receive windows by who closed, and connections that a full accept queue turned away.',
+            description:
+              'Closed receive windows per second by who closed, and packets of handshakes that a full accept queue dropped.',
             emptyWhen: NOTHING_WAITED,
           },
-          'cps',
+          'pps',
           [
             { expr: ask.zeroWindows(NOW, by('sent_by')), legend: 'window closed by {{sent_by}}' },
             { expr: ask.acceptQueueOverflows(NOW, TOTAL), legend: 'accept queue full' },

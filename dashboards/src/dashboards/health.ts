@@ -4,6 +4,7 @@ import { dashboardUrl, link, UIDS } from '../links.ts';
 import { sqlTable, stat } from '../panels.ts';
 import { losses, storedUpTo } from '../queries/clickhouse/completeness.sql.ts';
 import * as own from '../queries/own.ts';
+import { sumIncrease, sumRate } from '../queries/promql.ts';
 import { COLLECTOR, SPANS } from './health_collector.ts';
 import { KUBERNETES } from './health_kubernetes.ts';
 import { NOW } from './health_lines.ts';
@@ -25,13 +26,13 @@ const completeness: Section = {
               'Records that the kernel wanted to tell and that are not stored. Not packets: those are drops.',
           },
           'short',
-          { expr: own.increase('flowspan_collector_lost_records_total', RANGE) },
+          { expr: sumIncrease('flowspan_collector_lost_records_total', RANGE) },
         ),
         stat(
           { title: 'Not watched in this time', description: 'Seconds in which a collector was not watching.' },
           's',
           {
-            expr: own.increase('flowspan_collector_unobserved_seconds_total', RANGE),
+            expr: sumIncrease('flowspan_collector_unobserved_seconds_total', RANGE),
           },
         ),
         stat(
@@ -56,7 +57,7 @@ const completeness: Section = {
             description: 'Answers of the query API per second that said that they were not complete.',
           },
           'reqps',
-          { expr: own.rate('flowspan_query_api_incomplete_answers_total', NOW) },
+          { expr: sumRate('flowspan_query_api_incomplete_answers_total', NOW) },
         ),
       ],
     },

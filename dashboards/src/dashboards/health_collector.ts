@@ -2,6 +2,7 @@
 import type { Section } from '../board.ts';
 import { graph } from '../panels.ts';
 import * as own from '../queries/own.ts';
+import { sumRate } from '../queries/promql.ts';
 import { INSTANCE, NOW, quantiles, rates } from './health_lines.ts';
 import { NOTHING_LOST } from './shared.ts';
 
@@ -130,7 +131,7 @@ export const COLLECTOR: Section = {
           's',
           [
             {
-              expr: `${own.rate('flowspan_bpf_run_seconds_total', NOW, ['program'])} / (${own.rate('flowspan_bpf_runs_total', NOW, ['program'])} > 0)`,
+              expr: `${sumRate('flowspan_bpf_run_seconds_total', NOW, ['program'])} / (${sumRate('flowspan_bpf_runs_total', NOW, ['program'])} > 0)`,
               legend: '{{program}}',
             },
           ],

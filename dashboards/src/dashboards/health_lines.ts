@@ -1,13 +1,14 @@
 /** Lines of the health dashboard. */
 import type { Line } from '../panels.ts';
 import * as own from '../queries/own.ts';
+import { sumRate } from '../queries/promql.ts';
 
 export const NOW = '$__rate_interval';
 export const INSTANCE = '{{instance}}';
 
 /** Per-second rate of a counter. */
 export const rates = (counter: string, by: readonly string[], legend: string): Line => ({
-  expr: own.rate(counter, NOW, by),
+  expr: sumRate(counter, NOW, by),
   legend,
 });
 

@@ -3,8 +3,8 @@ import type { Board, Section } from '../board.ts';
 import { dashboardUrl, edgeOfSeriesUrl, edgeUrl, link, UIDS } from '../links.ts';
 import { graph, promTable, sqlTable, stat } from '../panels.ts';
 import { edges } from '../queries/clickhouse/edges.sql.ts';
-import { rate } from '../queries/own.ts';
 import * as ask from '../queries/prometheus.ts';
+import { sumRate } from '../queries/promql.ts';
 import { CHOSEN_EDGES, edgeVariables } from '../variables.ts';
 import { EDGE_TABLE, NO_FAILED_CONNECTS, NOTHING_DROPPED, NOTHING_RESET, NOTHING_WAITED } from './shared.ts';
 
@@ -61,7 +61,7 @@ const summary: Section = {
             emptyWhen: 'nothing was ever lost',
           },
           'cps',
-          { expr: rate('flowspan_collector_lost_records_total', NOW) },
+          { expr: sumRate('flowspan_collector_lost_records_total', NOW) },
           { title: 'Collector health', url: dashboardUrl(UIDS.health) },
         ),
       ],
@@ -222,10 +222,10 @@ const signals: Section = {
           {
             title: 'Receivers that could not follow',
             description:
-              'Closed receive windows announced, and connections turned away by full accept queues, per second.',
+              'Closed receive windows announced, and packets of handshakes dropped by full accept queues, per second.',
             emptyWhen: NOTHING_WAITED,
           },
-          'cps',
+          'pps',
           [
             { expr: ask.zeroWindows(NOW, by('sent_by')), legend: 'window closed by {{sent_by}}' },
             { expr: ask.acceptQueueOverflows(NOW, TOTAL), legend: 'accept queue full' },

@@ -1,16 +1,6 @@
 /** What Flowspan's processes are asked about themselves, in PromQL. Rates are per second. */
 import { selector, sumRate, type Window } from './promql.ts';
 
-/** Sum of the rates of one of Flowspan's own counters. */
-export function rate(counter: string, window: Window, by: readonly string[] = []): string {
-  return sumRate(counter, window, by);
-}
-
-/** How much a counter has grown in the window. */
-export function increase(counter: string, window: Window, by: readonly string[] = []): string {
-  return `sum by (${by.join(', ')}) (increase(${counter}[${window}]))`;
-}
-
 /** A gauge, summed over what is not asked for. */
 export function gauge(name: string, by: readonly string[] = []): string {
   return `sum by (${by.join(', ')}) (${name})`;

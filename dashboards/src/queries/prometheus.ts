@@ -5,13 +5,17 @@
  */
 import {
   countOfEnds,
+  countOfObserver,
   EDGE_LABELS,
   quantile,
+  rateOfEither,
   rateOfEnds,
   rateOfObserver,
   ratio,
   type Selection,
+  selector,
   shareOfBoth,
+  sumRate,
   type Window,
 } from './promql.ts';
 
@@ -67,7 +71,19 @@ export function durationMean(window: Window, selection: Selection = {}): string 
   );
 }
 
-/** Seconds that requests spent per second in each `phase` (receive, queue, application, send). */
+/**
+ * Requests within the window, not per second, that took longer: how many events a quantile rests on.
+ * @param seconds an upper bound of a bucket, a whole number
+ */
+export function slowRequestCount(seconds: number, window: Window, selection: Selection = {}): string {
+  const family = 'flowspan_http_request_duration_seconds';
+  // OpenMetrics writes whole bounds with a fraction, the text format does not.
+  const bound = `le=~"${seconds}|${seconds}.0"`;
+  const all = countOfObserver(`${family}_count`, window, selection);
+  return `(${all} - ${countOfObserver(`${family}_bucket`, window, selection, bound)})`;
+}
+
+/** Seconds that requests spent per second in each `phase` (receive, queue, application, send, wait). */
 export function phaseSeconds(window: Window, selection: Selection = {}): string {
   return rateOfObserver('flowspan_http_request_phase_seconds_total', window, withLabels(selection, 'phase'));
 }
@@ -95,9 +111,11 @@ export function retransmitRatio(window: Window, selection: Selection = {}): stri
   return ratio(retransmittedSegments(window, selection), segments(window, selection));
 }
 
-/** Resets per second. Further label for `by`: `sent_by`. */
+/** Resets per second, also those that only one end saw. Further label for `by`: `sent_by`. */
 export function resets(window: Window, selection: Selection = {}): string {
-  return rateOfObserver('flowspan_tcp_resets_total', window, selection);
+  return rateOfEither(selection, ['sent_by'], (by) =>
+    sumRate(selector('flowspan_tcp_resets_total', selection.edges), window, by),
+  );
 }
 
 /** Packets per second that a kernel dropped. Further label for `by`: `reason`, the kernel's name. */
@@ -105,12 +123,18 @@ export function drops(window: Window, selection: Selection = {}): string {
   return rateOfEnds('flowspan_tcp_drops_total', window, selection);
 }
 
-/** Closed receive windows announced per second. Further label for `by`: `sent_by`, the end that could not take more. */
+/**
+ * Closed receive windows announced per second. Further label for `by`: `sent_by`, the end that could not take more; the
+ * other end counts it.
+ */
 export function zeroWindows(window: Window, selection: Selection = {}): string {
-  return rateOfObserver('flowspan_tcp_zero_windows_total', window, selection);
+  return rateOfEnds('flowspan_tcp_zero_windows_total', window, selection);
 }
 
-/** Connections per second that the server's kernel turned away because its accept queue was full. */
+/**
+ * Packets of handshakes (SYN, last ACK) per second that the server's kernel dropped because its accept queue was full:
+ * several of each connection that keeps trying.
+ */
 export function acceptQueueOverflows(window: Window, selection: Selection = {}): string {
   return rateOfEnds('flowspan_tcp_accept_queue_overflows_total', window, selection);
 }
@@ -130,13 +154,22 @@ export function connectionsClosed(window: Window, selection: Selection = {}): st
   return rateOfObserver('flowspan_tcp_connections_closed_total', window, selection);
 }
 
-/** Connections closed per second that had been established: connects that failed end, too, but never began. */
+/**
+ * Connections closed per second that had been established. Connects that failed are closed, too, as refused, but also as
+ * timed out or aborted like connections that had been open: their end's count of them is taken away.
+ */
 export function establishedClosed(window: Window, selection: Selection = {}): string {
-  return rateOfObserver(
-    'flowspan_tcp_connections_closed_total',
-    window,
-    selection,
-    'close_cause!~"refused|unreachable"',
+  return rateOfEither(selection, [], (by) => {
+    const closed = sumRate(selector('flowspan_tcp_connections_closed_total', selection.edges), window, by);
+    const failed = sumRate(selector('flowspan_tcp_connects_failed_total', selection.edges), window, by);
+    return `clamp_min(${closed} - ${failed} or ${closed}, 0)`;
+  });
+}
+
+/** Established connections per second that ended with a reset, at one of their ends at least. Refused connects do not. */
+export function connectionsReset(window: Window, selection: Selection = {}): string {
+  return rateOfEither(selection, [], (by) =>
+    sumRate(selector('flowspan_tcp_connections_closed_total', 'close_cause="reset"', selection.edges), window, by),
   );
 }
 

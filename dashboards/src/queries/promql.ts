@@ -32,8 +32,13 @@ export function selector(name: string, ...matchers: readonly (string | undefined
 }
 
 /** Sum of the per-second rates of a counter, by labels. */
-export function sumRate(counter: string, window: Window, by: readonly string[]): string {
+export function sumRate(counter: string, window: Window, by: readonly string[] = []): string {
   return `sum by (${by.join(', ')}) (rate(${counter}[${window}]))`;
+}
+
+/** How much a counter has grown within the window, summed by labels. */
+export function sumIncrease(counter: string, window: Window, by: readonly string[] = []): string {
+  return `sum by (${by.join(', ')}) (increase(${counter}[${window}]))`;
 }
 
 function labelsOf({ by = EDGE_LABELS }: Selection): { wanted: readonly string[]; inner: string[]; outer: boolean } {
@@ -52,11 +57,20 @@ function labelsOf({ by = EDGE_LABELS }: Selection): { wanted: readonly string[];
  *   an edge whose server saw no error has none, whatever the client's series say.
  */
 export function rateOfObserver(family: string, window: Window, selection: Selection = {}, facts = ''): string {
+  return ofObserver(sumRate, family, window, selection, facts);
+}
+
+/** As rateOfObserver, but how often it happened within the window. */
+export function countOfObserver(family: string, window: Window, selection: Selection = {}, facts = ''): string {
+  return ofObserver(sumIncrease, family, window, selection, facts);
+}
+
+function ofObserver(sum: typeof sumRate, family: string, window: Window, selection: Selection, facts: string): string {
   const { wanted, inner, outer } = labelsOf(selection);
   const at = (end: string, more: string) => selector(family, `observation_point="${end}"`, more, selection.edges);
-  const server = sumRate(at('server', facts), window, inner);
-  const client = sumRate(at('client', facts), window, inner);
-  const observed = sumRate(at('server', ''), window, EDGE_LABELS);
+  const server = sum(at('server', facts), window, inner);
+  const client = sum(at('client', facts), window, inner);
+  const observed = sum(at('server', ''), window, EDGE_LABELS);
   const chosen =
     facts === ''
       ? `${server} or on (${byEdge}) ${client}`
@@ -65,8 +79,26 @@ export function rateOfObserver(family: string, window: Window, selection: Select
 }
 
 /**
+ * Per-second rate of a fact that both ends usually count, and sometimes only one of them: what the end says that counts
+ * more. A firewall resets the client alone; that the server's count stands at 0 does not speak against it.
+ * @param within labels by which the ends are compared, beside the edge's and those of the answer
+ * @param expression makes the rate from the labels to group by, which contain `observation_point`
+ */
+export function rateOfEither(
+  selection: Selection,
+  within: readonly string[],
+  expression: (by: readonly string[]) => string,
+): string {
+  const { wanted, inner } = labelsOf(selection);
+  const compared = [...new Set([...inner, ...within])];
+  const most = `max by (${compared.join(', ')}) (${expression([...compared, 'observation_point'])})`;
+  return compared.every((label) => wanted.includes(label)) ? most : `sum by (${wanted.join(', ')}) (${most})`;
+}
+
+/**
  * Per-second rate of a fact that each end counts for itself alone (segments sent, retransmits, drops, connects that
- * failed, accept queues that overflowed): the sum of both ends, as far as they are observed.
+ * failed, accept queues that overflowed), or of its peer alone (windows closed): the sum of both ends, as far as they
+ * are observed.
  */
 export function rateOfEnds(family: string, window: Window, selection: Selection = {}, facts = ''): string {
   return sumRate(selector(family, facts, selection.edges), window, labelsOf(selection).wanted);
@@ -74,8 +106,7 @@ export function rateOfEnds(family: string, window: Window, selection: Selection 
 
 /** As rateOfEnds, but how often it happened within the window. */
 export function countOfEnds(family: string, window: Window, selection: Selection = {}): string {
-  const by = labelsOf(selection).wanted.join(', ');
-  return `sum by (${by}) (increase(${selector(family, selection.edges)}[${window}]))`;
+  return sumIncrease(selector(family, selection.edges), window, labelsOf(selection).wanted);
 }
 
 /**

@@ -56,7 +56,10 @@ export function edgeAlerts({ span, links }: RuleContext): AlertRule[] {
     {
       alert: 'FlowspanHighLatency',
       severity: 'warning',
-      expr: `${RECORDED.durationP99} > ${THRESHOLDS.durationP99Seconds} ${enoughRequests}`,
+      expr: [
+        `${RECORDED.durationP99} > ${THRESHOLDS.durationP99Seconds} ${enoughRequests}`,
+        `and ${onEdge} ${RECORDED.slowRequestCount} >= ${THRESHOLDS.slowRequests}`,
+      ].join(' '),
       forS: 300,
       keepFiringS: 300,
       summary: 'One request of a hundred takes longer than a second.',
@@ -77,13 +80,13 @@ export function edgeAlerts({ span, links }: RuleContext): AlertRule[] {
       alert: 'FlowspanResets',
       severity: 'warning',
       expr: [
-        `${RECORDED.resets} / (${RECORDED.establishedClosed} > 0) > ${THRESHOLDS.resetRatio}`,
-        `and ${onEdge} ${RECORDED.resets} > ${THRESHOLDS.resetsPerSecond}`,
+        `${RECORDED.connectionsReset} / (${RECORDED.establishedClosed} > 0) > ${THRESHOLDS.resetRatio}`,
+        `and ${onEdge} ${RECORDED.connectionsReset} > ${THRESHOLDS.resetsPerSecond}`,
       ].join(' '),
       forS: 300,
       keepFiringS: 300,
       summary: 'Many connections of one client and server end with a reset.',
-      description: `From ${EDGE_NAME} there are {{ $value | printf "%.2f" }} resets for each connection that ends.`,
+      description: `From ${EDGE_NAME} ${share} of the connections that end are reset.`,
       ...about('tcp-events', 'kind=reset_sent', 'kind=reset_received'),
     },
     {
@@ -105,8 +108,8 @@ export function edgeAlerts({ span, links }: RuleContext): AlertRule[] {
       expr: `${RECORDED.acceptQueueOverflows} > ${THRESHOLDS.acceptQueueOverflowsPerSecond}`,
       forS: 120,
       keepFiringS: 600,
-      summary: 'A server takes connections more slowly than they come; its kernel turns them away.',
-      description: `From ${EDGE_NAME} {{ $value | printf "%.2f" }} connections a second find the accept queue full.`,
+      summary: 'A server takes connections more slowly than they come; its kernel drops their handshakes.',
+      description: `From ${EDGE_NAME} {{ $value | printf "%.2f" }} packets of handshakes a second find the accept queue full.`,
       ...about('tcp-events', 'kind=accept_overflow'),
     },
     {

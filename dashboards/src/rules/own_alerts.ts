@@ -1,6 +1,5 @@
 /** Alerts about Flowspan itself: what it lost, how far it trails, whether it is there. */
-import { rate } from '../queries/own.ts';
-import { selector } from '../queries/promql.ts';
+import { selector, sumRate } from '../queries/promql.ts';
 import { RATE_WINDOW_S } from './recording.ts';
 import type { AlertRule, RuleContext } from './rule.ts';
 import { THRESHOLDS } from './thresholds.ts';
@@ -20,7 +19,7 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
     {
       alert: 'FlowspanRecordsLost',
       severity: 'warning',
-      expr: `${rate(lost, window, byKind)} / ${rate('flowspan_collector_records_wanted_total', window, byKind)} > ${THRESHOLDS.lostRecordRatio}`,
+      expr: `${sumRate(lost, window, byKind)} / ${sumRate('flowspan_collector_records_wanted_total', window, byKind)} > ${THRESHOLDS.lostRecordRatio}`,
       forS: 120,
       keepFiringS: 900,
       summary: 'Flowspan loses records; counts of requests and events are too low.',
@@ -30,7 +29,7 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
     {
       alert: 'FlowspanSpansLost',
       severity: 'info',
-      expr: `${rate('flowspan_collector_spans_lost_total', window, ['instance', 'reason'])} > 0`,
+      expr: `${sumRate('flowspan_collector_spans_lost_total', window, ['instance', 'reason'])} > 0`,
       forS: 600,
       keepFiringS: 0,
       summary: 'Spans do not reach the OpenTelemetry collector; rows and metrics are not concerned.',
@@ -41,7 +40,7 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
     {
       alert: 'FlowspanMetricsOverflow',
       severity: 'info',
-      expr: `${rate('flowspan_collector_metrics_overflow_records_total', window, ['instance'])} > 0`,
+      expr: `${sumRate('flowspan_collector_metrics_overflow_records_total', window, ['instance'])} > 0`,
       forS: 600,
       keepFiringS: 0,
       summary: 'There are more edges than series are allowed; no alert can name the ones beyond.',

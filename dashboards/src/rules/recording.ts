@@ -6,6 +6,7 @@ import {
   acceptQueueOverflows,
   bytes,
   connectionsOpened,
+  connectionsReset,
   connectsFailed,
   drops,
   durationQuantile,
@@ -20,10 +21,12 @@ import {
   type Selection,
   segments,
   serverErrors,
+  slowRequestCount,
   zeroWindows,
 } from '../queries/prometheus.ts';
 import { ratio, shareOfBoth } from '../queries/promql.ts';
 import type { RecordingRule, RuleContext } from './rule.ts';
+import { THRESHOLDS } from './thresholds.ts';
 
 /** The window of every rate, in seconds: twenty scrapes at 15 s, thirty reporting intervals of a flow. */
 export const RATE_WINDOW_S = 300;
@@ -37,6 +40,7 @@ export const RECORDED = {
   serverErrorRatio: 'edge:flowspan_http_server_errors_per_requests:ratio_rate5m',
   durationP50: 'edge:flowspan_http_request_duration_seconds:p50_rate5m',
   durationP99: 'edge:flowspan_http_request_duration_seconds:p99_rate5m',
+  slowRequestCount: 'edge:flowspan_http_slow_requests:increase5m',
   segments: 'edge:flowspan_tcp_segments:rate5m',
   retransmittedSegments: 'edge:flowspan_tcp_retransmitted_segments:rate5m',
   retransmitRatio: 'edge:flowspan_tcp_retransmitted_segments_per_segments:ratio_rate5m',
@@ -51,6 +55,7 @@ export const RECORDED = {
   bytes: 'edge:flowspan_tcp_bytes:rate5m',
   connectionsOpened: 'edge:flowspan_tcp_connections_opened:rate5m',
   establishedClosed: 'edge:flowspan_tcp_established_connections_closed:rate5m',
+  connectionsReset: 'edge:flowspan_tcp_connections_reset:rate5m',
   connectsFailed: 'edge:flowspan_tcp_connects_failed:rate5m',
   connectFailureRatio: 'edge:flowspan_tcp_connects_failed_per_connects:ratio_rate5m',
   rttP90: 'edge:flowspan_tcp_rtt_seconds:p90_rate5m',
@@ -71,6 +76,11 @@ export function recordingRules({ span }: RuleContext): RecordingRule[] {
     ),
     rule(RECORDED.durationP50, 'Median duration of requests, seconds.', durationQuantile(0.5, window)),
     rule(RECORDED.durationP99, '99th percentile of the duration of requests, seconds.', durationQuantile(0.99, window)),
+    rule(
+      RECORDED.slowRequestCount,
+      `Requests within the window that took longer than ${THRESHOLDS.durationP99Seconds} s.`,
+      slowRequestCount(THRESHOLDS.durationP99Seconds, window),
+    ),
     rule(RECORDED.segments, 'Segments sent per second by both ends.', segments(window)),
     rule(RECORDED.retransmittedSegments, 'Segments sent again per second by both ends.', retransmittedSegments(window)),
     rule(
@@ -94,12 +104,12 @@ export function recordingRules({ span }: RuleContext): RecordingRule[] {
       'Share of segments sent again by one end: loss in its direction.',
       ratio(RECORDED.senderRetransmittedSegments, RECORDED.senderSegments),
     ),
-    rule(RECORDED.resets, 'Resets per second, whoever sent them.', resets(window)),
+    rule(RECORDED.resets, 'Resets per second, whoever sent or saw them.', resets(window)),
     rule(RECORDED.drops, 'Packets per second that a kernel dropped.', drops(window)),
     rule(RECORDED.zeroWindows, 'Closed receive windows per second.', zeroWindows(window)),
     rule(
       RECORDED.acceptQueueOverflows,
-      'Connections per second that found the accept queue full.',
+      'Packets of handshakes per second that found the accept queue full.',
       acceptQueueOverflows(window),
     ),
     rule(RECORDED.bytes, 'Payload bytes per second, both directions.', bytes(window)),
@@ -108,6 +118,11 @@ export function recordingRules({ span }: RuleContext): RecordingRule[] {
       RECORDED.establishedClosed,
       'Connections closed per second that had been established.',
       establishedClosed(window),
+    ),
+    rule(
+      RECORDED.connectionsReset,
+      'Established connections per second that ended with a reset.',
+      connectionsReset(window),
     ),
     rule(RECORDED.connectsFailed, 'Connects per second that failed.', connectsFailed(window)),
     rule(

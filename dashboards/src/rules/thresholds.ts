@@ -8,6 +8,8 @@ export const THRESHOLDS = {
   serverErrorRatio: 0.05,
   /** An upper bound of a bucket, so that the quantile is exact there. */
   durationP99Seconds: 1,
+  /** Within the window: one slow request of 150 is no high latency, though it is a quantile. */
+  slowRequests: 5,
   /** Per sender: 600 segments in five minutes. */
   segmentsPerSecond: 2,
   /**
@@ -17,12 +19,13 @@ export const THRESHOLDS = {
   retransmitRatio: 0.005,
   /** Within the window, whatever its length: a tail loss probe now and then is no loss, whatever its share. */
   retransmittedSegments: 5,
+  /** Of connections that ended so. */
   resetsPerSecond: 0.1,
-  /** Resets for each connection that ended: many programs close now and then with a reset. */
+  /** Share of the connections that ended: many programs close now and then with a reset. */
   resetRatio: 0.2,
   connectsFailedPerSecond: 0.05,
   connectFailureRatio: 0.1,
-  /** 15 in five minutes: one burst is a burst. */
+  /** Packets of handshakes, 15 in five minutes: one burst is a burst. */
   acceptQueueOverflowsPerSecond: 0.05,
   /** What an edge was before and is now, when its requests went out of sight. */
   opaqueRatioBefore: 0.1,

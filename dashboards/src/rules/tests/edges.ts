@@ -1,6 +1,19 @@
 /** Tests of the other alerts about edges: each fires on one edge, is silent on others that are nearly as bad, resolves. */
-import { edgeAlert, firesInBetween, RESOLVED, type Scenario } from './scenario.ts';
-import { counter, type Edge, type InputSeries, type Phase, requestsOf, segmentsOf, steady, wrong } from './series.ts';
+import { zeroWindows } from '../../queries/prometheus.ts';
+import { RECORDED } from '../recording.ts';
+import { edgeAlert, FIRING, firesInBetween, isSilent, RESOLVED, type Scenario } from './scenario.ts';
+import {
+  counter,
+  type Edge,
+  type End,
+  type InputSeries,
+  type Phase,
+  requestsOf,
+  segmentsOf,
+  seriesName,
+  steady,
+  wrong,
+} from './series.ts';
 
 /** A path as workload must be escaped in URLs. */
 const BAD: Edge = {
@@ -36,22 +49,30 @@ function durations(edge: Edge, quick: number, slow: readonly Phase[]): InputSeri
     seen(edge, { outcome: 'ok', http_status_code: '200' }),
     ...all,
   );
-  return [...series, requests];
+  const count = counter('flowspan_http_request_duration_seconds_count', seen(edge, { outcome: 'ok' }), ...all);
+  return [...series, count, requests];
 }
 
-/** Connections opened and closed at a server per second, and resets. */
-function resets(edge: Edge, closed: number, sent: readonly Phase[], cause = 'fin'): InputSeries[] {
-  return [
-    counter('flowspan_tcp_connections_closed_total', seen(edge, { close_cause: cause }), ...steady(closed)),
-    counter('flowspan_tcp_resets_total', seen(edge, { sent_by: 'server' }), ...sent),
-  ];
+/** Connections closed per second as one end saw them, by cause. */
+function closes(edge: Edge, end: End, causes: Readonly<Record<string, readonly Phase[]>>): InputSeries[] {
+  return Object.entries(causes).map(([close_cause, phases]) =>
+    counter('flowspan_tcp_connections_closed_total', { ...edge, observation_point: end, close_cause }, ...phases),
+  );
 }
+
+/** Resets per second as one end saw them. */
+const resets = (edge: Edge, end: End, sent_by: End, ...phases: readonly Phase[]) =>
+  counter('flowspan_tcp_resets_total', { ...edge, observation_point: end, sent_by }, ...phases);
+
+/** Connects per second that failed at a client. */
+const failures = (edge: Edge, error: string, ...phases: readonly Phase[]) =>
+  counter('flowspan_tcp_connects_failed_total', { ...edge, observation_point: 'client', error }, ...phases);
 
 /** Connects at a client: opened and failed per second. */
 function connects(edge: Edge, opened: number, failed: readonly Phase[]): InputSeries[] {
   const labels = { ...edge, observation_point: 'client' };
   const succeeded = opened === 0 ? [] : [counter('flowspan_tcp_connections_opened_total', labels, ...steady(opened))];
-  return [...succeeded, counter('flowspan_tcp_connects_failed_total', { ...labels, error: 'ECONNREFUSED' }, ...failed)];
+  return [...succeeded, failures(edge, 'ECONNREFUSED', ...failed)];
 }
 
 /** Connection intervals at a server, and the opaque ones of them, per second. */
@@ -69,6 +90,15 @@ const overflows = (edge: Edge, ...phases: readonly Phase[]) =>
 const fires = (alert: string, description: string, question: string) =>
   firesInBetween(alert, edgeAlert(alert, BAD, description, question));
 
+const RESETS = 'tcp-events?since=15m&kind=reset_sent&kind=reset_received';
+
+/** What a recorded series says of BAD while it is wrong. */
+const valueOfBad = (record: string, value: number) => ({
+  minute: FIRING,
+  expr: seriesName(record, { source_workload: BAD.source_workload }),
+  samples: [{ labels: seriesName(record, { ...BAD }), value }],
+});
+
 export const EDGES: readonly Scenario[] = [
   {
     name: '503 to 6 % of the requests; 4 % is not enough, nor is one request in five seconds',
@@ -84,11 +114,12 @@ export const EDGES: readonly Scenario[] = [
     ),
   },
   {
-    name: '2 % of the requests take up to 2.5 s; 0.5 % is not enough',
+    name: '2 % of the requests take up to 2.5 s; 0.5 % is not enough, nor are four of 300',
     series: [
       ...durations(BAD, 9.8, wrong(0.2)),
       ...durations(FINE, 9.95, wrong(0.05)),
       ...durations(RARE, 0, wrong(0.2)),
+      ...durations({ ...BAD, source_workload: 'few' }, 0.99, wrong(0.0133)),
     ],
     // the 99th of a hundred is in the middle of the slowest two: half the bucket from 1 s to 2.5 s
     alerts: fires(
@@ -112,20 +143,62 @@ export const EDGES: readonly Scenario[] = [
     ),
   },
   {
-    name: 'every second connection is reset; one of ten is not enough, nor are few, nor resets that refuse connects',
+    name: 'every second connection is reset, as both ends see; one of ten is not enough, nor are few',
     series: [
-      ...resets(BAD, 2, wrong(1)),
-      ...resets(FINE, 10, wrong(1)),
-      ...resets(RARE, 0.1, wrong(0.05)),
-      ...resets({ ...BAD, source_workload: 'refused' }, 2, wrong(2), 'refused'),
-      // the client's count of the same resets
-      counter('flowspan_tcp_resets_total', { ...BAD, observation_point: 'client', sent_by: 'server' }, ...wrong(1)),
+      ...closes(BAD, 'server', { fin: steady(1), reset: wrong(1) }),
+      ...closes(BAD, 'client', { fin: steady(1), reset: wrong(1) }),
+      ...closes(FINE, 'server', { fin: steady(9), reset: wrong(1) }),
+      ...closes(RARE, 'server', { fin: steady(0.05), reset: wrong(0.05) }),
+      ...(['client', 'server'] as const).map((end) => resets(BAD, end, 'server', ...wrong(1))),
     ],
-    alerts: fires(
-      'FlowspanResets',
-      `${NAME} there are 0.50 resets for each connection that ends.`,
-      'tcp-events?since=15m&kind=reset_sent&kind=reset_received',
-    ),
+    alerts: fires('FlowspanResets', `${NAME} 50% of the connections that end are reset.`, RESETS),
+    values: [valueOfBad(RECORDED.resets, 1), valueOfBad(RECORDED.establishedClosed, 2)],
+  },
+  {
+    name: 'a firewall resets the client alone: the server counts no reset, and no end of a connection',
+    series: [
+      ...closes(BAD, 'server', { fin: steady(0), reset: steady(0) }),
+      ...closes(BAD, 'client', { fin: steady(0), reset: wrong(1) }),
+      resets(BAD, 'server', 'server', ...steady(0)),
+      resets(BAD, 'client', 'server', ...wrong(1)),
+    ],
+    alerts: fires('FlowspanResets', `${NAME} 100% of the connections that end are reset.`, RESETS),
+    values: [valueOfBad(RECORDED.resets, 1)],
+  },
+  {
+    name: 'half of the connects are refused, by resets, and the other half ends as it should; some time out',
+    series: [
+      ...closes(BAD, 'server', { fin: steady(1), reset: steady(0) }),
+      ...closes(BAD, 'client', { fin: steady(1), reset: steady(0), refused: steady(1), timeout: steady(0.5) }),
+      failures(BAD, 'ECONNREFUSED', ...steady(1)),
+      failures(BAD, 'ETIMEDOUT', ...steady(0.5)),
+      resets(BAD, 'client', 'server', ...steady(1)),
+    ],
+    alerts: isSilent('FlowspanResets'),
+    values: [valueOfBad(RECORDED.establishedClosed, 1), valueOfBad(RECORDED.connectionsReset, 0)],
+  },
+  {
+    name: 'each end counts the windows that the other closed',
+    series: [
+      counter('flowspan_tcp_zero_windows_total', seen(BAD, { sent_by: 'client' }), ...steady(2)),
+      counter(
+        'flowspan_tcp_zero_windows_total',
+        { ...BAD, observation_point: 'client', sent_by: 'server' },
+        ...steady(3),
+      ),
+    ],
+    alerts: [],
+    values: [
+      valueOfBad(RECORDED.zeroWindows, 5),
+      {
+        minute: FIRING,
+        expr: zeroWindows('5m', { by: ['sent_by'] }),
+        samples: [
+          { labels: '{sent_by="client"}', value: 2 },
+          { labels: '{sent_by="server"}', value: 3 },
+        ],
+      },
+    ],
   },
   {
     name: 'every connect is refused; one of twenty is not enough, nor is one in a minute',
@@ -146,11 +219,11 @@ export const EDGES: readonly Scenario[] = [
     ),
   },
   {
-    name: 'two connections a second find the accept queue full; one in 25 s is not enough',
+    name: 'two packets of handshakes a second find the accept queue full; one in 25 s is not enough',
     series: [overflows(BAD, ...wrong(2)), overflows(FINE, ...wrong(0.04))],
     alerts: fires(
       'FlowspanAcceptQueueOverflows',
-      `${NAME} 2.00 connections a second find the accept queue full.`,
+      `${NAME} 2.00 packets of handshakes a second find the accept queue full.`,
       'tcp-events?since=15m&kind=accept_overflow',
     ),
   },
