@@ -25,37 +25,46 @@ const TIME = `\${__url_time_range}`;
 
 const DATA_SOURCES = `\${prometheus_datasource:queryparam}&\${clickhouse_datasource:queryparam}`;
 
+/** A field of the row that was clicked, for a URL: names may hold what a query string does not. */
+const fieldValue = (name: string) => `\${__data.fields["${name}"]:percentencode}`;
+
 /**
  * URL of the edge page for the row that was clicked.
  * @param fieldOf name of the field that holds each of the edge's labels. Default: the label itself
  */
 export function edgeUrl(fieldOf: (label: string) => string = (label) => label): string {
-  const edge = EDGE_LABELS.map((label) => `var-${label}=\${__data.fields["${fieldOf(label)}"]}`);
+  const edge = EDGE_LABELS.map((label) => `var-${label}=${fieldValue(fieldOf(label))}`);
   return `/d/${UIDS.edge}?${[...edge, DATA_SOURCES, TIME].join('&')}`;
 }
 
 /** URL of the edge page for the series that was clicked; its labels name the edge. */
 export function edgeOfSeriesUrl(): string {
-  const edge = EDGE_LABELS.map((label) => `var-${label}=\${__field.labels.${label}}`);
+  const edge = EDGE_LABELS.map((label) => `var-${label}=\${__field.labels.${label}:percentencode}`);
   return `/d/${UIDS.edge}?${[...edge, DATA_SOURCES, TIME].join('&')}`;
 }
 
 /** URL of the request page for the row that was clicked. */
 export function requestUrl(): string {
-  return `/d/${UIDS.request}?var-${REQUEST_ID}=\${__data.fields["${REQUEST_ID}"]}&${DATA_SOURCES}&${TIME}`;
+  return `/d/${UIDS.request}?var-${REQUEST_ID}=${fieldValue(REQUEST_ID)}&${DATA_SOURCES}&${TIME}`;
 }
 
 /**
  * URL of the overview of one server, for the row that was clicked.
- * @param field name of the field that holds its workload
+ * @param fields name of the field that holds each of the server's labels
  */
-export function serverUrl(field: string): string {
-  return `/d/${UIDS.overview}?var-destination_workload=\${__data.fields["${field}"]}&${DATA_SOURCES}&${TIME}`;
+export function serverUrl(
+  fields: Readonly<Record<'cluster' | 'destination_namespace' | 'destination_workload', string>>,
+): string {
+  const server = Object.entries(fields).map(([label, field]) => `var-${label}=${fieldValue(field)}`);
+  return `/d/${UIDS.overview}?${[...server, DATA_SOURCES, TIME].join('&')}`;
 }
 
-/** URL of the request page for the trace whose id was clicked. */
+/**
+ * URL of the request page for the trace whose id was clicked, for the same time. A data source's links know no variables
+ * of a dashboard: the page asks the data sources it knows.
+ */
 export function traceUrl(): string {
-  return `/d/${UIDS.request}?var-${TRACE_ID}=\${__value.raw}`;
+  return `/d/${UIDS.request}?var-${TRACE_ID}=\${__value.raw}&${TIME}`;
 }
 
 /** URL of a dashboard for the same time. */

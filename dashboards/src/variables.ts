@@ -37,8 +37,14 @@ export const CHOSEN_EDGE = EDGE_LABELS.map((label) =>
   label.endsWith('_workload') ? `${label}="$${label}"` : `${label}=~"$${label}"`,
 ).join(',');
 
-/** The same as SQL, over columns that are named like the labels, empty workloads already called `unknown`. */
-export const CHOSEN_EDGES_SQL = EDGE_LABELS.map((label) => `match(${label}, '^(?:\${${label}:regex})$')`).join(' AND ');
+/**
+ * The same as SQL, over columns that are named like the labels, empty workloads already called `unknown`. The patterns
+ * stand between `$re$`, where ClickHouse takes quotes and backslashes as they are: the format `regex` escapes dollar
+ * signs, so that no value ends its own pattern.
+ */
+export const CHOSEN_EDGES_SQL = EDGE_LABELS.map((label) => `match(${label}, $re$^(?:\${${label}:regex})\\z$re$)`).join(
+  ' AND ',
+);
 
 /** Families that together know every edge: what carried payload, what ended or never began, what is UDP. */
 const EVERY_EDGE = [

@@ -6,6 +6,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { EDGE_LABELS } from '../../dashboards/src/queries/promql.ts';
+import { CHOSEN_EDGES_SQL } from '../../dashboards/src/variables.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { answersOf, askStore, optionsOf, type Sources, type Values } from './support/ask.ts';
 import { type BrokenShop, breakShop, SCRAPE_S } from './support/broken_shop.ts';
@@ -18,6 +20,7 @@ import {
   type Rendered,
   type RenderedPanel,
   rendered,
+  type Target,
 } from './support/rendered.ts';
 
 /** Edges of the shop with a fault each: what one does not have another has. */
@@ -40,7 +43,16 @@ const EMPTY_HERE = new Set([
   'Lost by Flowspan',
   'Lost by Flowspan meanwhile',
   'Lost records by reason',
+  'Alerts about Flowspan',
 ]);
+
+/** A query of a panel: each has to bring something, not just one of them. */
+interface Asked {
+  readonly panel: RenderedPanel;
+  readonly target: Target;
+}
+const queriesOf = (one: Rendered): Asked[] =>
+  asking(one).flatMap((panel) => (panel.targets ?? []).map((target) => ({ panel, target })));
 
 /** Prometheus may miss scrapes on a busy machine: rates look back over several. */
 const RATES_OVER_SCRAPES = 3;
@@ -76,20 +88,16 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
   });
   after(async () => shop?.end());
 
-  /** Titles of panels none of whose queries bring anything; throws for the ones that fail, all in one message. */
-  async function emptyPanels(one: Rendered, values: Values, panels = asking(one)): Promise<RenderedPanel[]> {
+  /** Queries that bring nothing; throws for the ones that fail, all in one message. */
+  async function emptyQueries(one: Rendered, values: Values, asked = queriesOf(one)): Promise<Asked[]> {
     const failed: string[] = [];
-    const empty: RenderedPanel[] = [];
-    for (const panel of panels) {
-      let answers = 0;
-      for (const target of panel.targets ?? []) {
-        try {
-          answers += await answersOf(target, values, sources);
-        } catch (error) {
-          failed.push(`${panel.title} (${target.refId}): ${(error as Error).message}`);
-        }
+    const empty: Asked[] = [];
+    for (const { panel, target } of asked) {
+      try {
+        if ((await answersOf(target, values, sources)) === 0) empty.push({ panel, target });
+      } catch (error) {
+        failed.push(`${panel.title} (${target.refId}): ${(error as Error).message}`);
       }
-      if (answers === 0) empty.push(panel);
     }
     assert.deepEqual(failed, [], `queries of ${one.uid} that fail`);
     return empty;
@@ -111,30 +119,30 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
     return hurt;
   }
 
-  function assertNoneEmpty(one: Rendered, empty: readonly RenderedPanel[]): void {
+  function assertNoneEmpty(one: Rendered, empty: readonly Asked[]): void {
     const wrong = empty.filter(
-      ({ title, description = '' }) => !(MAY_BE_EMPTY.test(description) && EMPTY_HERE.has(title)),
+      ({ panel: { title, description = '' } }) => !(MAY_BE_EMPTY.test(description) && EMPTY_HERE.has(title)),
     );
     assert.deepEqual(
-      wrong.map(({ title }) => title),
+      wrong.map(({ panel, target }) => `${panel.title} (${target.refId})`),
       [],
-      `panels of ${one.uid} without data`,
+      `queries of ${one.uid} without data`,
     );
   }
 
   for (const uid of ['flowspan-overview', 'flowspan-service-map', 'flowspan-health']) {
     it(`${uid}: every panel shows something`, async () => {
       const one = board(uid);
-      assertNoneEmpty(one, await emptyPanels(one, valuesOf(one)));
+      assertNoneEmpty(one, await emptyQueries(one, valuesOf(one)));
     });
   }
 
   it('flowspan-edge: every panel shows something on one of the broken edges', async () => {
     const one = board('flowspan-edge');
-    let empty = asking(one);
+    let empty = queriesOf(one);
     for (const [source_workload, destination_workload] of EDGES) {
       const values = valuesOf(one, { cluster: 'demo', source_workload, destination_workload });
-      empty = await emptyPanels(one, values, empty);
+      empty = await emptyQueries(one, values, empty);
     }
     assertNoneEmpty(one, empty);
   });
@@ -149,7 +157,7 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
       const id = told.find(({ fact }) => fact === 'request_id');
       assert.ok([id?.client, id?.server].includes(hurt), 'the id that was asked for is among the facts');
       if (id?.client === '' || id?.server === '') continue;
-      assertNoneEmpty(one, await emptyPanels(one, chosen));
+      assertNoneEmpty(one, await emptyQueries(one, chosen));
       return;
     }
     assert.fail('no request with retransmits that both ends saw is shown on any edge page');
@@ -192,6 +200,35 @@ describe('panels on the demo’s data', { skip: whyNot() ?? false }, () => {
         else assert.ok(options.length > 0, `${one.uid}: ${variable.name} offers nothing`);
         if (variable.name === 'destination_workload') assert.ok(options.includes('payments'), options.join());
       }
+    }
+  });
+
+  it('names that end a string of SQL are nothing but names', async () => {
+    for (const hostile of ["\\' OR 1 -- ", '$re$) OR 1 -- ']) {
+      const chosen = Object.fromEntries(
+        ['cluster', 'source_workload', 'destination_workload', 'request_id', 'trace_id'].map((name) => [name, hostile]),
+      );
+      for (const one of rendered()) {
+        const withNames = queriesOf(one).filter(({ target }) => /\$\{\w+:/.test(target.rawSql ?? ''));
+        const empty = await emptyQueries(one, valuesOf(one, chosen), withNames);
+        const told = withNames.filter(({ target }) => !empty.some((asked) => asked.target === target));
+        assert.deepEqual(
+          told.map(({ panel }) => panel.title),
+          [],
+          `${one.uid}: ${hostile} chooses something`,
+        );
+      }
+    }
+  });
+
+  it('a name with a quote, a backslash or a dollar is chosen by itself', async () => {
+    for (const name of ["o'brien", 'a\\', 'a\\b', '$re$', 'a.b|c']) {
+      const labels = Object.fromEntries(EDGE_LABELS.map((label) => [label, name]));
+      const literal = `'${name.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+      const row = EDGE_LABELS.map((label) => `${literal} AS ${label}`).join(', ');
+      const sql = expandSql(CHOSEN_EDGES_SQL, valuesOf(board('flowspan-edge'), labels), sources.view);
+      const found = await askStore(shop.flowspan.storeUrl, `SELECT 1 FROM (SELECT ${row}) WHERE ${sql}`);
+      assert.equal(found.length, 1, name);
     }
   });
 

@@ -91,7 +91,7 @@ describe('rendered dashboards', () => {
     const [destination] = provisioned.datasources[0]?.jsonData.exemplarTraceIdDestinations ?? [];
     // Grafana reads `$$` as a dollar sign: `$NAME` is of its environment
     const [, uid = '', name = ''] =
-      /^\/d\/([\w-]+)\?var-(\w+)=\$\$\{__value\.raw\}$/.exec(destination?.url ?? '') ?? [];
+      /^\/d\/([\w-]+)\?var-(\w+)=\$\$\{__value\.raw\}&\$\$\{__url_time_range\}$/.exec(destination?.url ?? '') ?? [];
     assert.ok(names(board(uid)).includes(name), `exemplars lead to ${destination?.url}`);
   });
 
@@ -100,7 +100,8 @@ describe('rendered dashboards', () => {
       const own = new Set(names(one));
       const texts = asking(one).flatMap(({ targets = [] }) => targets.map(({ expr, rawSql }) => expr ?? rawSql ?? ''));
       for (const text of texts) {
-        for (const [, plain, braced] of text.matchAll(/\$(?:(\w+)|\{(\w+)[:}])/g)) {
+        // $re$ is ClickHouse's: it begins and ends a string
+        for (const [, plain, braced] of text.replaceAll('$re$', '').matchAll(/\$(?:(\w+)|\{(\w+)[:}])/g)) {
           const name = plain ?? braced ?? '';
           assert.ok(name.startsWith('__') || own.has(name), `${one.uid}: $${name} in ${text.slice(0, 200)}`);
         }
@@ -144,6 +145,20 @@ describe('rendered dashboards', () => {
         }
       }
     }
+  });
+
+  it('encode every name that a link takes from a row or a series', () => {
+    for (const one of rendered()) {
+      for (const url of urls(one)) {
+        assert.doesNotMatch(url, /__(?:data\.fields|field\.labels)[^}]*(?<!:percentencode)\}/, one.uid);
+      }
+    }
+  });
+
+  it('lead from a node of the map to its server, in its namespace and cluster', () => {
+    const [url = ''] = urls(board('flowspan-service-map')).filter((one) => one.startsWith('/d/flowspan-overview?var-'));
+    const set = [...url.matchAll(/[?&]var-(\w+)=/g)].map(([, name]) => name);
+    assert.deepEqual(set, ['cluster', 'destination_namespace', 'destination_workload'], url);
   });
 
   it('alerts lead to the edge page by variables that it has', () => {

@@ -1,11 +1,12 @@
 /** Overview: the golden signals of all services, and beside them the health of the network they stand on. */
 import type { Board, Section } from '../board.ts';
-import { dashboardUrl, edgeOfSeriesUrl, edgeUrl, link, UIDS } from '../links.ts';
-import { graph, promTable, sqlTable, stat } from '../panels.ts';
+import { dashboardUrl, edgeOfSeriesUrl, link, UIDS } from '../links.ts';
+import { graph, sqlTable, stat } from '../panels.ts';
 import { edges } from '../queries/clickhouse/edges.sql.ts';
 import * as ask from '../queries/prometheus.ts';
 import { sumRate } from '../queries/promql.ts';
 import { CHOSEN_EDGES, edgeVariables } from '../variables.ts';
+import { ALERTS } from './overview_alerts.ts';
 import { EDGE_TABLE, NO_FAILED_CONNECTS, NOTHING_DROPPED, NOTHING_RESET, NOTHING_WAITED } from './shared.ts';
 
 const NOW = '$__rate_interval';
@@ -68,22 +69,7 @@ const summary: Section = {
     },
     {
       height: 6,
-      panels: [
-        promTable(
-          {
-            title: 'Alerts',
-            description: 'Flowspan’s alerts that wait or fire, with their edge.',
-            emptyWhen: 'no alert is pending or firing',
-          },
-          [
-            {
-              expr: `sum by (alertname, alertstate, severity, ${ask.EDGE_LABELS.join(', ')}) (ALERTS{alertname=~"Flowspan.*"})`,
-              name: 'active',
-            },
-          ],
-          { alertname: { link: { title: 'Open the edge', url: edgeUrl() } }, active: { hidden: true } },
-        ),
-      ],
+      panels: ALERTS,
     },
   ],
 };

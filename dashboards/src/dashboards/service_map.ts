@@ -18,6 +18,9 @@ const details = Object.fromEntries(
   ]),
 );
 
+/** Fields of a node that name its workload. */
+const NODE = { cluster: 'detail__cluster', destination_namespace: 'subtitle', destination_workload: 'title' };
+
 /** The map. */
 export const SERVICE_MAP: Board = {
   uid: UIDS.serviceMap,
@@ -48,7 +51,7 @@ export const SERVICE_MAP: Board = {
               ],
               {
                 ...details,
-                title: { link: { title: 'What it answers', url: serverUrl('title') } },
+                title: { link: { title: 'What it answers', url: serverUrl(NODE) } },
                 source: { link: { title: 'Open the edge', url: edgeUrl((label) => `detail__${label}`) } },
               },
             ),

@@ -87,9 +87,9 @@ FROM (${edges()})`;
 /** Workloads as Grafana's node graph takes them: what each answers, and how much of it fails. */
 export function mapNodes(): string {
   const end = (name: string, requests: string, errors: string) =>
-    `SELECT ${node(name)} AS id, ${name}_workload AS title, ${name}_namespace AS subtitle, ${requests} AS answered, ${errors} AS failed FROM found`;
+    `SELECT ${node(name)} AS id, cluster, ${name}_workload AS title, ${name}_namespace AS subtitle, ${requests} AS answered, ${errors} AS failed FROM found`;
   return `WITH found AS (${edges()})
-SELECT id, any(title) AS title, any(subtitle) AS subtitle,
+SELECT id, any(title) AS title, any(subtitle) AS subtitle, any(cluster) AS detail__cluster,
   sum(answered) / ${SECONDS} AS mainstat,
   sum(failed) / nullIf(sum(answered), 0) AS secondarystat,
   ifNull(secondarystat, 0) AS arc__failed,

@@ -29,10 +29,15 @@ const ofTrace = (trace: string, expression: string) =>
 /** Condition on a span: of this trace, whose time is looked up first. */
 const inTrace = (trace: string) =>
   `TraceId = ${trace} AND Timestamp >= ${ofTrace(trace, 'min(Start)')} AND Timestamp <= ${ofTrace(trace, 'max(End) + 1')}`;
+/**
+ * What a page's URL says, as a string of SQL. Percent-encoded it holds neither quote nor backslash, and an id stays what
+ * it is; Grafana's own format `sqlstring` leaves backslashes, which escape in ClickHouse.
+ */
+const given = (variable: string) => `'\${${variable}:percentencode}'`;
 /** The id that was given, or that of the longest request of the trace that was given. */
-const GIVEN = `'\${${REQUEST_ID}}'`;
+const GIVEN = given(REQUEST_ID);
 const ofGivenTrace = (has: string, traceId: string) =>
-  `SELECT ${REQUEST_ID_SQL} AS id, duration_ns FROM requests WHERE ${has} AND ${traceId} = '\${${TRACE_ID}}'`;
+  `SELECT ${REQUEST_ID_SQL} AS id, duration_ns FROM requests WHERE ${has} AND ${traceId} = ${given(TRACE_ID)}`;
 const LONGEST = `(SELECT argMax(id, duration_ns) FROM (${ofGivenTrace('NOT has_trace', DERIVED_TRACE_ID_SQL)} UNION ALL ${ofGivenTrace('has_trace', SENT_TRACE_ID_SQL)}))`;
 const ID = `(SELECT if(${GIVEN} = '', ${LONGEST}, ${GIVEN})) AS id, fromUnixTimestamp64Nano(toInt64(${number(1)}), 'UTC') AS ended`;
 const KEY = `time = ended AND destination_endpoint_id = ${number(17)} AND source_endpoint_id = ${number(33)} AND ${SPAN_ID_SQL} = substring(id, 49)`;
