@@ -18,13 +18,23 @@ export interface Shown {
   readonly views: { readonly client: RequestView | null; readonly server: RequestView | null };
 }
 
+/** Connections of one edge whose requests cannot be seen: they carry tls, http2, or what is no HTTP at all. */
+export interface OpaqueEdge {
+  /** Names of the hosts; null if it is not known. */
+  readonly source: string | null;
+  readonly destination: string | null;
+  readonly connections: number;
+}
+
 /** What Flowspan says. */
 export interface Explanation {
   /** About edges between two hosts of the shop; others of this machine are not the demo's. */
   readonly findings: readonly Finding[];
   /** Every example of every finding, by its id. */
   readonly shown: ReadonlyMap<string, Shown>;
-  /** Of the answer about the edges. */
+  /** Edges with connections whose requests cannot be seen, those with most connections first. */
+  readonly opaque: readonly OpaqueEdge[];
+  /** Of the answers that the findings are made of: of the first that is not complete, or else of any. */
   readonly completeness: Completeness;
 }
 
@@ -39,12 +49,36 @@ async function get<T>(url: string): Promise<T> {
   return JSON.parse(body) as T;
 }
 
+const isHost = (name: string | null): boolean => (HOSTS as readonly (string | null)[]).includes(name);
+
+/** Opaque connections with a host of the shop at one end at least. */
+async function askOpaque(queryApiUrl: string, since: string, until: string): Promise<OpaqueEdge[]> {
+  const query = new URLSearchParams({
+    ...{ since, until, protocol: 'tcp', application_protocol: 'tls,http2,other' },
+    ...{ group_by: 'source_workload,destination_workload', measures: 'connections', limit: '1000' },
+  });
+  interface Group {
+    readonly source_workload: string | null;
+    readonly destination_workload: string | null;
+    readonly connections: string;
+  }
+  const { data } = await get<{ data: Group[] }>(`${queryApiUrl}/v1/flows?${query}`);
+  return data
+    .map((row) => ({
+      source: row.source_workload,
+      destination: row.destination_workload,
+      connections: Number(row.connections),
+    }))
+    .filter(({ source, destination }) => isHost(source) || isHost(destination))
+    .toSorted((a, b) => b.connections - a.connections);
+}
+
 /**
  * Asks about the time between two RFC 3339 times, when all of it is stored.
  * @throws Error with FLOW_DEMO_ANSWER if the query API refuses
  */
 export async function askFlowspan({ queryApiUrl }: Flowspan, since: string, until: string): Promise<Explanation> {
-  const completeness = await eventually(
+  const stored = await eventually(
     `everything until ${until} to be stored`,
     async () => {
       const url = `${queryApiUrl}/v1/requests?since=${since}&until=${until}&limit=1`;
@@ -62,7 +96,6 @@ export async function askFlowspan({ queryApiUrl }: Flowspan, since: string, unti
     env: {},
     sample_rows: SAMPLE_ROWS,
   });
-  const isHost = (name: string | null): boolean => (HOSTS as readonly (string | null)[]).includes(name);
   const findings = explain(answers).filter(
     ({ edge }) => isHost(edge.source.workload) && isHost(edge.destination.workload),
   );
@@ -72,5 +105,7 @@ export async function askFlowspan({ queryApiUrl }: Flowspan, since: string, unti
     const { data } = await get<{ data: Omit<Shown, 'id'> }>(`${queryApiUrl}/v1/requests/${id}`);
     shown.set(id, { id, ...data });
   }
-  return { findings, shown, completeness };
+  const opaque = await askOpaque(queryApiUrl, since, until);
+  const completeness = answers.completeness.find(({ complete }) => !complete) ?? answers.completeness[0] ?? stored;
+  return { findings, shown, opaque, completeness };
 }

@@ -23,7 +23,10 @@ export interface Fault {
   readonly lastsS: number;
   /** The causes that no other explains. Everything else that is found must follow from one of them. */
   readonly causes: readonly ExpectedCause[];
-  /** Alerts that must fire. FlowspanRetransmitsWithServerErrors may fire for no edge but these. */
+  /**
+   * Alerts that must fire. FlowspanRetransmitsWithServerErrors may fire for no edge but these, others besides on edges
+   * with a finding.
+   */
   readonly alerts: readonly FiredAlert[];
 }
 

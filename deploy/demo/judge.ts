@@ -8,6 +8,9 @@ import type { ExpectedCause, Fault } from './faults.ts';
 /** What a request took at least to be called late or slow, ns. */
 const SLOW_NS = 200e6;
 
+/** The edge of the shop that carries something else than HTTP: Flowspan must say so of it, and of no other. */
+const OPAQUE = 'cart -> redis';
+
 const number = (view: RequestView | null, name: string): number => Number(view?.[name] ?? 0);
 
 /** Causes that show in requests, and how the kernel's own evidence of a request tells of each. */
@@ -60,9 +63,16 @@ function wrongExamples(finding: Finding, { findings, shown }: Explanation): stri
   });
 }
 
-function wrongAlerts(fault: Fault | undefined, fired: readonly FiredAlert[]): string[] {
+/**
+ * Alerts that are missing or must not be. On an edge of what was meant to be found, or of what follows from it, others
+ * than the expected may fire; that errors and loss come together may be said of no edge but the expected.
+ */
+function wrongAlerts(fault: Fault | undefined, explained: readonly Finding[], fired: readonly FiredAlert[]): string[] {
   const expected = (fault?.alerts ?? []).map(alertName);
-  const surplus = fired.filter((one) => fault === undefined || one.alert === CORRELATED).map(alertName);
+  const edges = explained.map(({ edge }) => `${edge.source.workload} -> ${edge.destination.workload}`);
+  const isExplained = ({ alert, source, destination }: FiredAlert): boolean =>
+    alert !== CORRELATED && edges.includes(`${source} -> ${destination}`);
+  const surplus = fired.filter((one) => !isExplained(one)).map(alertName);
   return [
     ...expected.filter((name) => !fired.map(alertName).includes(name)).map((name) => `expected alert ${name}`),
     ...surplus.filter((name) => !expected.includes(name)).map((name) => `alert not expected: ${name}`),
@@ -70,31 +80,49 @@ function wrongAlerts(fault: Fault | undefined, fired: readonly FiredAlert[]): st
 }
 
 function wrongCompleteness({ completeness }: Explanation): string[] {
-  const { lost, unobserved, sampled } = completeness;
-  return [
+  const { complete, watermark, lost, unobserved, sampled, expired_before } = completeness;
+  const reasons = [
     ...lost.map(({ kind, reason, count }) => `expected nothing to be lost: ${kind} ${reason} ${count}`),
     ...(unobserved.length > 0 ? [`expected no time without a watcher: ${JSON.stringify(unobserved)}`] : []),
     ...(sampled ? ['expected every row to stand for itself'] : []),
   ];
+  // The answers were asked for when everything was stored.
+  if (complete || reasons.length > 0) return reasons;
+  return [`expected complete answers: stored up to ${watermark}, expired before ${expired_before}`];
+}
+
+function wrongOpaque({ opaque }: Explanation): string[] {
+  const edges = opaque.map(({ source, destination }) => `${source ?? 'unknown'} -> ${destination ?? 'unknown'}`);
+  if (edges.join() === OPAQUE) return [];
+  return [`expected connections that cannot be seen into of ${OPAQUE} alone: ${edges.join(', ') || 'there are none'}`];
 }
 
 /**
  * Everything that is not as it should be, each with what was expected; empty if all is right.
  * @param fault undefined: nothing was broken, and nothing may be found or fire
+ * @param own names of the alerts that Flowspan raised about itself: there may be none, for no fault is one of Flowspan
  */
-export function complaints(fault: Fault | undefined, said: Explanation, fired: readonly FiredAlert[]): string[] {
+export function complaints(
+  fault: Fault | undefined,
+  said: Explanation,
+  fired: readonly FiredAlert[],
+  own: readonly string[],
+): string[] {
   const { findings } = said;
   const causes = fault?.causes ?? [];
   const meant = findings.filter((finding) => causes.some((cause) => isExpected(finding, cause)));
   const missing = causes.filter((cause) => !meant.some((finding) => isExpected(finding, cause)));
-  const surplus = findings.filter((finding) => !meant.includes(finding) && !leadsTo(finding, meant, findings));
+  const explained = findings.filter((finding) => meant.includes(finding) || leadsTo(finding, meant, findings));
+  const surplus = findings.filter((finding) => !explained.includes(finding));
   const explainedAway = meant.filter(({ follows_from }) => follows_from.length > 0);
   return [
     ...missing.map(({ cause, source, destination }) => `expected ${cause} ${source} -> ${destination}: not found`),
     ...surplus.map(({ cause, edge, count, of }) => `not expected: ${cause} ${edgeName(edge)}, ${count} of ${of}`),
     ...explainedAway.map(({ id, follows_from }) => `${id} is the cause, and yet said to follow from ${follows_from}`),
     ...meant.flatMap((finding) => wrongExamples(finding, said)),
-    ...wrongAlerts(fault, fired),
+    ...wrongAlerts(fault, explained, fired),
+    ...own.map((name) => `alert not expected: ${name}, about Flowspan itself`),
     ...wrongCompleteness(said),
+    ...wrongOpaque(said),
   ];
 }

@@ -1,9 +1,8 @@
 /** Prints what Flowspan says about one fault, in lines for people. */
 import { edgeName } from '../../query-api/cli/explain/edge_facts.ts';
 import type { Finding } from '../../query-api/cli/explain/finding.ts';
-import type { Completeness } from '../../query-api/src/completeness.ts';
 import type { FiredAlert } from './alerts.ts';
-import type { Explanation } from './ask.ts';
+import type { Explanation, OpaqueEdge } from './ask.ts';
 
 /** Examples that are printed of a cause that stands alone; of several each shows one. */
 const EXAMPLES = 2;
@@ -61,14 +60,18 @@ function followingLines(finding: Finding, withExample: boolean): string[] {
   return withExample ? [line, ...exampleLines(finding, 1)] : [line];
 }
 
-function completenessText({ complete, watermark, lost, opaque_connections }: Completeness): string {
+/** `7 connections of cart -> redis cannot be seen into` */
+const opaqueText = ({ source, destination, connections }: OpaqueEdge): string =>
+  `${connections} connections of ${source ?? 'unknown'} -> ${destination ?? 'unknown'} cannot be seen into`;
+
+function answersText({ completeness, opaque }: Explanation): string {
+  const { complete, watermark, lost } = completeness;
   const losses = lost.map(({ kind, reason, count }) => `${count ?? 'some'} ${kind} (${reason})`).join(', ');
-  const opaque = Number(opaque_connections?.other ?? 0);
   return [
     complete ? 'complete' : 'not complete',
     lost.length === 0 ? 'nothing lost' : `lost: ${losses}`,
     `stored up to ${watermark?.slice(11, 19)} UTC`,
-    ...(opaque > 0 ? [`${opaque} connections are not HTTP (cart -> redis)`] : []),
+    ...opaque.map(opaqueText),
   ].join('; ');
 }
 
@@ -84,10 +87,11 @@ function alertLines(fired: readonly FiredAlert[]): string[] {
 /** The lines about one fault. @param wrong complaints; empty if all is right */
 export function reportLines(
   title: string,
-  { findings, completeness }: Explanation,
+  said: Explanation,
   fired: readonly FiredAlert[],
   wrong: readonly string[],
 ): string[] {
+  const { findings } = said;
   const causes = findings.filter(({ follows_from }) => follows_from.length === 0);
   const following = findings.filter(({ follows_from }) => follows_from.length > 0);
   const examples = causes.length > 1 ? 1 : EXAMPLES;
@@ -100,7 +104,7 @@ export function reportLines(
       following.flatMap((finding) => followingLines(finding, unseen)),
     ),
     ...labelled('alerts', fired.length === 0 ? ['none'] : alertLines(fired)),
-    ...labelled('answers', [completenessText(completeness)]),
+    ...labelled('answers', [answersText(said)]),
     ...labelled(wrong.length === 0 ? 'right' : 'WRONG', wrong.length === 0 ? ['as expected'] : wrong),
     '',
   ];

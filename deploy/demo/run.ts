@@ -39,8 +39,10 @@ export async function runFault(scene: Scene, fault: Fault | undefined, pace = 1)
   await mend?.();
   const [since, until] = [new Date(begin).toISOString(), new Date(end).toISOString()];
   const said = await askFlowspan(scene.flowspan, since, until);
-  const fired = await scene.alerts.firedBetween(begin, Date.now());
-  return { name: fault?.name ?? 'none', since, until, said, fired, wrong: complaints(fault, said, fired) };
+  const asked = Date.now();
+  const fired = await scene.alerts.firedBetween(begin, asked);
+  const own = await scene.alerts.ownFiredBetween(begin, asked);
+  return { name: fault?.name ?? 'none', since, until, said, fired, wrong: complaints(fault, said, fired, own) };
 }
 
 /** Runs faults one after another; none of them if the list is empty. @param print gets each line of the report */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { CORRELATED, type FiredAlert } from '../../deploy/demo/alerts.ts';
-import type { Explanation, Shown } from '../../deploy/demo/ask.ts';
+import type { Explanation, OpaqueEdge, Shown } from '../../deploy/demo/ask.ts';
 import { FAULTS } from '../../deploy/demo/faults.ts';
 import { complaints } from '../../deploy/demo/judge.ts';
 import type { Cause, EdgeEnd, Finding } from '../../query-api/cli/explain/finding.ts';
@@ -26,6 +26,8 @@ function finding(cause: Cause, source: string, destination: string, ...follows_f
   };
 }
 
+const CARRIES_NO_HTTP: OpaqueEdge = { source: 'cart', destination: 'redis', connections: 3 };
+
 /** An answer with these findings, whose examples show them unless `views` says otherwise. */
 function said(findings: readonly Finding[], views: Record<string, unknown> = {}, lost: string[] = []): Explanation {
   const shown = findings.map(({ id, edge }): [string, Shown] => {
@@ -41,6 +43,7 @@ function said(findings: readonly Finding[], views: Record<string, unknown> = {},
   return {
     findings,
     shown: new Map(shown),
+    opaque: [CARRIES_NO_HTTP],
     completeness: {
       complete: lost.length === 0,
       watermark: null,
@@ -52,6 +55,11 @@ function said(findings: readonly Finding[], views: Record<string, unknown> = {},
     },
   };
 }
+
+const incomplete = (explanation: Explanation): Explanation => ({
+  ...explanation,
+  completeness: { ...explanation.completeness, complete: false },
+});
 
 const fault = (name: string) => FAULTS.find((one) => one.name === name);
 const errors = finding('server_error', 'checkout', 'payments');
@@ -67,9 +75,14 @@ const ERRORS_FIRE = [fires('FlowspanServerErrors')];
 
 describe('the demo judges', () => {
   it('right what was meant to be found and what follows from it, over several hosts', () => {
-    assert.deepEqual(complaints(fault('server_error'), said([errors, follows, further]), ERRORS_FIRE), []);
-    assert.deepEqual(complaints(fault('both'), said([loss, errors, follows]), [fires(CORRELATED)]), []);
-    assert.deepEqual(complaints(undefined, said([]), []), []);
+    assert.deepEqual(complaints(fault('server_error'), said([errors, follows, further]), ERRORS_FIRE, []), []);
+    assert.deepEqual(complaints(fault('both'), said([loss, errors, follows]), [fires(CORRELATED)], []), []);
+    assert.deepEqual(complaints(undefined, said([]), [], []), []);
+  });
+
+  it('right other alerts on edges of what was meant to be found and of what follows from it', () => {
+    const fired = [...ERRORS_FIRE, fires('FlowspanHighLatency'), fires('FlowspanServerErrors', 'customer', 'gateway')];
+    assert.deepEqual(complaints(fault('server_error'), said([errors, follows, further]), fired, []), []);
   });
 
   const wrong: readonly [string, string, Explanation, readonly FiredAlert[], RegExp][] = [
@@ -119,17 +132,55 @@ describe('the demo judges', () => {
       [fires(CORRELATED), fires(CORRELATED, 'gateway', 'checkout')],
       /^alert not expected/,
     ],
+    [
+      'any alert on an edge without a finding',
+      'server_error',
+      said([errors, follows]),
+      [...ERRORS_FIRE, fires('FlowspanHighLatency', 'gateway', 'catalog')],
+      /^alert not expected: FlowspanHighLatency gateway -> catalog$/,
+    ],
     ['a loss', 'server_error', said([errors], {}, ['ring_full']), ERRORS_FIRE, /^expected nothing to be lost/],
+    [
+      'an answer that is not complete, whatever the reason',
+      'server_error',
+      incomplete(said([errors])),
+      ERRORS_FIRE,
+      /^expected complete answers: stored up to null/,
+    ],
+    [
+      'another edge that cannot be seen into',
+      'server_error',
+      { ...said([errors]), opaque: [CARRIES_NO_HTTP, { source: 'gateway', destination: null, connections: 1 }] },
+      ERRORS_FIRE,
+      /^expected .* of cart -> redis alone: cart -> redis, gateway -> unknown$/,
+    ],
+    [
+      'no edge that cannot be seen into',
+      'server_error',
+      { ...said([errors]), opaque: [] },
+      ERRORS_FIRE,
+      /of cart -> redis alone: there are none$/,
+    ],
   ];
   for (const [what, name, explanation, fired, complaint] of wrong) {
     it(`wrong ${what}`, () => {
-      const found = complaints(fault(name), explanation, fired);
+      const found = complaints(fault(name), explanation, fired, []);
       assert.equal(found.length, 1, found.join('\n'));
       assert.match(found[0] as string, complaint);
     });
   }
 
   it('wrong any finding and any alert while nothing is broken', () => {
-    assert.equal(complaints(undefined, said([errors]), ERRORS_FIRE).length, 2);
+    assert.equal(complaints(undefined, said([errors]), ERRORS_FIRE, []).length, 2);
+  });
+
+  it('wrong any alert of Flowspan about itself, with a fault and without', () => {
+    for (const [broken, findings, fired] of [
+      [fault('server_error'), [errors], ERRORS_FIRE],
+      [undefined, [], []],
+    ] as const) {
+      const found = complaints(broken, said(findings), fired, ['FlowspanRecordsLost']);
+      assert.deepEqual(found, ['alert not expected: FlowspanRecordsLost, about Flowspan itself']);
+    }
   });
 });
