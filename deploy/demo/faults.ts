@@ -28,6 +28,8 @@ export interface Fault {
    * with a finding.
    */
   readonly alerts: readonly FiredAlert[];
+  /** Reasons for which single facts may be told as lost. Default: none. */
+  readonly mayLose?: readonly string[];
 }
 
 const LOSS = 0.02;
@@ -135,6 +137,8 @@ export const FAULTS: readonly Fault[] = [
     lastsS: 12,
     causes: [{ cause: 'accept_queue_overflow', ...BROWSING }],
     alerts: [{ alert: 'FlowspanAcceptQueueOverflows', ...BROWSING }],
+    // A queue that fills between Flowspan's look and TCP's: first bytes were read, and TCP drops them.
+    mayLose: ['listener_data'],
   },
 ];
 

@@ -172,8 +172,9 @@ describe('causes', { skip: whyNot() ?? false }, () => {
   });
 
   it('and no record was lost meanwhile', async () => {
-    // bytes behind a hole are told as lost as well; here it matters that no record was lost for want of room
-    const losses = (await lab.flowspan.losses()).filter((line) => !/^request stream_gap /.test(line));
+    // First bytes that TCP drops (a queue that filled in that moment) and bytes behind a hole are told as lost as well;
+    // here it matters that no record was lost for want of room.
+    const losses = (await lab.flowspan.losses()).filter((line) => !/^request (listener_data|stream_gap) /.test(line));
     assert.deepEqual(losses, []);
   });
 });
