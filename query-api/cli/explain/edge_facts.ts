@@ -2,22 +2,16 @@
 import { type Answers, numberOf, type Row, textOf } from './answers.ts';
 import type { Edge, EdgeEnd } from './finding.ts';
 
+/** Answers that are sorted by their rows' edge. */
+const PARTS = ['requests', 'slow', 'slow_at_client', 'events', 'sent', 'duplicates', 'connections'] as const;
+type Part = (typeof PARTS)[number];
+
 /** Everything that the answers tell about one edge. */
-export interface EdgeFacts {
+export interface EdgeFacts extends Pick<Answers, Part> {
   readonly edge: Edge;
   /** Rows of /v1/edges; for an unknown destination they count all unknown ones on the port. */
   readonly totals: readonly Row[];
-  readonly requests: readonly Row[];
-  readonly slow: readonly Row[];
-  readonly slow_at_client: readonly Row[];
-  readonly events: readonly Row[];
-  readonly sent: readonly Row[];
-  readonly duplicates: readonly Row[];
-  readonly connections: readonly Row[];
 }
-
-type Part = Exclude<keyof EdgeFacts, 'edge' | 'totals'>;
-const PARTS: readonly Part[] = ['requests', 'slow', 'slow_at_client', 'events', 'sent', 'duplicates', 'connections'];
 
 /** Name of an end for people and ids. */
 export function endName({ namespace, workload, name, address }: EdgeEnd): string {
