@@ -11,6 +11,10 @@ export { type Column, enumLabel, type StoredColumn, type StoredTable, type Table
 
 /** Words for how an exchange went, the same for every protocol. */
 export const OUTCOMES = { unknown: 0, ok: 1, client_error: 2, server_error: 3, no_response: 4, refused: 5 } as const;
+/** Those that count as errors of the service or the network. A client's own mistake is none. */
+export const FAILED_OUTCOMES = ['server_error', 'no_response', 'refused'] as const satisfies (keyof typeof OUTCOMES)[];
+/** They as a SQL tuple, for `outcome IN …`. */
+export const FAILED_OUTCOMES_SQL = `(${FAILED_OUTCOMES.map((outcome) => `'${outcome}'`).join(', ')})`;
 
 /** Why a request was sent as a span: the first of these reasons that held. */
 export const SPAN_DECISIONS = { not_sent: 0, error: 1, slow: 2, evidence: 3, parent: 4, ratio: 5 } as const;

@@ -5,10 +5,11 @@
  * one the server's has the client's. No span takes the id that the traceparent itself names: that is the application's.
  */
 import { quoteName } from './ddl.ts';
+import { HTTP_METHODS } from './http_methods.ts';
 import { DERIVED_TRACE_ID_SQL, PARENT_SPAN_ID_SQL, REQUEST_ID_SQL, SENT_TRACE_ID_SQL, SPAN_ID_SQL } from './ids.ts';
 import { addressSql, joinedEnds } from './named_views.ts';
 import { TRACE_TIMES } from './rollups.ts';
-import { REQUESTS } from './tables.ts';
+import { FAILED_OUTCOMES_SQL, REQUESTS } from './tables.ts';
 import { RESOURCE_COLUMNS, RESOURCE_SQL, SERVICE_SQL, serviceNameSql } from './trace_resource.ts';
 import type { View } from './view.ts';
 
@@ -19,11 +20,9 @@ const START = 't.time - toIntervalNanosecond(t.duration_ns)';
 
 const nameOf = (end: string) => `if(${end}.endpoint_workload != '', ${end}.endpoint_workload, ${end}.endpoint_name)`;
 
-const FAILED = `t.outcome IN ('server_error', 'no_response', 'refused') OR (t.outcome = 'client_error' AND NOT ${SERVER})`;
+const FAILED = `t.outcome IN ${FAILED_OUTCOMES_SQL} OR (t.outcome = 'client_error' AND NOT ${SERVER})`;
 
-/** Methods that the conventions know: of RFC 9110, PATCH and QUERY. */
-const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY'];
-const KNOWN_METHOD = `t.operation IN (${METHODS.map((method) => `'${method}'`).join(', ')})`;
+const KNOWN_METHOD = `t.operation IN (${HTTP_METHODS.map((method) => `'${method}'`).join(', ')})`;
 
 /** Host header without brackets and port; without one the address. */
 const HOST = `if(t.http_host = '', ${byAddress('destination')}, replaceRegexpOne(t.http_host, '^\\\\[?([^\\\\]]*?)\\\\]?(:[0-9]*)?$', '\\\\1'))`;

@@ -5,9 +5,9 @@
  */
 import { histogramQuantileSql } from '../../store/histogram.ts';
 import { OPAQUE_PROTOCOLS } from '../../store/rollups.ts';
+import { FAILED_OUTCOMES } from '../../store/tables.ts';
 
-const ERRORS = ['server_error', 'no_response', 'refused'];
-const OUTCOMES = [...ERRORS, 'unknown', 'ok', 'client_error'];
+const OUTCOMES = [...FAILED_OUTCOMES, 'unknown', 'ok', 'client_error'];
 const total = (side: string, outcomes: readonly string[]) =>
   `(${outcomes.map((outcome) => `${side}_requests_${outcome}`).join(' + ')})`;
 const beyond = (more: string, less: string) => `toUInt64(if(${more} > ${less}, ${more} - ${less}, 0))`;
@@ -15,8 +15,8 @@ const beyond = (more: string, less: string) => `toUInt64(if(${more} > ${less}, $
 const [C_ALL, S_ALL, C_ERRORS, S_ERRORS] = [
   total('c', OUTCOMES),
   total('s', OUTCOMES),
-  total('c', ERRORS),
-  total('s', ERRORS),
+  total('c', FAILED_OUTCOMES),
+  total('s', FAILED_OUTCOMES),
 ];
 const ONLY_CLIENT = beyond(C_ALL, S_ALL);
 const SERVER_FLOWS = '(s_segments_from_client + s_segments_from_server > 0)';

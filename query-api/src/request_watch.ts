@@ -10,6 +10,7 @@ import {
   trace,
 } from '@opentelemetry/api';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { HTTP_METHODS } from '../../store/http_methods.ts';
 import type { App } from './context.ts';
 import type { QueryApiMetrics } from './metrics.ts';
 
@@ -22,7 +23,7 @@ declare module 'fastify' {
 
 /** Paths that machines ask all the time: a span only for those who trace themselves. */
 const ASKED_ALL_THE_TIME = new Set(['/healthz', '/readyz', '/metrics']);
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
+const METHODS = new Set(HTTP_METHODS);
 
 /**
  * Adds the hook; before all others, so that it sees those that are refused.

@@ -1,5 +1,5 @@
 /** /v1/requests: exchanges with the evidence of their connection. */
-import { REQUESTS } from '../../../store/tables.ts';
+import { FAILED_OUTCOMES_SQL, REQUESTS } from '../../../store/tables.ts';
 import type { RowDefinition } from '../definition.ts';
 import { endParameters } from '../filter/end_parameters.ts';
 import {
@@ -34,7 +34,7 @@ export const REQUESTS_DEFINITION: RowDefinition = {
     "end's view alongside. Filters look at the view that counts; with observation_point each view is a row of its own.",
   key: ['node', 'boot_id', 'socket_cookie', 'generation', 'observation_point', 'request_index'],
   alongside: pairingColumns('t'),
-  failure: "t.outcome IN ('server_error', 'no_response', 'refused')",
+  failure: `t.outcome IN ${FAILED_OUTCOMES_SQL}`,
   measures: PHASE_MEASURES,
   filters: allParameters(REQUESTS, [
     ...endParameters(REQUESTS),

@@ -10,7 +10,7 @@ import {
   FLOW_RECORD as F,
   REQUEST_RECORD as R,
 } from '../../../../bpf/wire/events.gen.ts';
-import { OUTCOMES } from '../../../../store/tables.ts';
+import { FAILED_OUTCOMES, OUTCOMES } from '../../../../store/tables.ts';
 import type { Arena } from '../../batch/arena.ts';
 import type { WallClock } from '../../batch/clock.ts';
 import type { Endpoints } from '../../correlate/endpoints.ts';
@@ -50,10 +50,10 @@ const USUAL_ERRORS = [500, 502, 503, 504];
 const USUAL_CONNECT_ERRORS = [constants.errno.ECONNREFUSED, constants.errno.ETIMEDOUT];
 
 /** Whether an outcome counts as an error; by number. */
-const FAILED = Object.entries(OUTCOMES).reduce<boolean[]>((failed, [word, number]) => {
-  failed[number] = word === 'server_error' || word === 'no_response' || word === 'refused';
-  return failed;
-}, []);
+const FAILED: readonly boolean[] = FAILED_OUTCOMES.reduce(
+  (failed, outcome) => failed.with(OUTCOMES[outcome], true),
+  Object.values(OUTCOMES).map(() => false),
+);
 
 /** Counts of edges. */
 export class EdgeMetrics {

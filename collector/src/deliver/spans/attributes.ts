@@ -3,11 +3,13 @@
  * own under `flowspan.`, with the column's name and unit. The view `otel_traces` says the same of the same row.
  */
 import type { Attributes, AttributeValue } from '@opentelemetry/api';
+import { HTTP_METHODS } from '../../../../store/http_methods.ts';
 import { requestId } from '../../../../store/ids.ts';
+import { FAILED_OUTCOMES } from '../../../../store/tables.ts';
 import type { RequestRow } from './request_row.ts';
 
-/** Methods that the conventions know: of RFC 9110, PATCH and QUERY. */
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH', 'QUERY']);
+const METHODS = new Set(HTTP_METHODS);
+const FAILED: ReadonlySet<string> = new Set(FAILED_OUTCOMES);
 
 /** Names of the two ends; undefined where an end is not known. */
 export interface EndNames {
@@ -26,7 +28,7 @@ export const isServer = (row: RequestRow) => row.observation_point === 'server';
 export function isFailure(row: RequestRow): boolean {
   const { outcome } = row;
   if (outcome === 'client_error') return !isServer(row);
-  return outcome === 'server_error' || outcome === 'no_response' || outcome === 'refused';
+  return FAILED.has(outcome);
 }
 
 /** Method and route; without a known method HTTP. */

@@ -8,7 +8,7 @@
  * the limits below refuse is counted, not scaled.
  */
 import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
-import { OUTCOMES, SPAN_DECISIONS } from '../../../../store/tables.ts';
+import { FAILED_OUTCOMES, OUTCOMES, SPAN_DECISIONS } from '../../../../store/tables.ts';
 import type { Arena } from '../../batch/arena.ts';
 import type { Traceparent } from '../../correlate/requests/traceparent.ts';
 import type { SpanDecision } from '../../rows.ts';
@@ -45,8 +45,8 @@ const SAMPLED = 1;
 const HIGH = 2 ** 32;
 const EXPORT_MARK = [...Buffer.from(EXPORT_TRACE_PREFIX, 'hex')];
 const ALWAYS = thresholdOf(1);
-/** Failures of the service or the network. A client's own mistake (4xx) is none: scanners would fill the store with it. */
-const FAILED: ReadonlySet<number> = new Set([OUTCOMES.server_error, OUTCOMES.no_response, OUTCOMES.refused]);
+/** A client's own mistake (4xx) is not among them: scanners would fill the store with it. */
+const FAILED: ReadonlySet<number> = new Set(FAILED_OUTCOMES.map((outcome) => OUTCOMES[outcome]));
 
 /** Decides on one request at a time; what it decided stands in its fields until the next. */
 export class Sampler implements SpanDecision {

@@ -1,6 +1,7 @@
 /** Requests of the chosen edges, each once, with what both ends saw. */
 import { PHASES } from '../../../../query-api/src/request_phases.ts';
 import { REQUEST_ID_SQL, TRACE_ID_SQL } from '../../../../store/ids.ts';
+import { FAILED_OUTCOMES_SQL } from '../../../../store/tables.ts';
 import { REQUEST_ID } from '../../links.ts';
 import { CHOSEN_EDGES_SQL } from '../../variables.ts';
 import { EDGE_COLUMNS, named } from './named.sql.ts';
@@ -57,5 +58,5 @@ export function slowestRequests(): string {
 
 /** The latest requests that failed: 5xx, no response, refused. */
 export function failedRequests(): string {
-  return exchanges("outcome IN ('server_error', 'no_response', 'refused')", 'time DESC', 'ended DESC');
+  return exchanges(`outcome IN ${FAILED_OUTCOMES_SQL}`, 'time DESC', 'ended DESC');
 }
