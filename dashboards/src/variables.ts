@@ -13,6 +13,9 @@ import { CLICKHOUSE, type DataSource, PROMETHEUS, referenceTo } from './datasour
 import { REQUEST_ID, TRACE_ID } from './links.ts';
 import { EDGE_LABELS } from './queries/promql.ts';
 
+/** Window of rates in panels: Grafana's own, at least four scrapes long. */
+export const NOW = '$__rate_interval';
+
 /** Words that a person sees for a label. */
 const SHOWN: Readonly<Record<string, string>> = {
   cluster: 'Cluster',

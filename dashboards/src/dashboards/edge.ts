@@ -6,11 +6,11 @@ import { failedRequests, slowestRequests } from '../queries/clickhouse/requests.
 import { eventsOverTime, latestEvents } from '../queries/clickhouse/tcp_events.sql.ts';
 import { phaseMeans } from '../queries/phases.ts';
 import * as ask from '../queries/prometheus.ts';
-import { CHOSEN_EDGE, edgeVariables } from '../variables.ts';
+import { CHOSEN_EDGE, edgeVariables, NOW } from '../variables.ts';
 import { NETWORK } from './edge_network.ts';
 import { EVENT_TABLE, REQUEST_TABLE } from './shared.ts';
+import { requestsAndFailures } from './traffic_panels.ts';
 
-const NOW = '$__rate_interval';
 const by = (...labels: string[]) => ({ edges: CHOSEN_EDGE, by: labels });
 const TOTAL = by();
 const RANKS = [0.5, 0.9, 0.99];
@@ -21,12 +21,7 @@ const summary: Section = {
     {
       height: 4,
       panels: [
-        stat({ title: 'Requests', description: 'HTTP requests per second, each once.' }, 'reqps', {
-          expr: ask.requests(NOW, TOTAL),
-        }),
-        stat({ title: 'Failures', description: 'Share of requests answered with 5xx or not at all.' }, 'percentunit', {
-          expr: ask.failureRatio(NOW, TOTAL),
-        }),
+        ...requestsAndFailures(TOTAL),
         stat({ title: 'Mean duration', description: 'Mean duration of a request.' }, 's', {
           expr: ask.durationMean(NOW, TOTAL),
         }),

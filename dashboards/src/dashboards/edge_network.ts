@@ -2,10 +2,10 @@
 import type { Section } from '../board.ts';
 import { graph } from '../panels.ts';
 import * as ask from '../queries/prometheus.ts';
-import { CHOSEN_EDGE } from '../variables.ts';
-import { NO_FAILED_CONNECTS, NOTHING_DROPPED, NOTHING_RESET, NOTHING_WAITED } from './shared.ts';
+import { CHOSEN_EDGE, NOW } from '../variables.ts';
+import { NO_FAILED_CONNECTS, NOTHING_RESET, NOTHING_WAITED } from './shared.ts';
+import { droppedByReason } from './traffic_panels.ts';
 
-const NOW = '$__rate_interval';
 const by = (...labels: string[]) => ({ edges: CHOSEN_EDGE, by: labels });
 const TOTAL = by();
 
@@ -83,15 +83,7 @@ export const NETWORK: Section = {
     {
       height: 8,
       panels: [
-        graph(
-          {
-            title: 'Dropped packets by reason',
-            description: 'Packets per second that a kernel dropped, by its name for the reason.',
-            emptyWhen: NOTHING_DROPPED,
-          },
-          'pps',
-          [{ expr: ask.drops(NOW, by('reason')), legend: '{{reason}}' }],
-        ),
+        droppedByReason(by('reason')),
         graph(
           {
             title: 'Receivers that could not follow',

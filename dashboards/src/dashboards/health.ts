@@ -5,9 +5,9 @@ import { sqlTable, stat } from '../panels.ts';
 import { losses, storedUpTo } from '../queries/clickhouse/completeness.sql.ts';
 import * as own from '../queries/own.ts';
 import { sumIncrease, sumRate } from '../queries/promql.ts';
+import { NOW } from '../variables.ts';
 import { COLLECTOR, SPANS } from './health_collector.ts';
 import { KUBERNETES } from './health_kubernetes.ts';
-import { NOW } from './health_lines.ts';
 import { PROCESSES, QUERY_API, STORE } from './health_services.ts';
 import { NOTHING_LOST } from './shared.ts';
 

@@ -3,7 +3,8 @@ import type { Section } from '../board.ts';
 import { graph } from '../panels.ts';
 import * as own from '../queries/own.ts';
 import { sumRate } from '../queries/promql.ts';
-import { INSTANCE, NOW, quantiles, rates } from './health_lines.ts';
+import { NOW } from '../variables.ts';
+import { INSTANCE, quantiles, rates } from './health_lines.ts';
 import { NOTHING_LOST } from './shared.ts';
 
 /** From the rings to the store. */

@@ -2,8 +2,8 @@
 import type { Line } from '../panels.ts';
 import * as own from '../queries/own.ts';
 import { sumRate } from '../queries/promql.ts';
+import { NOW } from '../variables.ts';
 
-export const NOW = '$__rate_interval';
 export const INSTANCE = '{{instance}}';
 
 /** Per-second rate of a counter. */

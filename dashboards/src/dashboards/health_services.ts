@@ -2,7 +2,8 @@
 import type { Section } from '../board.ts';
 import { graph, promTable } from '../panels.ts';
 import * as own from '../queries/own.ts';
-import { INSTANCE, NOW, quantiles, rates } from './health_lines.ts';
+import { NOW } from '../variables.ts';
+import { INSTANCE, quantiles, rates } from './health_lines.ts';
 
 const PROCESS = '{{component}} {{instance}}';
 

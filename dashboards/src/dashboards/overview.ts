@@ -5,11 +5,11 @@ import { graph, sqlTable, stat } from '../panels.ts';
 import { edges } from '../queries/clickhouse/edges.sql.ts';
 import * as ask from '../queries/prometheus.ts';
 import { sumRate } from '../queries/promql.ts';
-import { CHOSEN_EDGES, edgeVariables } from '../variables.ts';
+import { CHOSEN_EDGES, edgeVariables, NOW } from '../variables.ts';
 import { ALERTS } from './overview_alerts.ts';
-import { EDGE_TABLE, NO_FAILED_CONNECTS, NOTHING_DROPPED, NOTHING_RESET, NOTHING_WAITED } from './shared.ts';
+import { EDGE_TABLE, NO_FAILED_CONNECTS, NOTHING_RESET, NOTHING_WAITED } from './shared.ts';
+import { droppedByReason, requestsAndFailures } from './traffic_panels.ts';
 
-const NOW = '$__rate_interval';
 const TOTAL = { edges: CHOSEN_EDGES, by: [] };
 const EDGE = { edges: CHOSEN_EDGES };
 const by = (...labels: string[]) => ({ edges: CHOSEN_EDGES, by: labels });
@@ -28,12 +28,7 @@ const summary: Section = {
     {
       height: 4,
       panels: [
-        stat({ title: 'Requests', description: 'HTTP requests per second, each once.' }, 'reqps', {
-          expr: ask.requests(NOW, TOTAL),
-        }),
-        stat({ title: 'Failures', description: 'Share of requests answered with 5xx or not at all.' }, 'percentunit', {
-          expr: ask.failureRatio(NOW, TOTAL),
-        }),
+        ...requestsAndFailures(TOTAL),
         stat({ title: 'p99', description: 'Duration that 99 of 100 requests stay under.' }, 's', {
           expr: ask.durationQuantile(0.99, NOW, TOTAL),
         }),
@@ -184,15 +179,7 @@ const signals: Section = {
           [{ expr: top(ask.serverErrors(NOW, EDGE)), legend: EDGE_LEGEND }],
           { seriesLink: TO_EDGE },
         ),
-        graph(
-          {
-            title: 'Dropped packets by reason',
-            description: 'Packets per second that a kernel dropped, by its name for the reason.',
-            emptyWhen: NOTHING_DROPPED,
-          },
-          'pps',
-          [{ expr: ask.drops(NOW, by('reason')), legend: '{{reason}}' }],
-        ),
+        droppedByReason(by('reason')),
       ],
     },
     {

@@ -4,10 +4,9 @@ import { dashboardUrl, edgeUrl, link, serverUrl, UIDS } from '../links.ts';
 import { graph, nodeGraph, promTable, sqlTable } from '../panels.ts';
 import { edges, mapEdges, mapNodes } from '../queries/clickhouse/edges.sql.ts';
 import * as services from '../queries/service_graph.ts';
-import { edgeVariables } from '../variables.ts';
+import { edgeVariables, NOW } from '../variables.ts';
 import { EDGE_TABLE } from './shared.ts';
 
-const NOW = '$__rate_interval';
 const RANGE = '$__range';
 const LEGEND = '{{client}} → {{server}}';
 
