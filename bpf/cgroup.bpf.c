@@ -18,6 +18,7 @@ static __always_inline void write_cgroup(struct cgroup *cgroup, const char *path
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 	length = bpf_probe_read_kernel_str(record->path, sizeof(record->path), path);
 	record->path_length = length > 0 ? length - 1 : 0;
+	record->header.length = offsetof(struct cgroup_record, path) + record->path_length;
 	record_submit(record, sizeof(*record));
 }
 

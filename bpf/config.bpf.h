@@ -24,6 +24,9 @@ const volatile u32 drop_events_per_second = 200;
 /* Nanoseconds a peer's window must have been closed to be told as an event; shorter stalls are counted only. */
 const volatile u64 zero_window_event_ns = 1000 * 1000;
 
+/* Whether `endpoint_of_address` is filled: where it is not, it is never looked at. */
+const volatile u8 addresses_known = 0;
+
 /* Jiffies per second. Weak: 0 where the kernel does not show its configuration. */
 extern unsigned long CONFIG_HZ __kconfig __weak;
 

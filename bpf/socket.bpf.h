@@ -96,6 +96,23 @@ static __always_inline void stamp_ends(struct connection *connection, const stru
 	}
 }
 
+/* Whose address the other end has. Once per connection, with the first look at its ends: later owners are not asked for. */
+static __always_inline void stamp_peer(struct connection *connection)
+{
+	struct address_key peer;
+	u64 *endpoint_id;
+
+	if (!addresses_known)
+		return;
+	if (connection->observation_point == OBSERVATION_POINT_SERVER)
+		__builtin_memcpy(&peer, connection->source_address, sizeof(peer));
+	else
+		__builtin_memcpy(&peer, connection->destination_address, sizeof(peer));
+	endpoint_id = bpf_map_lookup_elem(&endpoint_of_address, &peer);
+	if (endpoint_id)
+		connection->peer_endpoint_id = *endpoint_id;
+}
+
 /*
  * Where the two streams begin, told at any later time: what TCP has counted lies between there and where it stands. The
  * acknowledgement of our SYN counts as a byte; that of a SYN-ACK does not.

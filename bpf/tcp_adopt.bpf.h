@@ -32,6 +32,7 @@ static __always_inline void stamp_adopted(struct socket_state *state, const stru
 
 		stamp_ends(&state->connection, sk, point, 0);
 	}
+	stamp_peer(&state->connection);
 	stamp_sequences(&state->connection, tp);
 	state->stamped = 1;
 }

@@ -29,6 +29,7 @@ static __always_inline void established(struct socket_state *state, struct sock 
 		write_missed_retransmits(state, tp, RETRANSMIT_CAUSE_SYN, now);
 	} else {
 		stamp_ends(&state->connection, sk, OBSERVATION_POINT_SERVER, 1);
+		stamp_peer(&state->connection);
 		/* The first sample is SYN-ACK sent until its ACK, if neither was sent twice. */
 		state->connect_ns = (u64)(tp->srtt_us >> 3) * 1000;
 		/* It begins with its SYN-ACKs sent again, which were told one by one. */
@@ -130,6 +131,7 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 		if (newstate == TCP_STATE_SYN_SENT) {
 			state->connect_started_ns = now;
 			stamp_ends(&state->connection, sk, OBSERVATION_POINT_CLIENT, 1);
+			stamp_peer(&state->connection);
 			stamp_owner(state);
 		} else {
 			http_accept_listener_data(sk, state, now);

@@ -115,6 +115,7 @@ static __always_inline struct udp_flow *new_udp_flow(const struct udp_flow_key *
 	connection->initiator_known = 1;
 	connection->verdict = VERDICT_FORWARDED;
 	connection->application_protocol = APPLICATION_PROTOCOL_OTHER;
+	stamp_peer(connection);
 	flow->opened_ns = now;
 	flow->reported_ns = now;
 	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST)) {

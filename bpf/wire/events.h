@@ -172,6 +172,7 @@ struct connection {
 	wire_u64 socket_cookie DOC("Kernel socket cookie of the observed end.");
 	wire_u64 socket_cgroup_id DOC("cgroup v2 id the socket was created in (its listener's, for accepted sockets).");
 	wire_u64 owner_cgroup_id DOC("cgroup v2 id of the process that reads and writes the socket; 0 until it did.");
+	wire_u64 peer_endpoint_id DOC("Endpoint of the other end by its address when the connection began; 0: not known. A hint.");
 	wire_u8 source_address[16] DOC("Initiator's address, IPv4 as v4-mapped IPv6.");
 	wire_u8 destination_address[16] DOC("Responder's address, IPv4 as v4-mapped IPv6.");
 	wire_u32 generation DOC("How often this socket had connected before: a socket can connect more than once.");
@@ -296,13 +297,17 @@ struct request_record {
 	char text[REQUEST_TEXT_MAX] DOC("Method, target, host and traceparent, one behind the other.");
 };
 
+/* As many bytes as the tracepoint has room for, its terminating zero included (TRACE_CGROUP_PATH_LEN). */
+#define CGROUP_PATH_MAX 1024
+
+/* Its path is as long as it is: what follows path_length bytes is not sent. */
 struct cgroup_record {
 	struct record_header header;
 	wire_u64 cgroup_id DOC("cgroup v2 id: the inode number of its directory.");
 	wire_u16 path_length DOC("Bytes of path that count.");
 	wire_u8 cgroup_change DOC("created or removed.");
 	wire_u8 reserved[5];
-	char path[256] DOC("Path below the cgroup v2 mount, cut at 256 bytes.");
+	char path[CGROUP_PATH_MAX] DOC("Path below the cgroup v2 mount, as far as the kernel tells it: one of the greatest length may be cut.");
 };
 
 /* Why a fact was discarded in the kernel. One counter each, summed over CPUs; a test moves every one of them. */

@@ -50,6 +50,7 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 
 #define CONNECTION \
 	INNER(connection, socket_cookie) INNER(connection, socket_cgroup_id) INNER(connection, owner_cgroup_id) \
+	INNER(connection, peer_endpoint_id) \
 	INNER_ARRAY(connection, source_address) INNER_ARRAY(connection, destination_address) \
 	INNER(connection, generation) INNER(connection, netns) INNER(connection, pid) \
 	INNER(connection, source_sequence_begin) INNER(connection, destination_sequence_begin) \

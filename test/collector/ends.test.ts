@@ -232,7 +232,7 @@ test('cgroups that begin and end', () => {
       cgroup_id: 77,
       cgroup_change,
       path,
-      path_length: Math.min(path.length, 255),
+      path_length: Math.min(path.length, 1023),
       time_boot_ns: 6_000_000_000n,
     });
   feed('flows', change('created', '/system.slice/job.service'));
@@ -245,7 +245,9 @@ test('cgroups that begin and end', () => {
   const [late] = feed('flows', flow({ ...CLIENT, owner_cgroup_id: 77, flow_state: 'closed' }));
   assert.equal(late?.source_endpoint_id, ended?.identity.id.toString());
   assert.equal(endpoints.takeChanged().length, 0, 'what comes late begins no new interval');
-  feed('flows', change('created', `/${'x'.repeat(255)}`));
+  feed('flows', change('created', `/${'x'.repeat(1021)}`));
+  assert.equal(counters.discards.cgroup_path_cut, 0);
+  feed('flows', change('created', `/${'x'.repeat(1022)}`));
   assert.equal(counters.discards.cgroup_path_cut, 1);
 });
 

@@ -45,6 +45,8 @@ const NAMED_MS = 1000;
 const LOOKUPS_PER_LOOK = 256;
 const MOST_PROCESSES = 32_768;
 const MOST_CGROUPS = 100_000;
+/** Bytes of a path in a record; a terminating zero stands behind it. */
+const LONGEST_PATH = C.size - C.path - 1;
 
 /** Finds observed ends; remembers what it found, bounded. */
 export class LocalEnd {
@@ -117,8 +119,8 @@ export class LocalEnd {
       return;
     }
     const length = arena.view.getUint16(record + C.path_length, true);
-    // The kernel keeps 256 bytes and a terminating zero among them: a path of 255 bytes may be a part of one.
-    if (length >= 255) {
+    // One that fills its room may be a part of a longer one: it is looked for in the tree when somebody asks for its id.
+    if (length >= LONGEST_PATH) {
       counters.discard('cgroup_path_cut');
       return;
     }
