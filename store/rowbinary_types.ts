@@ -217,7 +217,8 @@ function enum8(inner: string): Codec {
     values.set(label!, Number(value));
   }
   return {
-    zero: labels.get(0) ?? '',
+    // ClickHouse's own default is the lowest of them.
+    zero: labels.get(0) ?? labels.values().next().value,
     zeroRead: labels.get(0),
     read(cursor) {
       const value = cursor.bytes.readInt8(cursor.at++);

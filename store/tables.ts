@@ -4,10 +4,12 @@
  */
 import { FLOW_RECORD_FIELDS, REQUEST_RECORD_FIELDS, TCP_EVENT_RECORD_FIELDS } from '../bpf/wire/events.gen.ts';
 import { type Column, fromWire, type Table, UNKNOWN } from './columns.ts';
-import { ENDS, SAMPLE_WEIGHT, SCOPE, text, word, words } from './common_columns.ts';
+import { ENDS, IDENTITY_BASES, SAMPLE_WEIGHT, SCOPE, text, word, words } from './common_columns.ts';
+import { ENDPOINT_ADDRESSES, ENDPOINTS } from './endpoint_tables.ts';
 import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL } from './ids.ts';
 
 export { type Column, enumLabel, type StoredColumn, type StoredTable, type Table } from './columns.ts';
+export { ENDPOINT_ADDRESSES, ENDPOINTS, IDENTITY_BASES };
 
 /** Words for how an exchange went, the same for every protocol. */
 export const OUTCOMES = { unknown: 0, ok: 1, client_error: 2, server_error: 3, no_response: 4, refused: 5 } as const;
@@ -144,97 +146,6 @@ export const REQUESTS: Table = {
   ],
 };
 
-export const ENDPOINTS: Table = {
-  name: 'endpoints',
-  doc: 'Who an endpoint id is, while it was so. A later row for the same id and valid_from replaces the earlier.',
-  columns: [
-    {
-      name: 'endpoint_id',
-      type: 'UInt64',
-      doc: 'Hash of kind and identity; the same after every restart.',
-      source: 'collector',
-    },
-    { name: 'cluster', type: 'LowCardinality(String)', doc: 'Name of the cluster or site.', source: 'collector' },
-    {
-      name: 'node',
-      type: 'LowCardinality(String)',
-      doc: 'Node it lives on, by the name that Kubernetes or else its collector has for it; empty if not known.',
-      source: 'collector',
-      zeroIsUnknown: true,
-    },
-    word('kind', 'pod, unit, container, session, process, node or outside.'),
-    word('namespace', 'Kubernetes namespace; empty without Kubernetes.'),
-    word('workload', 'Workload: deployment and the like, systemd unit, container or executable.'),
-    word('name', 'Its own name: pod, unit, container or executable.'),
-    text('pod_uid', 'UID of the pod; of a static pod the hash of its configuration.'),
-    word(
-      'workload_kind',
-      'Deployment, StatefulSet, DaemonSet, CronJob, Job, ReplicaSet, StaticPod, Pod or another owner.',
-    ),
-    word('service_account', 'Service account that the pod runs as.'),
-    word('zone', 'Zone of the node it lives on.'),
-    {
-      name: 'services',
-      type: 'Array(LowCardinality(String))',
-      doc: 'Services of its namespace that lead to it.',
-      source: 'collector',
-    },
-    word('container_id', 'Container id where there is just one.'),
-    {
-      name: 'containers',
-      type: 'Map(String, LowCardinality(String))',
-      doc: "Names of the pod's containers, by container id.",
-      source: 'collector',
-    },
-    {
-      name: 'images',
-      type: 'Map(LowCardinality(String), String)',
-      doc: "Images of the pod's containers, by the container's name.",
-      source: 'collector',
-    },
-    {
-      name: 'cgroup_id',
-      type: 'UInt64',
-      doc: 'cgroup v2 id where there is one.',
-      source: 'collector',
-      zeroIsUnknown: true,
-    },
-    text('cgroup_path', 'cgroup path below the v2 mount where there is one.'),
-    {
-      name: 'addresses',
-      type: 'Array(IPv6)',
-      doc: 'Addresses it is reached at, IPv4 as v4-mapped.',
-      source: 'collector',
-    },
-    { name: 'labels', type: 'Map(LowCardinality(String), String)', doc: 'Labels.', source: 'collector' },
-    {
-      name: 'resource_attributes',
-      type: 'Map(LowCardinality(String), String)',
-      doc: 'What annotations resource.opentelemetry.io/… of the pod say, by attribute.',
-      source: 'collector',
-    },
-    { name: 'valid_from', type: "DateTime64(9, 'UTC')", doc: 'From when on this holds.', source: 'collector' },
-    {
-      name: 'valid_to',
-      type: "DateTime64(9, 'UTC')",
-      doc: 'Until when it held; 2262-01-01 while it does.',
-      source: 'collector',
-    },
-    {
-      name: 'updated',
-      type: "DateTime64(9, 'UTC')",
-      doc: 'When this row was written; the latest wins.',
-      source: 'collector',
-    },
-  ],
-  engine: 'ReplacingMergeTree(updated)',
-  partitionBy: 'tuple()',
-  orderBy: '(endpoint_id, valid_from)',
-  ttlDays: 90,
-  ttlColumn: 'updated',
-  ttlWhere: "valid_to < toDateTime64('2200-01-01 00:00:00', 9, 'UTC')",
-};
-
 export const LOSSES: Table = {
   name: 'losses',
   doc: 'What Flowspan itself failed to record, or when it was not watching: one row per kind, reason and report.',
@@ -283,7 +194,15 @@ export const COLLECTOR_REPORTS: Table = {
 };
 
 /** Tables that collectors insert into, in the order in which they are created. */
-export const TABLES: readonly Table[] = [FLOWS, TCP_EVENTS, REQUESTS, ENDPOINTS, LOSSES, COLLECTOR_REPORTS];
+export const TABLES: readonly Table[] = [
+  FLOWS,
+  TCP_EVENTS,
+  REQUESTS,
+  ENDPOINTS,
+  ENDPOINT_ADDRESSES,
+  LOSSES,
+  COLLECTOR_REPORTS,
+];
 
 /** The column with this name; throws if the table has none. */
 export function column(table: Table, name: string): Column {

@@ -133,7 +133,8 @@ for (const [name, state] of recordedStates()) {
     const database = `from_${state.schema_hash}`;
     await writer.command({ query: `CREATE DATABASE ${database}` });
     for (const sql of state.statements) await writer.command({ query: sql.replaceAll(PLACEHOLDER, database) });
-    for (const table of TABLES) {
+    const had = TABLES.filter(({ name }) => state.statements.some((sql) => sql.includes(` ${PLACEHOLDER}.${name} (`)));
+    for (const table of had) {
       const times = table.columns.filter((column) => column.type.startsWith('DateTime64')).map((column) => column.name);
       await writer.command({
         query: `INSERT INTO ${database}.${table.name} (${times.join(', ')}) VALUES (${times.map(() => 'now64(9)').join(', ')})`,
@@ -142,7 +143,7 @@ for (const [name, state] of recordedStates()) {
     await migrate(writer, database);
     await migrate(writer, 'wholly_fresh');
     assert.deepEqual(await schemaOf(database), await schemaOf('wholly_fresh'));
-    for (const table of TABLES) {
+    for (const table of had) {
       const kept = await writer.query({
         query: `SELECT count() AS n FROM ${database}.${table.name}`,
         format: 'JSONEachRow',
