@@ -58,6 +58,11 @@ static const napi_property_descriptor kernel_types_properties[] = {
 	CLOSE_PROPERTY(HANDLE_KERNEL_TYPES),
 };
 
+static const napi_property_descriptor conntrack_properties[] = {
+	METHOD_PROPERTY("find", conntrack_find),
+	CLOSE_PROPERTY(HANDLE_CONNTRACK),
+};
+
 static void environment_ends(void *data)
 {
 	handles_close_all(data);
@@ -77,7 +82,8 @@ static bool define_classes(napi_env env)
 	       handle_define_class(env, HANDLE_MAP, map_properties, COUNT(map_properties)) &&
 	       handle_define_class(env, HANDLE_RING, ring_properties, COUNT(ring_properties)) &&
 	       handle_define_class(env, HANDLE_STATS, stats_properties, COUNT(stats_properties)) &&
-	       handle_define_class(env, HANDLE_KERNEL_TYPES, kernel_types_properties, COUNT(kernel_types_properties));
+	       handle_define_class(env, HANDLE_KERNEL_TYPES, kernel_types_properties, COUNT(kernel_types_properties)) &&
+	       handle_define_class(env, HANDLE_CONNTRACK, conntrack_properties, COUNT(conntrack_properties));
 }
 
 NAPI_MODULE_INIT()
@@ -87,6 +93,7 @@ NAPI_MODULE_INIT()
 		METHOD_PROPERTY("openRing", open_ring),
 		METHOD_PROPERTY("enableStats", enable_stats),
 		METHOD_PROPERTY("openKernelTypes", open_kernel_types),
+		METHOD_PROPERTY("openConntrack", open_conntrack),
 		{ .utf8name = "possibleCpus", .value = make_number(env, libbpf_num_possible_cpus()),
 		  .attributes = napi_enumerable },
 	};

@@ -37,6 +37,7 @@
 	X(BUFFER, "Pass a buffer that holds at least the largest record, padded to eight bytes.") \
 	X(STATS, "Check CAP_SYS_ADMIN or CAP_PERFMON; figures need kernel 5.8.") \
 	X(KERNEL_TYPES, "Run a kernel built with CONFIG_DEBUG_INFO_BTF, which shows its types in /sys/kernel/btf/vmlinux.") \
+	X(CONNTRACK, "Load the module nf_conntrack_netlink, and run with CAP_NET_ADMIN.") \
 	X(MEMORY, "Free memory on this machine or raise the limit of this process.")
 
 enum native_error {
@@ -52,6 +53,7 @@ enum handle_kind {
 	HANDLE_RING,
 	HANDLE_STATS,
 	HANDLE_KERNEL_TYPES,
+	HANDLE_CONNTRACK,
 	HANDLE_KINDS,
 };
 
@@ -168,5 +170,7 @@ METHOD(enable_stats);
 METHOD(open_kernel_types);
 METHOD(kernel_types_enum_values);
 METHOD(kernel_types_has);
+METHOD(open_conntrack);
+METHOD(conntrack_find);
 
 #endif

@@ -11,6 +11,7 @@ static const char *const kind_names[HANDLE_KINDS] = {
 	[HANDLE_RING] = "Ring",
 	[HANDLE_STATS] = "Stats",
 	[HANDLE_KERNEL_TYPES] = "KernelTypes",
+	[HANDLE_CONNTRACK] = "Conntrack",
 };
 
 /* Marks JavaScript objects as ours, so that a method called on a foreign `this` cannot read foreign memory. */

@@ -5,7 +5,14 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { type BpfObject, enableStats, openKernelTypes, openRing, type Ring } from '../../collector/native/addon.ts';
+import {
+  type BpfObject,
+  enableStats,
+  openConntrack,
+  openKernelTypes,
+  openRing,
+  type Ring,
+} from '../../collector/native/addon.ts';
 import { FORCE_WAKEUP, openProbe, u32, writeRecords } from './probe.ts';
 
 /** Exit code of endings that choose one. */
@@ -69,6 +76,7 @@ export const STAGES = {
   },
   'statistics and types': () => {
     enableStats();
+    openConntrack();
     openKernelTypes().enumValues('skb_drop_reason');
   },
   closed: () => {
