@@ -60,6 +60,7 @@ static const napi_property_descriptor kernel_types_properties[] = {
 
 static const napi_property_descriptor conntrack_properties[] = {
 	METHOD_PROPERTY("find", conntrack_find),
+	METHOD_PROPERTY("findOriginal", conntrack_find_original),
 	CLOSE_PROPERTY(HANDLE_CONNTRACK),
 };
 

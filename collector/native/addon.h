@@ -172,5 +172,6 @@ METHOD(kernel_types_enum_values);
 METHOD(kernel_types_has);
 METHOD(open_conntrack);
 METHOD(conntrack_find);
+METHOD(conntrack_find_original);
 
 #endif

@@ -187,17 +187,18 @@ export interface KernelTypes extends Handle {
   has(kind: 'typedef' | 'func' | 'struct' | 'enum', name: string): boolean;
 }
 
-/** The kernel's connection tracking, in the network namespace of the thread that opened it. */
+/**
+ * The kernel's connection tracking, in the network namespace of the thread that opened it. Addresses are 16 bytes of
+ * `arena` at the given offsets, IPv4 as ::ffff:a.b.c.d; protocol is 6 for TCP, 17 for UDP.
+ *
+ * Both questions answer 0 if there is no such entry or it is not translated, minus the kernel's error number if it gave
+ * no answer, and write nothing then. An entry goes 120 s after its TCP connection's end, 10 s after a reset, 30 or 120 s
+ * after the last datagram. A question takes 4 to 6 µs, never waits for its answer, and allocates nothing.
+ */
 export interface Conntrack extends Handle {
   /**
-   * Where a connection's destination was translated to (kube-proxy, any DNAT). Addresses in `arena` are 16 bytes, IPv4 as
-   * ::ffff:a.b.c.d, at the given offsets.
-   *
-   * Returns the backend's port, its address written at `outOffset`; 0 if there is no such entry (it goes 30 s to 5 days
-   * after the last packet: 120 s after a TCP connection's end, 10 s after a reset) or it is not translated; minus the
-   * kernel's error number if it gave no answer. Nothing is written then. 4 to 6 µs; never waits for an answer.
-   *
-   * @param protocol 6 TCP, 17 UDP
+   * Where a connection's destination was translated to (kube-proxy, any DNAT): returns the backend's port and writes its
+   * address at `outOffset`.
    */
   find(
     protocol: number,
@@ -206,6 +207,19 @@ export interface Conntrack extends Handle {
     sourcePort: number,
     destinationAddressOffset: number,
     destinationPort: number,
+    outOffset: number,
+  ): number;
+  /**
+   * What the client of a connection dialled, and from where, as the server sees it: returns 1 and writes the client's
+   * own address, the address it dialled, and their ports as two little-endian u16, 36 bytes, at `outOffset`.
+   */
+  findOriginal(
+    protocol: number,
+    arena: Uint8Array,
+    serverAddressOffset: number,
+    serverPort: number,
+    clientAddressOffset: number,
+    clientPort: number,
     outOffset: number,
   ): number;
 }

@@ -34,7 +34,8 @@ static void append_port(struct question *question, uint16_t type, uint16_t port)
 	append(question, type, &in_network_order, sizeof(in_network_order));
 }
 
-void write_question(struct question *question, uint32_t sequence, uint8_t protocol, const struct tuple *tuple)
+void write_question(struct question *question, uint32_t sequence, uint8_t protocol, uint16_t direction,
+		    const struct tuple *tuple)
 {
 	const bool is_ipv4 = tuple->size == IPV4_BYTES;
 	struct nlattr *whole, *part;
@@ -46,7 +47,7 @@ void write_question(struct question *question, uint32_t sequence, uint8_t protoc
 	question->head.nlmsg_seq = sequence;
 	question->about.nfgen_family = is_ipv4 ? AF_INET : AF_INET6;
 	question->about.version = NFNETLINK_V0;
-	whole = append(question, CTA_TUPLE_ORIG | NLA_F_NESTED, NULL, 0);
+	whole = append(question, direction | NLA_F_NESTED, NULL, 0);
 	part = append(question, CTA_TUPLE_IP | NLA_F_NESTED, NULL, 0);
 	append(question, is_ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, tuple->source, tuple->size);
 	append(question, is_ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, tuple->destination, tuple->size);
@@ -117,11 +118,12 @@ static bool same(const struct tuple *one, const struct tuple *other)
 	       memcmp(one->destination, other->destination, one->size) == 0;
 }
 
-int read_answer(const struct nlmsghdr *answer, const struct tuple *asked, const uint8_t **address)
+int read_answer(const struct nlmsghdr *answer, uint16_t direction, const struct tuple *asked, struct tuple *other)
 {
 	const uint8_t *attributes = (const uint8_t *)NLMSG_DATA(answer) + NLMSG_ALIGN(sizeof(struct nfgenmsg));
+	const uint16_t opposite = direction == CTA_TUPLE_ORIG ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG;
 	const size_t head = NLMSG_SPACE(sizeof(struct nfgenmsg));
-	struct tuple there, back;
+	struct tuple found;
 
 	if (answer->nlmsg_type == NLMSG_ERROR && answer->nlmsg_len >= NLMSG_LENGTH(sizeof(struct nlmsgerr))) {
 		const int error = ((const struct nlmsgerr *)NLMSG_DATA(answer))->error;
@@ -130,13 +132,9 @@ int read_answer(const struct nlmsghdr *answer, const struct tuple *asked, const 
 	}
 	if (answer->nlmsg_type != MESSAGE(IPCTNL_MSG_CT_NEW) || answer->nlmsg_len < head)
 		return -EPROTO;
-	if (!read_tuple(attribute_of(attributes, answer->nlmsg_len - head, CTA_TUPLE_ORIG, 0), asked->size, &there) ||
-	    !read_tuple(attribute_of(attributes, answer->nlmsg_len - head, CTA_TUPLE_REPLY, 0), asked->size, &back))
+	if (!read_tuple(attribute_of(attributes, answer->nlmsg_len - head, direction, 0), asked->size, &found) ||
+	    !read_tuple(attribute_of(attributes, answer->nlmsg_len - head, opposite, 0), asked->size, other))
 		return -EPROTO;
-	/* The kernel finds an entry by its answering direction too: that connection is another one. */
-	if (!same(&there, asked) || (back.source_port == asked->destination_port &&
-				     memcmp(back.source, asked->destination, asked->size) == 0))
-		return 0;
-	*address = back.source;
-	return back.source_port;
+	/* The kernel looks in both directions: an entry that has the tuple in the other one is another connection. */
+	return same(&found, asked);
 }

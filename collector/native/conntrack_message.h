@@ -27,11 +27,13 @@ struct question {
 	uint8_t attributes[3 * 4 + 2 * (4 + IPV6_BYTES) + 3 * 8];
 };
 
-void write_question(struct question *question, uint32_t sequence, uint8_t protocol, const struct tuple *tuple);
+/* The question for the entry that has `tuple` in a direction: CTA_TUPLE_ORIG, or CTA_TUPLE_REPLY, the way back. */
+void write_question(struct question *question, uint32_t sequence, uint8_t protocol, uint16_t direction,
+		    const struct tuple *tuple);
 /*
- * The port of the backend that an answer names, its address in *address; 0 if there is no such entry, or it is not
- * translated; minus an errno if the answer says neither. *address has the size of those asked for.
+ * Reads the answer to it. Returns 1, the entry's other direction in *other, which points into the answer; 0 if there is no
+ * such entry; minus an errno if the answer says neither.
  */
-int read_answer(const struct nlmsghdr *answer, const struct tuple *asked, const uint8_t **address);
+int read_answer(const struct nlmsghdr *answer, uint16_t direction, const struct tuple *asked, struct tuple *other);
 
 #endif

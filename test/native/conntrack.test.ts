@@ -27,7 +27,6 @@ const SERVICES: readonly Wanted[] = [
   { protocol: 'tcp', address: SERVICE.ipv6, port: 8080 },
   { protocol: 'udp', address: SERVICE.ipv6, port: 53 },
 ];
-const UNTOUCHED = 'ff'.repeat(16);
 
 /** 16 bytes of an address in hexadecimal, IPv4 mapped. */
 function hexOf(address: string): string {
@@ -63,6 +62,8 @@ describe('connection tracking', { skip: whyNot() ?? false }, () => {
   let client: Namespace;
   let router: Namespace;
   let clientAddress: { ipv4: string; ipv6: string };
+  /** Address of the router as the server sees it. */
+  let routerAddress: string;
   /** What is asked of the connections that the client and the router itself have opened to services, and others. */
   let forwarded: Question[];
   let own: Question[];
@@ -72,8 +73,8 @@ describe('connection tracking', { skip: whyNot() ?? false }, () => {
   const namespaces: Namespace[] = [];
 
   const peer = (mode: string, input: object): string[] => [process.execPath, PEER, mode, JSON.stringify(input)];
-  const ask = (questions: readonly Question[]): Answer[] => {
-    const [command = '', ...words] = peer('ask', questions);
+  const ask = (questions: readonly Question[], way: 'find' | 'findOriginal' = 'find'): Answer[] => {
+    const [command = '', ...words] = peer(way, questions);
     return JSON.parse(router.run(command, ...words)) as Answer[];
   };
 
@@ -105,8 +106,8 @@ describe('connection tracking', { skip: whyNot() ?? false }, () => {
     return { questions, program };
   }
 
-  const at = (address: string, port: number): Answer => ({ port, address: hexOf(address) });
-  const nothing: Answer = { port: 0, address: UNTOUCHED };
+  const at = (address: string, port: number): Answer => ({ returned: port, written: hexOf(address) });
+  const nothing: Answer = { returned: 0, written: 'ff'.repeat(16) };
   const backends = (): Answer[] => [
     at(server.ipv4, 80),
     at(server.ipv4, 5353),
@@ -120,7 +121,7 @@ describe('connection tracking', { skip: whyNot() ?? false }, () => {
     const serving = createNamespace();
     namespaces.push(client, router, serving);
     const [near, far] = [connect(client, router), connect(router, serving)];
-    [clientAddress, server] = [near.a, far.b];
+    [clientAddress, routerAddress, server] = [near.a, far.a.ipv4, far.b];
     for (const [namespace, via] of [
       [client, near.b],
       [serving, far.a],
@@ -186,17 +187,51 @@ describe('connection tracking', { skip: whyNot() ?? false }, () => {
     assert.deepEqual(ask([...unknown, known]), [nothing, nothing, nothing, nothing, at(server.ipv4, 80)]);
   });
 
+  it('tells what the client dialled, as the server sees it', () => {
+    /** As the server of a question's connection asks. */
+    const back = (question: Question, backend: string, port: number, source = question.source): Question => ({
+      ...question,
+      source: hexOf(backend),
+      sourcePort: port,
+      destination: source,
+      destinationPort: question.sourcePort,
+    });
+    const dialled = ({ source, destination, sourcePort, destinationPort }: Question): Answer => {
+      const ports = Buffer.from(Uint16Array.of(sourcePort, destinationPort).buffer).toString('hex');
+      return { returned: 1, written: source + destination + ports };
+    };
+    const [tcp, udp, tcp6] = forwarded as [Question, Question, Question];
+    const [, , toService, direct, , masked] = others as [Question, Question, Question, Question, Question, Question];
+    const mask = hexOf(routerAddress);
+    const answers = ask(
+      [
+        back(tcp, server.ipv4, 80),
+        back(udp, server.ipv4, 5353),
+        back(tcp6, server.ipv6, 80),
+        // Masked, and translated or not; the kernel keeps the port where it can.
+        back(toService, server.ipv4, 81, mask),
+        back(masked, server.ipv4, 81, mask),
+        back(direct, server.ipv4, 80),
+        // There is such an entry the other way round.
+        tcp,
+      ],
+      'findOriginal',
+    );
+    const none: Answer = { returned: 0, written: 'ff'.repeat(36) };
+    assert.deepEqual(answers, [...[tcp, udp, tcp6, toService, masked].map(dialled), none, none]);
+  });
+
   it('tells nothing of what has gone', async () => {
     const { questions, program } = await opened(client, clientAddress, SERVICES.slice(0, 1));
     assert.deepEqual(ask(questions), backends().slice(0, 1));
     await program.stop();
-    await eventually('the entry to go', () => ask(questions)[0]?.port === 0, 10_000);
+    await eventually('the entry to go', () => ask(questions)[0]?.returned === 0, 10_000);
   });
 
   it('says what it could not ask', () => {
     const [known] = forwarded as [Question];
     // ICMP has no ports: EINVAL.
-    assert.deepEqual(ask([{ ...known, protocol: 1 }]), [{ port: -22, address: UNTOUCHED }]);
+    assert.deepEqual(ask([{ ...known, protocol: 1 }]), [{ ...nothing, returned: -22 }]);
   });
 
   it('costs microseconds and leaves nothing behind', (test) => {
@@ -224,20 +259,20 @@ describe('connection tracking', { skip: whyNot() ?? false }, () => {
 
   it('refuses arguments that are not what it takes', () => {
     const conntrack = openConntrack();
-    const arena = new Uint8Array(48);
+    const arena = new Uint8Array(68);
     type Call = Parameters<Conntrack['find']>;
     const good: Call = [6, arena, 0, 1, 16, 2, 32];
     const wrong: readonly [number, unknown][] = [
       [0, 256],
       [0, '6'],
-      [1, new ArrayBuffer(48)],
+      [1, new ArrayBuffer(68)],
       [1, new Uint8Array(47)],
-      [2, 33],
+      [2, 53],
       [2, -1],
       [3, 65536],
       [4, 4294967295],
       [5, 1.5],
-      [6, 33],
+      [6, 53],
       [6, undefined],
     ];
     assert.equal(conntrack.find(...good), 0);
@@ -245,6 +280,8 @@ describe('connection tracking', { skip: whyNot() ?? false }, () => {
       const call = good.with(index, value as never) as unknown as Call;
       nativeError('FLOW_NATIVE_ARGUMENT', () => conntrack.find(...call));
     }
+    assert.equal(conntrack.findOriginal(...good), 0);
+    nativeError('FLOW_NATIVE_ARGUMENT', () => conntrack.findOriginal(...(good.with(6, 33) as unknown as Call)));
     conntrack.close();
     nativeError('FLOW_NATIVE_CLOSED', () => conntrack.find(...good));
   });

@@ -1,7 +1,7 @@
 /**
  * What conntrack.test.ts runs inside namespaces. Usage: node test/native/conntrack_peer.ts MODE JSON
  * `serve` listens by TCP and UDP; `connect` opens connections, prints their own ports and keeps them until SIGTERM, which
- * resets them; `ask` prints what connection tracking answers; `cost` prints what a question costs.
+ * resets them; `find` and `findOriginal` print what connection tracking answers; `cost` prints what a question costs.
  */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
@@ -27,17 +27,18 @@ export interface Question {
   readonly destinationPort: number;
 }
 
-/** What find() returned, and the bytes where it writes an address, which were ff before. */
+/** What find() or findOriginal() returned, and the bytes where they write, which were ff before. */
 export interface Answer {
-  readonly port: number;
-  readonly address: string;
+  readonly returned: number;
+  readonly written: string;
 }
 
 /** Arena of a question: source, destination, room for the answer. */
 const OUT = 32;
+const OUT_BYTES = { find: 16, findOriginal: 36 } as const;
 
 function arenaOf({ source, destination }: Question): Buffer {
-  return Buffer.from(source + destination + 'ff'.repeat(16), 'hex');
+  return Buffer.from(source + destination + 'ff'.repeat(36), 'hex');
 }
 
 const serve = async (ports: { readonly tcp: readonly number[]; readonly udp: readonly number[] }): Promise<void> => {
@@ -75,13 +76,13 @@ const connect = async (wanted: readonly Wanted[]): Promise<void> => {
   console.log(JSON.stringify(ports));
 };
 
-const ask = (questions: readonly Question[]): void => {
+const ask = (way: keyof typeof OUT_BYTES, questions: readonly Question[]): void => {
   const conntrack = openConntrack();
   const answers = questions.map((question): Answer => {
     const arena = arenaOf(question);
     const { protocol, sourcePort, destinationPort } = question;
-    const port = conntrack.find(protocol, arena, 0, sourcePort, 16, destinationPort, OUT);
-    return { port, address: arena.toString('hex', OUT) };
+    const returned = conntrack[way](protocol, arena, 0, sourcePort, 16, destinationPort, OUT);
+    return { returned, written: arena.toString('hex', OUT, OUT + OUT_BYTES[way]) };
   });
   conntrack.close();
   console.log(JSON.stringify(answers));
@@ -104,7 +105,13 @@ const cost = (question: Question): void => {
   console.log(JSON.stringify(measure()));
 };
 
-const MODES: Readonly<Record<string, (input: never) => unknown>> = { serve, connect, ask, cost };
+const MODES: Readonly<Record<string, (input: never) => unknown>> = {
+  serve,
+  connect,
+  find: (questions: readonly Question[]) => ask('find', questions),
+  findOriginal: (questions: readonly Question[]) => ask('findOriginal', questions),
+  cost,
+};
 
 if (import.meta.main) {
   const [mode = '', input = ''] = process.argv.slice(2);

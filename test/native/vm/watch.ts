@@ -3,7 +3,7 @@
  * a `Report` behind REPORT_MARK.
  */
 import http from 'node:http';
-import { openRing, type Ring } from '../../../collector/native/addon.ts';
+import { isNativeError, openConntrack, openRing, type Ring } from '../../../collector/native/addon.ts';
 import { AttachError } from '../../../collector/src/attach/error.ts';
 import { checkHost } from '../../../collector/src/attach/host.ts';
 import { attachPrograms } from '../../../collector/src/attach/load.ts';
@@ -23,6 +23,8 @@ export interface Report {
   readonly programs: readonly { name: string; attached: boolean; reason: string; verifiedInstructions: number }[];
   /** Records by their kind's number. */
   readonly records: Readonly<Record<string, number>>;
+  /** Code and error number of what connection tracking said, which has no modules here; empty if it was there. */
+  readonly conntrack: string;
 }
 
 const objectPath = new URL('../../../build/bpf/flowspan.bpf.o', import.meta.url).pathname;
@@ -55,8 +57,19 @@ function countKinds(ring: Ring, counts: Record<string, number>): void {
   }
 }
 
+function askConntrack(): string {
+  try {
+    openConntrack().close();
+    return '';
+  } catch (error) {
+    if (!isNativeError(error)) throw error;
+    return `${error.code} ${error.errno}`;
+  }
+}
+
 async function watch(): Promise<Report> {
   const { kernel, cgroupRoot } = checkHost();
+  const conntrack = askConntrack();
   try {
     const { object, programs, iterators, close } = attachPrograms({ objectPath, cgroupRoot });
     const rings = ['records', 'request_records'].map((name) => openRing(object, name));
@@ -78,11 +91,19 @@ async function watch(): Promise<Report> {
         verifiedInstructions: costs.get(name) ?? 0,
       })),
       records,
+      conntrack,
     };
   } catch (error) {
     if (!(error instanceof AttachError)) throw error;
     const log = (error.cause as { log?: string } | undefined)?.log ?? '';
-    return { kernel, error: error.message, log: log.split('\n').slice(-20).join('\n'), programs: [], records: {} };
+    return {
+      kernel,
+      error: error.message,
+      log: log.split('\n').slice(-20).join('\n'),
+      programs: [],
+      records: {},
+      conntrack,
+    };
   }
 }
 
