@@ -82,6 +82,10 @@ export const ENDS: readonly Column[] = [
   },
   basis('source', 'initiator'),
   basis('destination', 'responder'),
+  word(
+    'container_id',
+    "Container that the observed end's process lives in, 64 hex digits; empty if none or not known.",
+  ),
   word('service_namespace', 'Namespace of the Kubernetes service whose address the initiator dialled.'),
   word('service_name', 'Kubernetes service whose address the initiator dialled; empty if none or not known.'),
   {

@@ -93,6 +93,7 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
     peer_observed: byte(() => ends.peerObserved),
     source_basis: { constant: Uint8Array.of(0) },
     destination_basis: { constant: Uint8Array.of(0) },
+    container_id: { constant: rowText('') },
     service_namespace: { constant: rowText('') },
     service_name: { constant: rowText('') },
     backend_address: { constant: new Uint8Array(16) },
