@@ -27,6 +27,12 @@ const volatile u64 zero_window_event_ns = 1000 * 1000;
 /* Whether `endpoint_of_address` is filled: where it is not, it is never looked at. */
 const volatile u8 addresses_known = 0;
 
+/*
+ * Id of the cgroup whose sockets alone are watched; 0: every socket of the machine. Programs for packets are attached to a
+ * cgroup and see no others anyway; this is for those that trace. From 6.1, before that it changes nothing.
+ */
+const volatile u64 watched_cgroup_id = 0;
+
 /* Jiffies per second. Weak: 0 where the kernel does not show its configuration. */
 extern unsigned long CONFIG_HZ __kconfig __weak;
 

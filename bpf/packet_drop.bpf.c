@@ -62,6 +62,8 @@ int BPF_PROG(kfree_skb, struct sk_buff *skb, void *location, u32 reason)
 		sk = NULL;
 	if (sk)
 		state = socket_state_of(sk);
+	if (sk && !state && !is_watched(sk))
+		return 0;
 	if (!state && !within_budget(now)) {
 		count_discard(DISCARD_REASON_DROP_EVENT_LIMIT);
 		return 0;

@@ -54,15 +54,41 @@ static __always_inline u64 socket_cgroup_id(const struct sock *sk)
 	return BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
 }
 
+/* Levels of cgroups that are looked at from the root: a pod's container has some six. */
+#define CGROUP_LEVELS 32
+
+/* Whether a socket is within the cgroup that is watched. */
+static __always_inline bool is_watched(const struct sock *sk)
+{
+	struct cgroup *cgroup = NULL, *ancestor;
+	int level;
+
+	if (!watched_cgroup_id || !bpf_core_field_exists(cgroup->ancestors))
+		return true;
+	cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup);
+	level = BPF_CORE_READ(cgroup, level);
+	for (int i = 0; i <= level && i < CGROUP_LEVELS; i++) {
+		if (bpf_core_read(&ancestor, sizeof(ancestor), &cgroup->ancestors[i]))
+			return false;
+		if (BPF_CORE_READ(ancestor, kn, id) == watched_cgroup_id)
+			return true;
+	}
+	return false;
+}
+
 static __always_inline struct socket_state *socket_state_of(struct sock *sk)
 {
 	return bpf_sk_storage_get(&sockets, sk, NULL, 0);
 }
 
+/* NULL for a socket that is not watched. */
 static __always_inline struct socket_state *socket_state_create(struct sock *sk)
 {
-	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	struct socket_state *state;
 
+	if (!is_watched(sk))
+		return NULL;
+	state = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
 		count_discard(DISCARD_REASON_SOCKET_STORAGE);
 	return state;

@@ -10,13 +10,16 @@ int BPF_PROG(tcp_send_reset, struct sock *sk, struct sk_buff *skb)
 	struct tcp_event_record *record;
 	struct socket_state *state = NULL;
 	u8 tcp_state = sk ? sk->__sk_common.skc_state : TCP_STATE_NONE;
+	/* Others are as small as their place in the kernel's tables, and have no cgroup. */
+	bool is_full = sk && tcp_state != TCP_STATE_TIME_WAIT && tcp_state != TCP_STATE_NEW_SYN_RECV;
 
+	if (is_full && !is_watched(sk))
+		return 0;
 	record = event_reserve(EVENT_KIND_RESET_SENT, bpf_ktime_get_boot_ns());
 	if (!record)
 		return 0;
-	/* Only full sockets have a state; a listener answers for a connection that is not its own. */
-	if (sk && tcp_state != TCP_STATE_TIME_WAIT && tcp_state != TCP_STATE_NEW_SYN_RECV &&
-	    tcp_state != TCP_STATE_LISTEN)
+	/* A listener answers for a connection that is not its own. */
+	if (is_full && tcp_state != TCP_STATE_LISTEN)
 		state = socket_state_of(sk);
 	if (state && state->stamped) {
 		event_connection(record, state, sk);
@@ -58,6 +61,8 @@ int BPF_PROG(tcp_receive_reset, struct sock *sk)
 		if (state->closed_by == CLOSED_BY_NONE)
 			state->closed_by = side_of(&state->connection, false);
 	}
+	if (!state && !is_watched(sk))
+		return 0;
 	record = event_reserve(EVENT_KIND_RESET_RECEIVED, bpf_ktime_get_boot_ns());
 	if (!record)
 		return 0;

@@ -47,6 +47,8 @@ static __always_inline void retransmitted(struct sock *sk, const struct sk_buff 
 	if (state) {
 		segments = counted_segments(state, tp);
 		count_evidence(state, tp, cause, BPF_CORE_READ(cb, seq), segments);
+	} else if (!is_watched(sk)) {
+		return;
 	} else {
 		segments = error ? 0 : BPF_CORE_READ(cb, tcp_gso_segs);
 	}
@@ -89,10 +91,13 @@ SEC("tp_btf/tcp_retransmit_synack")
 int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *request)
 {
 	const struct tcp_request_sock *treq = (const struct tcp_request_sock *)request;
-	struct tcp_event_record *record = event_reserve(EVENT_KIND_RETRANSMIT, bpf_ktime_get_boot_ns());
 	struct sock_common *common = &request->__req_common;
+	struct tcp_event_record *record;
 	struct connection *connection;
 
+	if (!is_watched(sk))
+		return 0;
+	record = event_reserve(EVENT_KIND_RETRANSMIT, bpf_ktime_get_boot_ns());
 	if (!record)
 		return 0;
 	/* The connection has no socket yet: cookie and cgroup are the listener's. */

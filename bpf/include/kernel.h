@@ -94,8 +94,11 @@ struct cgroup_root {
 };
 
 struct cgroup {
+	int level;
 	struct kernfs_node *kn;
 	struct cgroup_root *root;
+	/* From 6.1 ("cgroup: Replace cgroup->ancestor_ids[] with ->ancestors[]"): by level, itself as the last. */
+	struct cgroup *ancestors[];
 };
 
 struct sock_cgroup_data {

@@ -6,7 +6,20 @@
 
 import { hostname } from 'node:os';
 import Type, { type Static } from 'typebox';
-import { GiB, group, insecure, list, listen, MiB, parseListen, text, token, url, whole } from './config_fields.ts';
+import {
+  flag,
+  GiB,
+  group,
+  insecure,
+  list,
+  listen,
+  MiB,
+  parseListen,
+  text,
+  token,
+  url,
+  whole,
+} from './config_fields.ts';
 import { KUBERNETES } from './config_kubernetes.ts';
 import { ConfigError, changedKeys, readSources } from './config_sources.ts';
 import { METRICS, OTLP, SPANS } from './config_telemetry.ts';
@@ -36,6 +49,10 @@ const COLLECTOR = group(
       description: 'How often an open connection gets a row.',
     }),
     cgroup_root: text('', { description: 'cgroup v2 directory to watch and attach to; empty: the root of its mount.' }),
+    cgroup_root_only: flag(false, {
+      description:
+        'Leave out the TCP connections of sockets outside cgroup_root, which tracing sees too: for a node within a machine, whose other nodes are watched by their own collectors. Needs Linux 6.1.',
+    }),
     bpf_object: text('', { description: 'BPF object to load; empty: the one that was built with this collector.' }),
     drain_interval_ms: whole(25, 5, 1000, { unit: 'ms', description: 'Longest wait between two looks at the rings.' }),
     drain_buffer_bytes: whole(MiB, 64 * 1024, 16 * MiB, {

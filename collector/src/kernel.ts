@@ -1,4 +1,5 @@
 /** The kernel side as the data path sees it: rings to drain, walks to run, counters to read. */
+import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
 import { type BpfMap, enableStats, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
@@ -78,6 +79,9 @@ export function openKernel(attached: Attached): Kernel {
   };
 }
 
+/** The kernel's id of a cgroup is the inode number of its directory. */
+const cgroupId = (path: string): bigint => statSync(path, { bigint: true }).ino;
+
 const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', import.meta.url));
 
 /**
@@ -89,6 +93,7 @@ export function attachKernel(config: Config, host: Host): Kernel {
   const attached = attachPrograms({
     objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
     cgroupRoot: host.cgroupRoot,
+    knobs: config.collector.cgroup_root_only ? { watched_cgroup_id: cgroupId(host.cgroupRoot) } : {},
     mapEntries: { records: records_ring_bytes, request_records: requests_ring_bytes },
   });
   process.stdout.write(formatReport(host, attached.programs));
