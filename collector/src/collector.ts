@@ -188,6 +188,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       delivery,
       endpoints,
       kernel,
+      kubernetes: kubernetes?.identity,
       losses,
       state,
       serviceLabels: config.otlp.service_labels,
@@ -207,16 +208,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       token: collector.token,
       live,
       notReady: () => (migrated ? [] : ['ClickHouse has not been reached yet: rows wait in the spool']),
-      status: () =>
-        statusOf({
-          ...told,
-          drain,
-          scope,
-          startedNs,
-          nowNs: nowNs(),
-          endpoints,
-          config,
-        }),
+      status: () => statusOf({ ...told, drain, scope, startedNs, nowNs: nowNs(), endpoints, config }),
       metrics: metrics.routes(),
     });
     let current = config;
@@ -252,6 +244,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         if (step !== 0n) log.warn({ step_ms: Number(step / 1_000_000n) }, 'the wall clock was set');
       }),
     ];
+    const history = { client, scope, startedNs, nowNs, delivery, log };
     const ready = migrateWhenReached(
       openClient(clickhouse.url, account),
       clickhouse.database,
@@ -260,6 +253,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     ).then((done) => {
       migrated = done;
       if (done) delivery.start();
+      if (done && kubernetes !== undefined) loops.push(kubernetes.readBack(history, stopping.signal));
       return done;
     });
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');

@@ -55,6 +55,7 @@ export async function openCorrelation(options: CorrelationOptions) {
   cgroups.walk(Date.now());
   const sources: readonly IdentitySource[] = kubernetes === undefined ? [identity] : [kubernetes.identity, identity];
   const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
+  for (const path of cgroups.paths()) for (const source of sources) source.cgroup?.(path, 'there', 0n);
   const recordMs = () => clock.milliseconds;
   const endsParts = { arena, localEnd, endpoints, sources, nodeAddresses: nodeAddresses(), recordMs };
   const ends = new Ends({ ...endsParts, node: () => kubernetes?.identity.ownNode ?? identity.node });

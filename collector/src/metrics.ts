@@ -14,6 +14,7 @@ import { VERSION } from './version.ts';
 
 const BATCH_ROWS = [1, 10, 100, 1000, 10_000, 50_000, 100_000, 500_000];
 const INSERT_SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const LATE_SECONDS = [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 1800];
 const DRAIN_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
 
 /** The metrics of one collector. */
@@ -26,6 +27,7 @@ export class CollectorMetrics {
   readonly #insertSeconds: Histogram<'table'>;
   readonly #insertFailures: Counter;
   readonly #drainSeconds: Histogram;
+  readonly #addressLate: Histogram;
   #bpf: BpfRunTime | undefined;
   #self: ReturnType<typeof selfFamilies> | undefined;
 
@@ -53,16 +55,26 @@ export class CollectorMetrics {
       "Duration of looks at the kernel's rings that found records, rows included. Unit: seconds.",
       DRAIN_SECONDS,
     );
+    this.#addressLate = new Histogram({
+      name: 'flowspan_kubernetes_address_told_late_seconds',
+      help: 'From when a pod of this node surely had its address until the row that says so was written, of pods that began while this collector watched. Unit: seconds.',
+      buckets: LATE_SECONDS,
+      registers,
+    });
     this.page.add((format) => this.edges.families(format));
   }
 
   /** From now on the collector's own numbers are told as well. */
-  tell(parts: Omit<SelfParts, 'edges'> & { readonly kubernetes: Pick<Kubernetes, 'watch'> | undefined }): void {
+  tell(
+    parts: Omit<SelfParts, 'edges'> & { readonly kubernetes: Pick<Kubernetes, 'watch' | 'identity'> | undefined },
+  ): void {
     const self = selfFamilies({ ...parts, edges: this.edges.edges });
     this.#self = self;
     this.#bpf = new BpfRunTime(parts.kernel);
     this.page.add(() => self.families());
-    this.page.add(() => kubernetesFamilies(parts.kubernetes?.watch.status() ?? []));
+    const { watch, identity } = parts.kubernetes ?? {};
+    this.page.add(() => kubernetesFamilies(watch?.status() ?? [], identity?.ownAddresses.rows));
+    if (identity !== undefined) identity.ownAddresses.toldLate = (seconds) => this.#addressLate.observe(seconds);
   }
 
   /** Told of each look that found records. @param beganMs performance.now() before it */

@@ -1,6 +1,7 @@
 /** The small rows: who endpoints are, what was lost, and up to when all that happened has been stored. */
-import { COLLECTOR_REPORTS, ENDPOINTS, LOSSES } from '../../store/tables.ts';
+import { COLLECTOR_REPORTS, ENDPOINT_ADDRESSES, ENDPOINTS, LOSSES } from '../../store/tables.ts';
 import { rfc3339 } from '../../store/time.ts';
+import type { KubernetesIdentity } from './control/kubernetes/identity.ts';
 import { type Endpoints, OPEN_END } from './correlate/endpoints.ts';
 import type { Counters } from './counters.ts';
 import type { Delivery } from './deliver/delivery.ts';
@@ -17,6 +18,8 @@ export interface ReporterOptions {
   readonly delivery: Delivery;
   readonly endpoints: Endpoints;
   readonly kernel: Kernel;
+  /** Undefined where Kubernetes is not asked. */
+  readonly kubernetes: KubernetesIdentity | undefined;
   readonly losses: Losses;
   readonly state: StateFiles;
   /** Whether well-known labels name a pod's service; see `saidOfItself`. */
@@ -58,8 +61,35 @@ export class Reporter {
     this.#loss({ kind: 'all', reason: 'restart', count: 0 }, startedNs, this.unobservedNs);
   }
 
-  /** Rows of endpoints that are new or have changed. */
+  /** Rows of addresses of this node's pods that are new or have changed, and who has them. */
+  #tellAddresses(): void {
+    const { delivery, endpoints, kubernetes, nowNs, scope } = this.#options;
+    if (kubernetes === undefined) return;
+    const updated = nowNs();
+    for (const row of kubernetes.ownAddresses.takeChanged(updated)) {
+      delivery.add(ENDPOINT_ADDRESSES, {
+        cluster: scope.cluster,
+        address: row.address,
+        endpoint_id: row.endpointId,
+        node: scope.node,
+        basis: row.isNodes ? 'node' : 'api',
+        valid_from: row.validFromNs,
+        sure_from: row.sureFromNs,
+        sure_to: row.sureToNs,
+        valid_to: row.validToNs,
+        changed_from: row.changedFromNs,
+        updated,
+      });
+    }
+    for (const pod of kubernetes.ownAddresses.takeFresh()) {
+      const identity = kubernetes.identityOf(pod);
+      endpoints.number(identity, 0, identity.validFromNs ?? updated, identity.validToNs === undefined);
+    }
+  }
+
+  /** Rows of endpoints that are new or have changed, and of the addresses that they had. */
   tellEndpoints(): void {
+    this.#tellAddresses();
     const { delivery, endpoints, nowNs, scope, serviceLabels } = this.#options;
     const changed = endpoints.takeChanged();
     if (changed.length === 0) return;

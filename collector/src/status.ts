@@ -82,6 +82,7 @@ function kubernetesStatus({ identity, watch }: Kubernetes): unknown {
   return {
     enabled: true,
     synced: watch.synced,
+    own_addresses: { open: identity.ownAddresses.open, rows: identity.ownAddresses.rows },
     cluster_uid: identity.cluster.uid,
     resources: watch.status().map(({ resource, synced, objects, lastEventMs, relists, requests, bytes, skipped }) => ({
       ...{ resource, synced, objects, relists, requests, received_bytes: bytes, skipped },

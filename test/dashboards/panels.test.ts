@@ -39,6 +39,8 @@ const EMPTY_HERE = new Set([
   'Not synced',
   'Asked of the API server',
   'Received from the API server',
+  'Addresses told late',
+  'Rows about addresses',
   'Losses',
   'Lost by Flowspan',
   'Lost by Flowspan meanwhile',

@@ -65,6 +65,9 @@ export interface EndpointNews {
   ended(id: bigint, timeNs: bigint): void;
 }
 
+/** What became of a cgroup: it was there before anybody watched, or it was made or removed just now. */
+export type CgroupChange = 'there' | 'made' | 'removed';
+
 /** Answer about an address that is the source's, though at that time nobody can be told to have had it. */
 export const NOBODY_SURE = 'nobody_sure';
 
@@ -83,6 +86,12 @@ export interface IdentitySource {
    */
   start(changed: () => void, news?: EndpointNews): Promise<void>;
   close(): void;
+  /**
+   * A cgroup began or ended here. Those of one moment are told in any order.
+   * @param path below the v2 mount
+   * @param timeNs of the kernel's event, nanoseconds since the epoch; 0 of what was there
+   */
+  cgroup?(path: string, change: CgroupChange, timeNs: bigint): void;
   /** Who lives in a cgroup; `process` if each of its processes is an endpoint of its own. Undefined: not known here. */
   ofCgroup(path: string): Identity | 'process' | undefined;
   /** Who a process is whose cgroup does not tell. */

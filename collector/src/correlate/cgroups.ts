@@ -71,6 +71,11 @@ export class Cgroups {
     return this.#paths.get(id);
   }
 
+  /** Paths of all that were seen. */
+  paths(): Iterable<string> {
+    return this.#paths.values();
+  }
+
   /** A cgroup began. */
   add(id: number, path: string, timeNs: bigint): void {
     this.#paths.set(id, path);

@@ -109,11 +109,14 @@ export class LocalEnd {
 
   /** Takes a cgroup record in. @param timeNs wall-clock time of the change */
   change(record: number, timeNs: bigint): void {
-    const { arena, cgroups, counters, endpoints } = this.#options;
+    const { arena, cgroups, counters, endpoints, sources } = this.#options;
     const id = this.#id(record + C.cgroup_id);
     if (arena.bytes[record + C.cgroup_change] === ENUMS.cgroup_change.removed) {
       const path = cgroups.known(id);
-      if (path !== undefined) endpoints.endCgroup(path, timeNs);
+      if (path !== undefined) {
+        endpoints.endCgroup(path, timeNs);
+        for (const source of sources) source.cgroup?.(path, 'removed', timeNs);
+      }
       const known = this.#cgroups.get(id);
       if (known !== undefined) known.ended = true;
       return;
@@ -124,8 +127,10 @@ export class LocalEnd {
       counters.discard('cgroup_path_cut');
       return;
     }
-    cgroups.add(id, arena.bytes.toString('utf8', record + C.path, record + C.path + length), timeNs);
+    const path = arena.bytes.toString('utf8', record + C.path, record + C.path + length);
+    cgroups.add(id, path, timeNs);
     this.#cgroups.delete(id);
+    for (const source of sources) source.cgroup?.(path, 'made', timeNs);
   }
 
   #id(at: number): number {

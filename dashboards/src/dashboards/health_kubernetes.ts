@@ -2,7 +2,7 @@
 import type { Section } from '../board.ts';
 import { graph } from '../panels.ts';
 import * as own from '../queries/own.ts';
-import { rates } from './health_lines.ts';
+import { quantiles, rates } from './health_lines.ts';
 
 const WITHOUT = 'no collector asks a Kubernetes API server';
 const RESOURCE = '{{resource}}';
@@ -66,6 +66,25 @@ export const KUBERNETES: Section = {
           },
           'Bps',
           [rates('flowspan_kubernetes_received_bytes_total', ['resource'], RESOURCE)],
+        ),
+        graph(
+          {
+            title: 'Addresses told late',
+            description:
+              'Seconds from when a pod surely had its address until the row that says so was written, by the collector of its node. Rows about that address are resolved late by so much, and edges of their minutes are built again.',
+            emptyWhen: WITHOUT,
+          },
+          's',
+          quantiles('flowspan_kubernetes_address_told_late_seconds', [], ''),
+        ),
+        graph(
+          {
+            title: 'Rows about addresses',
+            description: 'Rows per second that say which address a pod had, and when: some two per pod and address.',
+            emptyWhen: WITHOUT,
+          },
+          'short',
+          [rates('flowspan_kubernetes_address_rows_total', [], 'rows')],
         ),
       ],
     },

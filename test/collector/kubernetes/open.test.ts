@@ -27,7 +27,8 @@ it('GET /metrics tells what is known, how fresh and at what price; nothing witho
   };
   const text = async (statuses: ResourceStatus[]) => {
     let lines = '';
-    for await (const piece of metricsText(kubernetesFamilies(statuses), 'text')) lines += piece;
+    for await (const piece of metricsText(kubernetesFamilies(statuses, statuses.length > 0 ? 12 : undefined), 'text'))
+      lines += piece;
     return lines.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   };
   assert.deepEqual(await text([status]), [
@@ -37,6 +38,7 @@ it('GET /metrics tells what is known, how fresh and at what price; nothing witho
     'flowspan_kubernetes_relists_total{resource="pods"} 2',
     'flowspan_kubernetes_requests_total{resource="pods"} 5',
     'flowspan_kubernetes_received_bytes_total{resource="pods"} 1234',
+    'flowspan_kubernetes_address_rows_total 12',
   ]);
   assert.deepEqual(await text([]), []);
 });

@@ -17,6 +17,11 @@ export function wordsOfBytes(bytes: Uint8Array, words: Words): void {
   }
 }
 
+/** Writes the 16 bytes of an address at a place. */
+export function addressOfWords(words: Words, bytes: Buffer, at: number): void {
+  for (let index = 0; index < 4; index += 1) bytes.writeUInt32BE(words[index] as number, at + index * 4);
+}
+
 /** Reads the text of an address. @returns false if it is none */
 export function wordsOfText(text: string, words: Words): boolean {
   const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);

@@ -1,5 +1,6 @@
 /** All that is kept of a cluster: fed object by object by the reflectors, asked by `KubernetesIdentity`. */
 import type { Words } from './addresses.ts';
+import { Claims } from './claims.ts';
 import { Nodes } from './nodes.ts';
 import { type OwnedObject, readNode, readOwned, readPod, readService, readSlice } from './objects.ts';
 import type { PodCommon } from './pod_table.ts';
@@ -32,6 +33,8 @@ const SYSTEM_NAMESPACE = 'kube-system';
 /** The index of one cluster. */
 export class Cluster {
   readonly pods: Pods;
+  /** Which pod has which address. */
+  readonly claims = new Claims();
   readonly services = new Services();
   readonly nodes = new Nodes();
   readonly workloads = new Workloads();
@@ -51,11 +54,12 @@ export class Cluster {
   constructor(listener: ClusterListener, nowMs: () => number) {
     this.#listener = listener;
     this.#nowMs = nowMs;
-    this.pods = new Pods(this.texts, {
-      changed: (pod) => listener.podChanged(pod),
-      ended: (pod, ms) => listener.podEnded(pod, ms),
-      forgotten: (pod) => listener.podForgotten(pod),
-    });
+    const podsListener = {
+      changed: (pod: number) => listener.podChanged(pod),
+      ended: (pod: number, ms: number) => listener.podEnded(pod, ms),
+      forgotten: (pod: number) => listener.podForgotten(pod),
+    };
+    this.pods = new Pods(this.texts, podsListener, this.claims);
   }
 
   /** Objects that are kept, by resource: of ReplicaSets those that are no Deployment's by their name. */

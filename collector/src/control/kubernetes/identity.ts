@@ -1,9 +1,18 @@
 /** Identity of pods and nodes as the Kubernetes API server tells it. A pod's id is known from its cgroup, its name later. */
 import { ownerOfCgroup, type PodCgroup, podsOfCgroup } from '../cgroup_path.ts';
-import { type EndpointNews, type Identity, type IdentitySource, NOBODY_SURE, type ProcessFacts } from '../identity.ts';
+import {
+  type CgroupChange,
+  type EndpointNews,
+  type Identity,
+  type IdentitySource,
+  NOBODY_SURE,
+  type ProcessFacts,
+} from '../identity.ts';
 import { type Words, wordsOfBytes } from './addresses.ts';
 import { Cluster, type ClusterListener } from './cluster.ts';
 import type { KubernetesNode } from './nodes.ts';
+import { OwnAddresses } from './own_addresses.ts';
+import { PodCgroups } from './pod_cgroups.ts';
 import { describePod, nodeIdentity, unnamedPod } from './pod_identity.ts';
 
 /** What tells a cluster's index of its objects. */
@@ -21,6 +30,8 @@ export interface KubernetesIdentityOptions {
   readonly feed: Feed;
   /** Wall-clock time, milliseconds since the epoch. */
   readonly nowMs: () => number;
+  /** Whether a cgroup is there, by its path below the v2 mount. */
+  readonly cgroupIsThere: (path: string) => boolean;
 }
 
 /** A pod that was given in an answer. */
@@ -54,11 +65,14 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
   readonly name = 'kubernetes';
   readonly dated = true;
   readonly cluster: Cluster;
+  /** Which addresses the pods of this node had when. */
+  readonly ownAddresses: OwnAddresses;
   readonly #options: KubernetesIdentityOptions;
   /** By the pod's number in the index. */
   readonly #told = new Map<number, Told>();
   /** By the UID that their node knows them by. */
   readonly #unknown = new Map<string, Unknown>();
+  readonly #cgroups = new PodCgroups();
   readonly #foreign = new Set<string>();
   /** Containers that nobody has told of. */
   readonly #containers = new Set<string>();
@@ -75,6 +89,9 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     this.#options = options;
     this.#startedMs = options.nowMs();
     this.cluster = new Cluster(this, options.nowMs);
+    const { pods, claims } = this.cluster;
+    const { node, cgroupIsThere } = options;
+    this.ownAddresses = new OwnAddresses({ pods, claims, cgroups: this.#cgroups, node, cgroupIsThere });
   }
 
   async start(changed: () => void, news?: EndpointNews): Promise<void> {
@@ -93,6 +110,15 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     this.#options.feed.close();
     this.#tellChanged = () => undefined;
     this.#news = undefined;
+  }
+
+  cgroup(path: string, change: CgroupChange, timeNs: bigint): void {
+    this.#cgroups.take(path, change, timeNs);
+  }
+
+  /** A pod by its number in the index. */
+  identityOf(pod: number): Identity {
+    return this.#tell(pod, '');
   }
 
   ofCgroup(path: string): Identity | undefined {
@@ -143,6 +169,7 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     }
     if (this.#foreign.size > 0 && this.#foreign.delete(this.cluster.pods.nodeUid(pod))) this.#changed = true;
     if (this.#unknown.size > 0) this.#recognize(pod);
+    this.ownAddresses.changed(pod);
     if (this.#told.has(pod)) this.#refresh(pod);
   }
 
@@ -155,6 +182,7 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
   }
 
   podForgotten(pod: number): void {
+    this.ownAddresses.forgotten(pod, this.#options.nowMs());
     this.#told.delete(pod);
   }
 
@@ -171,6 +199,7 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
   tick(): void {
     const nowMs = this.#options.nowMs();
     this.cluster.forget();
+    this.#cgroups.forget(nanoseconds(nowMs));
     if (this.#ownersChanged) {
       this.#ownersChanged = false;
       this.#refreshAll(() => true);

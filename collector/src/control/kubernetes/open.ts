@@ -1,7 +1,13 @@
 /** Whether Kubernetes is asked, and the parts that do it. */
-import { accessSync } from 'node:fs';
+import { accessSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
+import type { Delivery } from '../../deliver/delivery.ts';
+import { cgroupMount } from '../../machine.ts';
+import type { Scope } from '../../rows.ts';
 import { VERSION } from '../../version.ts';
+import { readAddressesBack } from './address_history.ts';
 import { KubernetesIdentity } from './identity.ts';
 import { KubernetesWatch } from './watch.ts';
 
@@ -16,6 +22,18 @@ export interface KubernetesConfig {
 export interface Kubernetes {
   readonly identity: KubernetesIdentity;
   readonly watch: KubernetesWatch;
+  /** Learns what earlier runs have written, once ClickHouse can be reached; resolved when it is told to stop. */
+  readBack(parts: ReadBackParts, signal: AbortSignal): Promise<void>;
+}
+
+export interface ReadBackParts {
+  readonly client: Pick<ClickHouseClient, 'query'>;
+  readonly scope: Scope;
+  /** When this run began to watch, nanoseconds since the epoch. */
+  readonly startedNs: bigint;
+  readonly nowNs: () => bigint;
+  readonly delivery: Pick<Delivery, 'waitingSinceMs'>;
+  readonly log: Logger;
 }
 
 const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
@@ -45,5 +63,17 @@ export function openKubernetes(
   const { enabled, kubeconfig, context, node_name } = config;
   if (enabled === 'off' || (enabled === 'auto' && kubeconfig === '' && !inPod(env))) return undefined;
   const watch = new KubernetesWatch({ kubeconfig, context, version: VERSION, log });
-  return { identity: new KubernetesIdentity({ node: node_name || node, feed: watch, nowMs: Date.now }), watch };
+  const mount = cgroupMount();
+  const cgroupIsThere = (path: string) => mount !== undefined && existsSync(join(mount, path));
+  const own = { node: node_name || node, nowMs: Date.now, cgroupIsThere };
+  const identity = new KubernetesIdentity({ ...own, feed: watch });
+  return {
+    identity,
+    watch,
+    readBack({ delivery, scope, ...parts }, signal) {
+      const startedMs = Number(parts.startedNs / 1_000_000n);
+      const isKnown = () => watch.synced && (delivery.waitingSinceMs() ?? startedMs) >= startedMs;
+      return readAddressesBack({ ...parts, ...scope, addresses: identity.ownAddresses, isKnown }, signal);
+    },
+  };
 }

@@ -34,7 +34,7 @@ export interface PodsListener {
 export class Pods {
   readonly table: PodTable;
   readonly #containers: Containers;
-  readonly #claims = new Claims();
+  readonly #claims: Claims;
   readonly #listener: PodsListener;
   readonly #words: Words = new Uint32Array(4);
   /** Static pods by the hash that their node knows them by. */
@@ -51,7 +51,8 @@ export class Pods {
   #heardMs = 0;
   #nowMs = 0;
 
-  constructor(texts: Texts, listener: PodsListener) {
+  constructor(texts: Texts, listener: PodsListener, claims = new Claims()) {
+    this.#claims = claims;
     this.table = new PodTable(texts);
     this.#containers = new Containers(texts);
     this.#listener = listener;

@@ -35,11 +35,22 @@ const ALL: readonly ResourceFamily[] = [
   family('counter', 'received_bytes_total', 'bytes', 'Bytes of its answers.', ({ bytes }) => bytes),
 ];
 
-/** Published names; without Kubernetes they have no series. */
-export const KUBERNETES_INFOS: readonly FamilyInfo[] = ALL.map(({ info }) => info);
+const ADDRESS_ROWS: FamilyInfo = {
+  name: 'flowspan_kubernetes_address_rows_total',
+  type: 'counter',
+  unit: 'rows',
+  help: 'Rows that say which address a pod of this node had, and when. Unit: rows.',
+  labels: [],
+};
 
-/** @param statuses one per resource; none where Kubernetes is not asked */
-export function* kubernetesFamilies(statuses: readonly ResourceStatus[]): Generator<Family> {
+/** Published names; without Kubernetes they have no series. */
+export const KUBERNETES_INFOS: readonly FamilyInfo[] = [...ALL.map(({ info }) => info), ADDRESS_ROWS];
+
+/**
+ * @param statuses one per resource; none where Kubernetes is not asked
+ * @param addressRows rows of `endpoint_addresses` so far; undefined where Kubernetes is not asked
+ */
+export function* kubernetesFamilies(statuses: readonly ResourceStatus[], addressRows?: number): Generator<Family> {
   for (const { info, value } of ALL) {
     yield {
       ...info,
@@ -49,4 +60,5 @@ export function* kubernetesFamilies(statuses: readonly ResourceStatus[]): Genera
       ),
     };
   }
+  yield { ...ADDRESS_ROWS, samples: samplesOf(ADDRESS_ROWS, addressRows === undefined ? [] : [[[], addressRows]]) };
 }

@@ -8,9 +8,14 @@ import { addressBytes } from '../../../../collector/src/correlate/address_text.t
 export const BEGIN_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
 export async function openCluster(node = 'node-1') {
-  const clock = { ms: BEGIN_MS };
+  const clock = { ms: BEGIN_MS, cgroupIsThere: true };
   const feed = { synced: true, start: async () => undefined, close: () => undefined };
-  const identity = new KubernetesIdentity({ node, feed, nowMs: () => clock.ms });
+  const identity = new KubernetesIdentity({
+    node,
+    feed,
+    nowMs: () => clock.ms,
+    cgroupIsThere: () => clock.cgroupIsThere,
+  });
   const told = { changed: 0, updated: [] as Identity[], ended: [] as { id: bigint; timeNs: bigint }[] };
   await identity.start(
     () => {

@@ -1,0 +1,100 @@
+/** What earlier runs have written about addresses of this node's pods and left open: read back, so that it has an end. */
+import { setTimeout as wait } from 'node:timers/promises';
+import type { ClickHouseClient } from '@clickhouse/client';
+import type { Logger } from 'pino';
+import type { OwnAddresses, StoredInterval } from './own_addresses.ts';
+
+export interface AddressHistoryOptions {
+  readonly client: Pick<ClickHouseClient, 'query'>;
+  readonly cluster: string;
+  /** Who writes: column `node`. */
+  readonly node: string;
+  readonly addresses: OwnAddresses;
+  /** When this run began to watch, nanoseconds since the epoch. */
+  readonly startedNs: bigint;
+  readonly nowNs: () => bigint;
+  /** Whether it is known which pods are there and all that an earlier run wrote has been stored. */
+  readonly isKnown: () => boolean;
+  readonly log: Logger;
+}
+
+const UNTIL_KNOWN_MS = 1000;
+/**
+ * Pauses after each time that it was read; the last one holds on. Two collectors of one node may meet for a while, when
+ * one takes the other's place: what the other wrote last is found the second time.
+ */
+const PAUSES_MS = [120_000, 6 * 3_600_000];
+/** A row that was written just now may be of another collector that is alive, and knows more. */
+const YOUNG_S = 60;
+
+/** Column as nanoseconds since the epoch, as text: JSON numbers are too short for them. */
+const ns = (column: string) => `toString(toUnixTimestamp64Nano(${column}))`;
+
+interface StoredRow {
+  readonly address: string;
+  readonly endpoint_id: string;
+  readonly basis: string;
+  readonly valid_from_ns: string;
+  readonly sure_from_ns: string;
+  readonly is_young: number;
+}
+
+/** Reads open intervals back: once at the start, once soon after, and every few hours. Ends when it is told to. */
+export async function readAddressesBack(options: AddressHistoryOptions, signal: AbortSignal): Promise<void> {
+  let times = 0;
+  while (!signal.aborted) {
+    let pauseMs = UNTIL_KNOWN_MS;
+    if (options.isKnown()) {
+      try {
+        await readBack(options);
+        pauseMs = PAUSES_MS[Math.min(times, PAUSES_MS.length - 1)] as number;
+        times += 1;
+      } catch (error) {
+        options.log.warn({ err: error }, 'cannot read back which addresses the pods of this node had');
+      }
+    }
+    await wait(pauseMs, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+}
+
+async function readBack(options: AddressHistoryOptions): Promise<void> {
+  const { addresses, cluster, node, startedNs, nowNs } = options;
+  const own = { cluster, node, started: startedNs.toString(), young: YOUNG_S };
+  const open = `toDateTime64('2262-01-01 00:00:00', 9, 'UTC')`;
+  const rows = await ask<StoredRow>(
+    options,
+    `SELECT replaceOne(toString(address), '::ffff:', '') AS address, toString(endpoint_id) AS endpoint_id, basis,
+         ${ns('valid_from')} AS valid_from_ns, ${ns('sure_from')} AS sure_from_ns,
+         updated > now64(9) - toIntervalSecond({young: UInt32}) AS is_young
+     FROM endpoint_addresses FINAL
+     WHERE cluster = {cluster: String} AND node = {node: String} AND valid_to = ${open}`,
+    own,
+  );
+  const [report] = await ask<{ readonly until_ns: string }>(
+    options,
+    `SELECT ${ns('max(time)')} AS until_ns FROM collector_reports
+     WHERE cluster = {cluster: String} AND node = {node: String} AND ${ns('started')}::Int64 < {started: Int64}`,
+    own,
+  );
+  const stored = rows.map(
+    (row): StoredInterval => ({
+      address: row.address,
+      endpointId: BigInt(row.endpoint_id),
+      isNodes: row.basis === 'node',
+      validFromNs: BigInt(row.valid_from_ns),
+      sureFromNs: BigInt(row.sure_from_ns),
+      isYoung: row.is_young !== 0,
+    }),
+  );
+  const untilNs = BigInt(report?.until_ns ?? 0);
+  addresses.adopt(stored, untilNs > 0n ? untilNs : undefined, nowNs());
+}
+
+async function ask<Row>(
+  { client }: AddressHistoryOptions,
+  query: string,
+  values: Readonly<Record<string, string | number>>,
+): Promise<Row[]> {
+  const answer = await client.query({ query, query_params: { ...values }, format: 'JSONEachRow' });
+  return answer.json<Row>();
+}
