@@ -74,10 +74,10 @@ const peak = setInterval(() => {
   peakMb = Math.max(peakMb, process.memoryUsage.rss() / 1e6);
 }, 50);
 const [begunMs, begunCpu] = [performance.now(), cpuS()];
-await identity.start(() => undefined);
+await identity.sync();
 const [syncS, syncCpuS] = [(performance.now() - begunMs) / 1000, cpuS() - begunCpu];
 clearInterval(peak);
-const { resources } = { resources: watch.status() };
+const resources = watch.status();
 if (!watch.synced) throw new Error(`not synced after ${SYNC_MOST_MS / 1000} s: ${JSON.stringify(resources)}`);
 const afterMb = await residentMb();
 const after = memory();

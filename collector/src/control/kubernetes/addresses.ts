@@ -40,7 +40,10 @@ export function wordsOfText(text: string, words: Words): boolean {
 export class AddressSlots {
   readonly #slots = new Slots();
   readonly #chains = new Chains((slot) => this.#hashOf(slot));
-  readonly #words = new Column(Uint32Array);
+  readonly #low = new Column(Uint32Array);
+  /** The other three words of each, as they differ from those of IPv4: where all have none, they take no room. */
+  readonly #high = new Column(Uint32Array);
+  readonly #read: Words = new Uint32Array(4);
 
   get count(): number {
     return this.#slots.count;
@@ -53,7 +56,11 @@ export class AddressSlots {
 
   add(words: Words): number {
     const slot = this.#slots.take();
-    for (let index = 0; index < 4; index += 1) this.#words.set(slot * 4 + index, words[index] as number);
+    this.#low.set(slot, words[3] as number);
+    const at = slot * 3;
+    this.#high.set(at, words[0] as number);
+    this.#high.set(at + 1, words[1] as number);
+    this.#high.set(at + 2, ((words[2] as number) ^ MAPPED) >>> 0);
     this.#chains.add(slot, hashOf(words));
     return slot;
   }
@@ -75,19 +82,19 @@ export class AddressSlots {
 
   /** Whether a slot has this address. */
   is(slot: number, words: Words): boolean {
-    const at = slot * 4;
-    const all = this.#words;
-    return (
-      all.get(at + 3) === words[3] &&
-      all.get(at + 2) === words[2] &&
-      all.get(at + 1) === words[1] &&
-      all.get(at) === words[0]
-    );
+    if (this.#low.get(slot) !== words[3]) return false;
+    const at = slot * 3;
+    const high = this.#high;
+    return (high.get(at + 2) ^ MAPPED) >>> 0 === words[2] && high.get(at + 1) === words[1] && high.get(at) === words[0];
   }
 
   /** Writes a slot's address to `words`. */
   read(slot: number, words: Words): void {
-    for (let index = 0; index < 4; index += 1) words[index] = this.#words.get(slot * 4 + index);
+    const at = slot * 3;
+    words[0] = this.#high.get(at);
+    words[1] = this.#high.get(at + 1);
+    words[2] = this.#high.get(at + 2) ^ MAPPED;
+    words[3] = this.#low.get(slot);
   }
 
   #from(first: number, words: Words): number {
@@ -97,9 +104,8 @@ export class AddressSlots {
   }
 
   #hashOf(slot: number): number {
-    const at = slot * 4;
-    const all = this.#words;
-    return hash(all.get(at), all.get(at + 1), all.get(at + 2), all.get(at + 3));
+    this.read(slot, this.#read);
+    return hashOf(this.#read);
   }
 }
 

@@ -2,6 +2,9 @@
 
 import { Column } from './columns.ts';
 
+/** Slots per chain in the mean before there are more chains. */
+const MOST_PER_HEAD = 2;
+
 /** Slots with the same hash are chained; whoever looks compares what they hold. Slot 0 means none. */
 export class Chains {
   readonly #hashOf: (slot: number) => number;
@@ -15,7 +18,7 @@ export class Chains {
   }
 
   add(slot: number, hash: number): void {
-    if (this.#count >= this.#heads.length) this.#spread();
+    if (this.#count >= MOST_PER_HEAD * this.#heads.length) this.#spread();
     this.#link(slot, hash);
     this.#count += 1;
   }

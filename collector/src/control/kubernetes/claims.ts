@@ -45,8 +45,8 @@ export class Claims {
     this.#next.set(claim, next);
     this.#from.set(claim, bounds.from);
     this.#sure.set(claim, bounds.sure);
-    this.#left.clear(claim);
-    this.#to.clear(claim);
+    this.#left.set(claim, 0);
+    this.#to.set(claim, 0);
     return claim;
   }
 

@@ -23,17 +23,18 @@ export class Column<T extends Numbers = Uint32Array> {
     return page === undefined ? 0 : (page[index & WITHIN] as number);
   }
 
+  /** Setting 0 takes no room where nothing else was set. */
   set(index: number, value: number): void {
     const number = index >>> PAGE_BITS;
-    while (number >= this.#pages.length) this.#pages.push(undefined);
-    const page = this.#pages[number] ?? new this.#page(PAGE);
-    this.#pages[number] = page;
-    page[index & WITHIN] = value;
+    const page = this.#pages[number];
+    if (page !== undefined) page[index & WITHIN] = value;
+    else if (value !== 0) this.#begin(number)[index & WITHIN] = value;
   }
 
-  /** Sets 0, which takes no room where nothing else was set. */
-  clear(index: number): void {
-    const page = this.#pages[index >>> PAGE_BITS];
-    if (page !== undefined) page[index & WITHIN] = 0;
+  #begin(number: number): T {
+    while (number >= this.#pages.length) this.#pages.push(undefined);
+    const page = new this.#page(PAGE);
+    this.#pages[number] = page;
+    return page;
   }
 }

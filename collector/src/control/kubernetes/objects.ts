@@ -122,7 +122,8 @@ function whole(value: unknown, most: number): number {
 }
 
 function time(value: unknown): number {
-  return Date.parse(text(value, 40));
+  const written = text(value, 40);
+  return written === '' ? Number.NaN : Date.parse(written);
 }
 
 interface Bounds {

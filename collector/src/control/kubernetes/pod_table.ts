@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { Chains, Slots } from './chains.ts';
 import { Column } from './columns.ts';
+import { hexOfWord, wordsOfUuid } from './hex.ts';
 import type { Owner, PodObject } from './objects.ts';
 import type { Texts } from './texts.ts';
 
@@ -35,11 +36,12 @@ const SUFFIX = 8;
 const HOST_NETWORK = 1;
 const SEEN = 2;
 
-/** A UID as four numbers; one that is no UUID becomes its hash. */
-export function wordsOfUid(uid: string, words: Uint32Array): void {
-  const hex = uid.length === 36 ? uid.replaceAll('-', '') : uid;
-  const bits = /^[0-9a-f]{32}$/.test(hex) ? hex : createHash('sha256').update(uid).digest('hex');
-  for (let index = 0; index < 4; index += 1) words[index] = Number.parseInt(bits.slice(index * 8, index * 8 + 8), 16);
+/** A UID as four numbers; one that is no UUID becomes its hash. @returns whether it is a UUID */
+function wordsOfUid(uid: string, words: Uint32Array): boolean {
+  if (wordsOfUuid(uid, words)) return true;
+  const hash = createHash('sha256').update(uid).digest();
+  for (let index = 0; index < 4; index += 1) words[index] = hash.readUInt32BE(index * 4);
+  return false;
 }
 
 /** Pods by number; 0 is none. */
@@ -76,24 +78,23 @@ export class PodTable {
     const all = this.#uid;
     let pod = this.#chains.first(words[0] as number);
     for (; pod !== 0; pod = this.#chains.after(pod)) {
-      const at = pod * 4;
-      if (words.every((word, index) => all.get(at + index) === word)) break;
+      let same = 0;
+      while (same < 4 && all.get(pod * 4 + same) === words[same]) same += 1;
+      if (same === 4) break;
     }
     return pod;
   }
 
   add(uid: string): number {
     const pod = this.#slots.take();
-    wordsOfUid(uid, this.#wanted);
+    if (!wordsOfUid(uid, this.#wanted)) this.#oddUids.set(pod, uid);
     for (let index = 0; index < 4; index += 1) this.#uid.set(pod * 4 + index, this.#wanted[index] as number);
     this.#chains.add(pod, this.#wanted[0] as number);
-    if (this.uid(pod) !== uid) this.#oddUids.set(pod, uid);
     this.#common.set(pod, 0);
     this.#node.set(pod, 0);
     this.#flags.set(pod, 0);
     this.#started.set(pod, 0);
     this.claims.set(pod, 0);
-    this.containers.set(pod, 0);
     return pod;
   }
 
@@ -101,6 +102,7 @@ export class PodTable {
     this.#texts.release(this.#common.get(pod));
     this.#texts.release(this.#node.get(pod));
     this.#oddUids.delete(pod);
+    this.containers.set(pod, 0);
     this.#chains.remove(pod, this.#uid.get(pod * 4));
     this.#slots.giveBack(pod);
   }
@@ -125,15 +127,16 @@ export class PodTable {
     return differs;
   }
 
+  /** The highest number given out so far. */
+  get last(): number {
+    return this.#slots.last;
+  }
+
   uid(pod: number): string {
     const odd = this.#oddUids.get(pod);
     if (odd !== undefined) return odd;
     let hex = '';
-    for (let index = 0; index < 4; index += 1)
-      hex += this.#uid
-        .get(pod * 4 + index)
-        .toString(16)
-        .padStart(8, '0');
+    for (let index = 0; index < 4; index += 1) hex += hexOfWord(this.#uid.get(pod * 4 + index));
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   }
 

@@ -6,6 +6,7 @@ import type { KubernetesApi, Question } from './api.ts';
 import { Backoff } from './backoff.ts';
 import { ApiFailure, apiFailure } from './failure.ts';
 import { type ListMetadata, ListSplitter, parsed } from './list_stream.ts';
+import { JsonPruner, keptTogether } from './pruned_json.ts';
 import {
   REFLECTOR_TIMING,
   type ReflectorState,
@@ -13,7 +14,15 @@ import {
   type Resource,
   type ResourceSink,
 } from './resource.ts';
-import { type ApiObject, LineSplitter, objectOfHead, unreadable, type WatchEvent, watchEvent } from './watch_lines.ts';
+import {
+  type ApiObject,
+  EVENT_FIELDS,
+  LineSplitter,
+  objectOfHead,
+  unreadable,
+  type WatchEvent,
+  watchEvent,
+} from './watch_lines.ts';
 
 export interface ReflectorOptions {
   readonly api: Pick<KubernetesApi, 'get'>;
@@ -50,6 +59,9 @@ export class Reflector {
   readonly #random: () => number;
   readonly #backoff: Backoff;
   readonly #mostBytes: number;
+  /** Leave of items and of events what is read. */
+  readonly #ofItem: JsonPruner;
+  readonly #ofEvent: JsonPruner;
   /** The last list is complete and nothing was missed since. */
   #listed = false;
   /** The first list may come from the server's memory; after a version is gone it must be up to date. */
@@ -64,6 +76,9 @@ export class Reflector {
     this.#random = options.random ?? Math.random;
     this.#backoff = new Backoff(this.#timing.backoff, this.#random);
     this.#mostBytes = options.mostObjectBytes ?? MOST_OBJECT_BYTES;
+    const { fields = true } = options.resource;
+    this.#ofItem = new JsonPruner(fields);
+    this.#ofEvent = new JsonPruner(keptTogether(EVENT_FIELDS, { object: fields }));
   }
 
   /** Mirrors until the signal is aborted; then it is resolved. Never rejects: failures are logged and tried again. */
@@ -109,7 +124,7 @@ export class Reflector {
     const items = new ListSplitter(
       {
         item: (bytes) => {
-          const object = parsed(bytes);
+          const object = parsed(this.#ofItem.prune(bytes));
           this.#tell((sink) => sink.item(object));
         },
         tooLong: (length) => this.#skip(length),
@@ -141,7 +156,7 @@ export class Reflector {
     if (streaming) this.#beginList();
     const lines = new LineSplitter(
       {
-        line: (bytes) => this.#event(watchEvent(bytes)),
+        line: (bytes) => this.#event(watchEvent(bytes, this.#ofEvent)),
         tooLong: (head, length) => this.#skipEvent(head, length),
       },
       this.#mostBytes,

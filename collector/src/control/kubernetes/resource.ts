@@ -1,6 +1,7 @@
 /** What is mirrored of the Kubernetes API server, and what is told of it. */
 import type { Traffic } from './api.ts';
 import { API_BACKOFF, type BackoffOptions } from './backoff.ts';
+import type { Kept } from './pruned_json.ts';
 
 /**
  * What a reflector tells. Objects are plain parsed JSON of one item; who receives them keeps only what it needs. A
@@ -22,6 +23,8 @@ export interface Resource {
   readonly path: string;
   /** Only metadata is asked for. Default: whole objects. */
   readonly metadataOnly?: boolean;
+  /** What of its objects is told; the rest is not even parsed. Default: all. */
+  readonly fields?: Kept;
 }
 
 export interface ReflectorTiming {

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { KubernetesApi } from './api.ts';
 import { type Cluster, RESOURCES, type ResourceName } from './cluster.ts';
 import { Credentials } from './credentials.ts';
+import { NODE_FIELDS, OWNED_FIELDS, POD_FIELDS, SERVICE_FIELDS, SLICE_FIELDS } from './fields.ts';
 import type { Feed } from './identity.ts';
 import { Reflector } from './reflector.ts';
 import type { ReflectorState, ReflectorTiming, Resource } from './resource.ts';
@@ -27,13 +28,13 @@ export interface ResourceStatus extends ReflectorState {
 }
 
 const PATHS: Readonly<Record<ResourceName, Resource>> = {
-  pods: { path: '/api/v1/pods' },
-  services: { path: '/api/v1/services' },
-  endpointslices: { path: '/apis/discovery.k8s.io/v1/endpointslices' },
-  nodes: { path: '/api/v1/nodes' },
-  namespaces: { path: '/api/v1/namespaces', metadataOnly: true },
-  replicasets: { path: '/apis/apps/v1/replicasets', metadataOnly: true },
-  jobs: { path: '/apis/batch/v1/jobs', metadataOnly: true },
+  pods: { path: '/api/v1/pods', fields: POD_FIELDS },
+  services: { path: '/api/v1/services', fields: SERVICE_FIELDS },
+  endpointslices: { path: '/apis/discovery.k8s.io/v1/endpointslices', fields: SLICE_FIELDS },
+  nodes: { path: '/api/v1/nodes', fields: NODE_FIELDS },
+  namespaces: { path: '/api/v1/namespaces', metadataOnly: true, fields: OWNED_FIELDS },
+  replicasets: { path: '/apis/apps/v1/replicasets', metadataOnly: true, fields: OWNED_FIELDS },
+  jobs: { path: '/apis/batch/v1/jobs', metadataOnly: true, fields: OWNED_FIELDS },
 };
 const PATIENCE_MS = 2000;
 const LOOK_MS = 20;

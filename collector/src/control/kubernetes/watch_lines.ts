@@ -1,5 +1,6 @@
 /** Finds the lines of a watch in its bytes, and reads each as an event. */
 import { FlowspanError } from '../../../../store/errors.ts';
+import type { JsonPruner, Kept } from './pruned_json.ts';
 
 const NEWLINE = 0x0a;
 /** Kept of a line that is too long: enough for what the API server writes before labels and annotations. */
@@ -74,13 +75,27 @@ export interface ApiObject {
   } | null;
 }
 
+/** What is read of any event, whatever its object is. */
+export const EVENT_FIELDS: Kept = {
+  type: true,
+  object: {
+    metadata: { resourceVersion: true, annotations: { 'k8s.io/initial-events-end': true } },
+    // Of a Status.
+    ...{ kind: true, code: true, reason: true, message: true, details: true },
+  },
+};
+
 const TYPES: readonly string[] = ['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK', 'ERROR'];
 
-/** @throws FlowspanError FLOW_KUBERNETES_UNREADABLE if the line is not an event */
-export function watchEvent(line: Buffer): WatchEvent {
+/**
+ * @param line is written over
+ * @param pruner leaves in what is read of an event
+ * @throws FlowspanError FLOW_KUBERNETES_UNREADABLE if the line is not an event
+ */
+export function watchEvent(line: Buffer, pruner: JsonPruner): WatchEvent {
   let event: Partial<WatchEvent> | null | undefined;
   try {
-    event = JSON.parse(line.toString()) as Partial<WatchEvent> | null;
+    event = JSON.parse(pruner.prune(line).toString()) as Partial<WatchEvent> | null;
   } catch (cause) {
     throw unreadable('a line of a watch is not JSON', cause);
   }
