@@ -111,8 +111,11 @@ export interface BpfMap extends Handle {
    * not; each is whole.
    */
   entries(): MapEntries;
-  /** Writes as many entries as there are keys, in one call where the kernel can. Stops at the first that fails. */
-  updateBatch(keys: Uint8Array, values: Uint8Array, flags?: number): void;
+  /**
+   * Writes as many entries as there are keys, in one call where the kernel can, and stops at the first that fails.
+   * @returns how many were written: fewer than there are where the map or the kernel had no room for the next
+   */
+  updateBatch(keys: Uint8Array, values: Uint8Array, flags?: number): number;
   /** Deletes keys; returns how many there were. */
   deleteBatch(keys: Uint8Array): number;
 }

@@ -132,6 +132,12 @@ METHOD(map_entries)
 	return result;
 }
 
+/* Not an error of the caller: the table has as many entries as it may have, or the kernel has no memory for another. */
+static bool lacks_room(int error)
+{
+	return error == -E2BIG || error == -ENOMEM;
+}
+
 METHOD(map_update_batch)
 {
 	napi_value argv[3];
@@ -152,18 +158,18 @@ METHOD(map_update_batch)
 		return throw_native(env, NATIVE_ARGUMENT, 0, "%zu bytes of keys and %zu of values are not as many entries",
 				    keys.length, values.length);
 	if (total == 0)
-		return NULL;
+		return make_number(env, 0);
 	error = bpf_map_update_batch(map->descriptor, keys.data, values.data, &count, &options);
-	for (size_t i = 0; lacks_batch(error) && i < total; i++) {
-		int each = bpf_map_update_elem(map->descriptor, keys.data + i * map->key_size,
-					       values.data + i * map->value_stride, flags);
-
-		if (each != 0 || i + 1 == total) {
-			error = each;
-			break;
+	if (lacks_batch(error)) {
+		error = 0;
+		for (count = 0; count < total; count++) {
+			error = bpf_map_update_elem(map->descriptor, keys.data + count * map->key_size,
+						    values.data + count * map->value_stride, flags);
+			if (error != 0)
+				break;
 		}
 	}
-	return error == 0 ? NULL : map_failed(env, map, error, "update");
+	return error == 0 || lacks_room(error) ? make_number(env, count) : map_failed(env, map, error, "update");
 }
 
 METHOD(map_delete_batch)

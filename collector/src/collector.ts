@@ -9,6 +9,7 @@ import { Drain } from './batch/drain.ts';
 import { DrainSpans } from './batch/drain_spans.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
 import { type Config, configChanges, parseListen } from './config.ts';
+import { KernelAddresses } from './control/kernel_addresses.ts';
 import { openKubernetes } from './control/kubernetes/open.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
 import { Counters, type Discard, type RecordKind } from './counters.ts';
@@ -79,7 +80,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     await kubernetes?.identity.sync();
     const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
     const ownSpans = await startOwnSpans('collector', config);
-    kernel = attachKernel(config, host);
+    kernel = attachKernel(config, host, kubernetes !== undefined);
     return await run(kernel, host, ownSpans);
   } catch (error) {
     kernel?.close();
@@ -168,6 +169,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       sinks: spans === undefined ? [live] : [live, spans],
       flush: (nowMs) => delivery.flush(nowMs),
     });
+    const { endpointOfAddress: map } = kernel;
+    const addresses = kubernetes && new KernelAddresses({ cluster: kubernetes.identity.cluster, map, counters });
     const drainSpans = own && new DrainSpans(own, () => counters.recordsRead);
     const drain = new Drain({
       arena,
@@ -224,6 +227,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     await listeners.search();
     drain.start();
     spans?.start();
+    await addresses?.start();
     await kernel.adopt();
     reporter.restarted();
     const loops = [
@@ -280,6 +284,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         pipeline.finish();
         await reporter.report();
         metrics.close();
+        addresses?.close();
         kernel.close();
         await http.close();
         correlation.close();

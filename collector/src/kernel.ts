@@ -19,6 +19,8 @@ export interface RecordCount {
 export interface Kernel {
   readonly rings: readonly RecordRing[];
   readonly programs: readonly ProgramStatus[];
+  /** Endpoint ids by address: what connections are stamped with when they begin. Only looked at where that was asked for. */
+  readonly endpointOfAddress: BpfMap;
   /** Gives sockets that were there before a place to be counted in. Writes records while it runs. */
   adopt(): Promise<void>;
   /** Makes a row of every open connection and flow. Writes records while it runs. */
@@ -62,6 +64,7 @@ export function openKernel(attached: Attached): Kernel {
   return {
     rings,
     programs,
+    endpointOfAddress: object.map('endpoint_of_address'),
     adopt: () => walk('adopt_sockets'),
     async snapshot() {
       await walk('snapshot_flows');
@@ -84,17 +87,28 @@ const cgroupId = (path: string): bigint => statSync(path, { bigint: true }).ino;
 
 const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', import.meta.url));
 
+/** Addresses of pods that the kernel knows at most: the largest clusters have 150,000 pods, of two addresses each. */
+const MOST_ADDRESSES = 524_288;
+
 /**
  * Attaches to this machine's kernel; prints what is attached and what is not.
+ * @param addressesKnown whether `endpointOfAddress` will be filled
  * @throws AttachError; nothing stays attached
  */
-export function attachKernel(config: Config, host: Host): Kernel {
+export function attachKernel(config: Config, host: Host, addressesKnown: boolean): Kernel {
   const { bpf_object, records_ring_bytes, requests_ring_bytes } = config.collector;
   const attached = attachPrograms({
     objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
     cgroupRoot: host.cgroupRoot,
-    knobs: config.collector.cgroup_root_only ? { watched_cgroup_id: cgroupId(host.cgroupRoot) } : {},
-    mapEntries: { records: records_ring_bytes, request_records: requests_ring_bytes },
+    knobs: {
+      addresses_known: addressesKnown ? 1 : 0,
+      watched_cgroup_id: config.collector.cgroup_root_only ? cgroupId(host.cgroupRoot) : 0,
+    },
+    mapEntries: {
+      records: records_ring_bytes,
+      request_records: requests_ring_bytes,
+      endpoint_of_address: addressesKnown ? MOST_ADDRESSES : 1,
+    },
   });
   process.stdout.write(formatReport(host, attached.programs));
   return openKernel(attached);

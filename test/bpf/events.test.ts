@@ -1,7 +1,5 @@
 /** What goes wrong on connections, as the kernel side tells it, beside what nstat counts. */
 import assert from 'node:assert/strict';
-import { mkdirSync, rmdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { loseFirstWith } from '../../deploy/lab/loss.ts';
@@ -122,18 +120,5 @@ describe('TCP events', () => {
     assert.equal(events.length, nstat(scene.server.namespace).TcpExtListenOverflows);
     assert.equal(events[0]?.source_address, scene.clientAddress.ipv4);
     await deaf.stop();
-  });
-
-  it('tells cgroups that begin and end', async () => {
-    const path = join(scene.cgroup.path, 'inner');
-    mkdirSync(path);
-    const id = statSync(path, { bigint: true }).ino;
-    rmdirSync(path);
-    const changes = await scene.watcher.wait({ cgroup_id: id }, 2);
-    assert.deepEqual(
-      changes.map((change) => change.cgroup_change),
-      ['created', 'removed'],
-    );
-    for (const change of changes) assert.ok(path.endsWith(`${change.path}`));
   });
 });

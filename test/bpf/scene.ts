@@ -1,5 +1,6 @@
 /** Two namespaces joined by a cable, one cgroup, a server that does as it is told, and the kernel side watching. */
 import { fileURLToPath } from 'node:url';
+import type { AttachOptions } from '../../collector/src/attach/load.ts';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { connect, createNamespace, type Namespace } from '../../deploy/lab/namespace.ts';
 import { listening, type Place, type Program, run, start } from '../../deploy/lab/program.ts';
@@ -26,8 +27,14 @@ export interface Scene {
   end(): Promise<void>;
 }
 
-/** @param before runs when the server listens, before the watcher is there */
-export async function createScene(before?: (scene: Omit<Scene, 'watcher'>) => Promise<void>): Promise<Scene> {
+/**
+ * @param before runs when the server listens, before the watcher is there
+ * @param options of the watcher
+ */
+export async function createScene(
+  before?: (scene: Omit<Scene, 'watcher'>) => Promise<void>,
+  options?: Partial<AttachOptions>,
+): Promise<Scene> {
   const cgroup = createCgroup();
   const [client, server] = [createNamespace(), createNamespace()];
   const pair = connect(client, server);
@@ -53,7 +60,7 @@ export async function createScene(before?: (scene: Omit<Scene, 'watcher'>) => Pr
   };
   try {
     await before?.(scene);
-    watcher = new Watcher(cgroup);
+    watcher = new Watcher(cgroup, options);
   } catch (error) {
     await scene.end();
     throw error;

@@ -4,11 +4,13 @@ import {
   ENUMS,
   FLOW_RECORD_FIELDS,
   RECORD_COUNTER,
+  REQUEST_RECORD_FIELDS,
   TCP_EVENT_RECORD_FIELDS,
   type WireField,
 } from '../../bpf/wire/events.gen.ts';
 import { openRing, type Ring } from '../../collector/native/addon.ts';
 import { type AttachOptions, attachPrograms } from '../../collector/src/attach/load.ts';
+import { addressBytes } from '../../collector/src/correlate/address_text.ts';
 import type { Cgroup } from '../../deploy/lab/cgroup.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 
@@ -18,6 +20,7 @@ export type Seen = Record<string, string | bigint>;
 const KINDS: Record<number, readonly WireField[]> = {
   [ENUMS.record_kind.flow]: FLOW_RECORD_FIELDS,
   [ENUMS.record_kind.tcp_event]: TCP_EVENT_RECORD_FIELDS,
+  [ENUMS.record_kind.request]: REQUEST_RECORD_FIELDS,
   [ENUMS.record_kind.cgroup]: CGROUP_RECORD_FIELDS,
 };
 
@@ -42,11 +45,11 @@ export class Watcher {
   readonly #seen: Seen[] = [];
   readonly #buffer = Buffer.alloc(4 * 1024 ** 2);
   readonly #attached: ReturnType<typeof attachPrograms>;
-  readonly #ring: Ring;
+  readonly #rings: readonly Ring[];
 
   constructor(cgroup: Cgroup, options: Partial<AttachOptions> = {}) {
     this.#attached = attachPrograms({ objectPath: 'build/bpf/flowspan.bpf.o', cgroupRoot: cgroup.path, ...options });
-    this.#ring = openRing(this.#attached.object, 'records');
+    this.#rings = ['records', 'request_records'].map((name) => openRing(this.#attached.object, name));
   }
 
   /** Runs the walk over descriptors that finds connections older than the watcher. */
@@ -66,9 +69,22 @@ export class Watcher {
     this.#attached.object.iterate(link);
   }
 
+  /** Says whose an address is from now on; nobody's without an id. */
+  own(address: string, id?: bigint): void {
+    const map = this.#attached.object.map('endpoint_of_address');
+    const key = addressBytes(address);
+    if (id === undefined) map.delete(key);
+    else map.update(key, new Uint8Array(BigUint64Array.of(id).buffer));
+    map.close();
+  }
+
   /** Every record so far for which all of `like` holds. */
   seen(like: Seen): Seen[] {
-    const bytes = this.#ring.drain(this.#buffer);
+    for (const ring of this.#rings) this.#read(ring.drain(this.#buffer));
+    return this.#seen.filter((record) => Object.entries(like).every(([name, value]) => record[name] === value));
+  }
+
+  #read(bytes: number): void {
     for (let at = 0; at < bytes; ) {
       const length = this.#buffer.readUInt32LE(at);
       const record = this.#buffer.subarray(at, at + length);
@@ -77,7 +93,6 @@ export class Watcher {
         this.#seen.push(Object.fromEntries(fields.map((field) => [field.name, readField(record, field)])));
       at += (length + 7) & ~7;
     }
-    return this.#seen.filter((record) => Object.entries(like).every(([name, value]) => record[name] === value));
   }
 
   /** Waits until at least `count` such records were seen. */
@@ -114,7 +129,7 @@ export class Watcher {
   }
 
   close(): void {
-    this.#ring.close();
+    for (const ring of this.#rings) ring.close();
     this.#attached.close();
   }
 }

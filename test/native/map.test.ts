@@ -56,7 +56,11 @@ test('a map that is full says so', () =>
   withProbe(
     (object) => {
       const map = object.map('numbers');
-      map.updateBatch(Buffer.concat([u32(1), u32(2)]), Buffer.alloc(16));
+      const write = (...keys: number[]) => map.updateBatch(Buffer.concat(keys.map(u32)), Buffer.alloc(8 * keys.length));
+      assert.equal(write(), 0);
+      assert.equal(write(1, 2), 2);
+      assert.equal(write(2, 1, 3, 2), 2, 'those that are there have room, and it stops at the first that has none');
+      assert.equal(map.entries().count, 2);
       assert.equal(nativeError('FLOW_NATIVE_MAP_ACCESS', () => map.update(u32(3), u64(3n))).errno, 7);
     },
     (object) => object.setMaxEntries('numbers', 2),

@@ -3,13 +3,19 @@
  * a `Report` behind REPORT_MARK.
  */
 import http from 'node:http';
-import { isNativeError, openConntrack, openRing, type Ring } from '../../../collector/native/addon.ts';
+import { ENUMS, FLOW_RECORD } from '../../../bpf/wire/events.gen.ts';
+import { type BpfMap, isNativeError, openConntrack, openRing, type Ring } from '../../../collector/native/addon.ts';
 import { AttachError } from '../../../collector/src/attach/error.ts';
 import { checkHost } from '../../../collector/src/attach/host.ts';
 import { attachPrograms } from '../../../collector/src/attach/load.ts';
 
 /** Begins the line that carries the report. */
 export const REPORT_MARK = 'FLOWSPAN-REPORT ';
+
+/** Room in the kernel's table of addresses. */
+export const ADDRESSES = 1000;
+const ENDPOINT = 0xfedc_ba98_7654_3211n;
+const CGROUP = String(ENUMS.record_kind.cgroup);
 
 /** Requests made, one after the other, on one connection. */
 export const REQUESTS = 10;
@@ -25,6 +31,10 @@ export interface Report {
   readonly records: Readonly<Record<string, number>>;
   /** Code and error number of what connection tracking said, which has no modules here; empty if it was there. */
   readonly conntrack: string;
+  /** How many addresses found room in the kernel's table. */
+  readonly addresses: number;
+  /** Records that carry the endpoint of their other end. */
+  readonly stamped: number;
 }
 
 const objectPath = new URL('../../../build/bpf/flowspan.bpf.o', import.meta.url).pathname;
@@ -48,13 +58,27 @@ async function makeRequests(): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
 }
 
-function countKinds(ring: Ring, counts: Record<string, number>): void {
+/** Gives the loopback address, and many others beside it, to an endpoint. @returns how many were taken */
+function fillAddresses(map: BpfMap): number {
+  const keys = Buffer.alloc(2 * ADDRESSES * 16);
+  for (let index = 0; index < 2 * ADDRESSES; index++) {
+    keys.writeUInt32BE(0xffff, index * 16 + 8);
+    keys.writeUInt32BE(0x7f000001 + index, index * 16 + 12);
+  }
+  return map.updateBatch(keys, new Uint8Array(new BigUint64Array(2 * ADDRESSES).fill(ENDPOINT).buffer));
+}
+
+/** Counts records by kind; @returns those that carry the endpoint */
+function countKinds(ring: Ring, counts: Record<string, number>): number {
+  let stamped = 0;
   const buffer = Buffer.alloc(ring.size);
   const bytes = ring.drain(buffer);
   for (let at = 0; at < bytes; at += Math.ceil(buffer.readUInt32LE(at) / 8) * 8) {
     const kind = String(buffer[at + 4]);
     counts[kind] = (counts[kind] ?? 0) + 1;
+    if (kind !== CGROUP && buffer.readBigUInt64LE(at + FLOW_RECORD.peer_endpoint_id) === ENDPOINT) stamped++;
   }
+  return stamped;
 }
 
 function askConntrack(): string {
@@ -71,13 +95,19 @@ async function watch(): Promise<Report> {
   const { kernel, cgroupRoot } = checkHost();
   const conntrack = askConntrack();
   try {
-    const { object, programs, iterators, close } = attachPrograms({ objectPath, cgroupRoot });
+    const { object, programs, iterators, close } = attachPrograms({
+      objectPath,
+      cgroupRoot,
+      knobs: { addresses_known: 1 },
+      mapEntries: { endpoint_of_address: ADDRESSES },
+    });
+    const written = fillAddresses(object.map('endpoint_of_address'));
     const rings = ['records', 'request_records'].map((name) => openRing(object, name));
     for (const link of iterators.values()) await object.iterateAsync(link);
     await makeRequests();
     for (const link of iterators.values()) await object.iterateAsync(link);
     const records: Record<string, number> = {};
-    for (const ring of rings) countKinds(ring, records);
+    const stamped = rings.map((ring) => countKinds(ring, records)).reduce((sum, count) => sum + count, 0);
     const costs = new Map(object.programStats().map((stats) => [stats.name, stats.verifiedInstructions]));
     close();
     return {
@@ -92,6 +122,8 @@ async function watch(): Promise<Report> {
       })),
       records,
       conntrack,
+      addresses: written,
+      stamped,
     };
   } catch (error) {
     if (!(error instanceof AttachError)) throw error;
@@ -103,6 +135,8 @@ async function watch(): Promise<Report> {
       programs: [],
       records: {},
       conntrack,
+      addresses: 0,
+      stamped: 0,
     };
   }
 }

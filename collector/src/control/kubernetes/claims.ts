@@ -14,6 +14,14 @@ export interface Bounds {
   readonly to: number;
 }
 
+/** Is told where who has an address may be another than before. */
+export interface ClaimsWatcher {
+  /** A claim began or ended. */
+  changed(claim: number): void;
+  /** A claim is gone: its address can be read until the next one is added, which may have its number. */
+  removed(claim: number): void;
+}
+
 /** Answers of `owner` that are no owner's number: the address was never anybody's, or at that time not for sure. */
 export const NEVER = -1;
 export const NOT_SURE = 0;
@@ -23,6 +31,7 @@ const MOST_DOUBTS = 16;
 
 /** Claims of addresses by numbered owners. */
 export class Claims {
+  watcher: ClaimsWatcher | undefined;
   readonly #addresses = new AddressSlots();
   readonly #owner = new Column(Uint32Array);
   /** The owner's next claim. */
@@ -38,6 +47,11 @@ export class Claims {
     return this.#addresses.count;
   }
 
+  /** The highest number of a claim so far. */
+  get last(): number {
+    return this.#addresses.last;
+  }
+
   /** @param next the owner's claim before this one, or 0 */
   add(words: Words, owner: number, next: number, bounds: Pick<Bounds, 'from' | 'sure'>): number {
     const claim = this.#addresses.add(words);
@@ -47,11 +61,13 @@ export class Claims {
     this.#sure.set(claim, bounds.sure);
     this.#left.set(claim, 0);
     this.#to.set(claim, 0);
+    this.watcher?.changed(claim);
     return claim;
   }
 
   remove(claim: number): void {
     this.#addresses.remove(claim);
+    this.watcher?.removed(claim);
   }
 
   /** Nobody listened then: others than are known may have had any address that was not its owner's for sure. */
@@ -103,6 +119,7 @@ export class Claims {
   close(claim: number, left: number, to: number): void {
     this.#left.set(claim, Math.max(1, Math.min(left, to)));
     this.#to.set(claim, to);
+    this.watcher?.changed(claim);
   }
 
   /** Number of whoever had an address, or NEVER, or NOT_SURE. */
@@ -130,6 +147,17 @@ export class Claims {
     let claim = this.#addresses.first(words);
     while (claim !== 0 && !this.isOpen(claim)) claim = this.#addresses.after(claim, words);
     return claim === 0 ? 0 : this.#owner.get(claim);
+  }
+
+  /** Who has an address now, if it is one only as far as is known; 0 if nobody, or several. */
+  sole(words: Words): number {
+    let only = 0;
+    for (let claim = this.#addresses.first(words); claim !== 0; claim = this.#addresses.after(claim, words)) {
+      if (!this.isOpen(claim)) continue;
+      if (only !== 0) return 0;
+      only = this.#owner.get(claim);
+    }
+    return only;
   }
 
   #isDoubted(ms: number): boolean {

@@ -1,0 +1,138 @@
+/**
+ * Tells the kernel whose each address is, as far as the Kubernetes index knows it now. Many at a time and a few hundred
+ * per turn of the event loop, so that the rings are read in between; what waits is one bit per claim. The table is this
+ * collector's own: empty when it starts, gone when it ends.
+ */
+import type { BpfMap } from '../../native/addon.ts';
+import type { Counters } from '../counters.ts';
+import { endpointId } from './identity.ts';
+import { addressOfWords, type Words } from './kubernetes/addresses.ts';
+import type { Cluster } from './kubernetes/cluster.ts';
+import { Column } from './kubernetes/columns.ts';
+
+export interface KernelAddressesOptions {
+  /** Kernel table `endpoint_of_address`. */
+  readonly map: Pick<BpfMap, 'updateBatch' | 'deleteBatch'>;
+  readonly cluster: Pick<Cluster, 'claims' | 'pods'>;
+  readonly counters: Counters;
+}
+
+const ADDRESS_BYTES = 16;
+const BITS = 32;
+/** Addresses per turn: some 5 µs each, most of it to hash the pod's UID. */
+const PER_TURN = 256;
+
+/** Keeps the kernel's table like the index. */
+export class KernelAddresses {
+  readonly #options: KernelAddressesOptions;
+  /** A bit per claim whose address waits to be written. */
+  readonly #waiting = new Column(Uint32Array);
+  #waitingCount = 0;
+  /** Where the search for what waits goes on: all before it that waits came later. */
+  #at = 0;
+  readonly #words: Words = new Uint32Array(4);
+  readonly #owned = Buffer.alloc(PER_TURN * ADDRESS_BYTES);
+  readonly #owners = new BigUint64Array(PER_TURN);
+  readonly #ownerBytes = new Uint8Array(this.#owners.buffer);
+  readonly #left = Buffer.alloc(PER_TURN * ADDRESS_BYTES);
+  #turn: NodeJS.Immediate | undefined;
+  #written: () => void = () => undefined;
+
+  constructor(options: KernelAddressesOptions) {
+    this.#options = options;
+  }
+
+  /** From now on the table follows the index. @returns resolved once it holds all that the index has now */
+  async start(): Promise<void> {
+    const { claims } = this.#options.cluster;
+    claims.watcher = this;
+    for (let claim = 1; claim <= claims.last; claim += 1) this.changed(claim);
+    if (this.#waitingCount > 0) await new Promise<void>((resolve) => (this.#written = resolve));
+  }
+
+  close(): void {
+    this.#options.cluster.claims.watcher = undefined;
+    clearImmediate(this.#turn);
+    this.#written();
+  }
+
+  changed(claim: number): void {
+    if (this.#waits(claim)) return;
+    this.#flip(claim);
+    this.#waitingCount += 1;
+    this.#turn ??= setImmediate(this.#writeSome);
+  }
+
+  /** Written at once, since its number may be another address's soon; rare: an end is mostly written long before. */
+  removed(claim: number): void {
+    if (this.#waits(claim)) this.#take(claim);
+    else if (!this.#options.cluster.claims.isOpen(claim)) return;
+    this.#write([claim]);
+  }
+
+  readonly #writeSome = (): void => {
+    this.#write(this.#next());
+    this.#turn = this.#waitingCount > 0 ? setImmediate(this.#writeSome) : undefined;
+    if (this.#waitingCount === 0) this.#written();
+  };
+
+  /** Some claims that have waited; they do not any more. */
+  #next(): number[] {
+    const claims: number[] = [];
+    const words = Math.floor(this.#options.cluster.claims.last / BITS) + 1;
+    for (let looked = 0; looked <= words && this.#waitingCount > 0 && claims.length < PER_TURN; looked += 1) {
+      if (this.#at >= words) this.#at = 0;
+      let bits = this.#waiting.get(this.#at);
+      while (bits !== 0 && claims.length < PER_TURN) {
+        const claim = this.#at * BITS + 31 - Math.clz32(bits);
+        this.#take(claim);
+        claims.push(claim);
+        bits = this.#waiting.get(this.#at);
+      }
+      if (bits === 0) this.#at += 1;
+    }
+    return claims;
+  }
+
+  #waits(claim: number): boolean {
+    return (this.#waiting.get(claim >>> 5) & (1 << (claim & 31))) !== 0;
+  }
+
+  #flip(claim: number): void {
+    this.#waiting.set(claim >>> 5, this.#waiting.get(claim >>> 5) ^ (1 << (claim & 31)));
+  }
+
+  #take(claim: number): void {
+    this.#flip(claim);
+    this.#waitingCount -= 1;
+  }
+
+  /** Writes who has the addresses of some claims, which may be over; a few hundred at most. */
+  #write(some: readonly number[]): void {
+    const { map, counters } = this.#options;
+    const { claims, pods } = this.#options.cluster;
+    let owned = 0;
+    let left = 0;
+    for (const claim of some) {
+      claims.read(claim, this.#words);
+      const pod = claims.sole(this.#words);
+      if (pod === 0) {
+        addressOfWords(this.#words, this.#left, left * ADDRESS_BYTES);
+        left += 1;
+      } else {
+        addressOfWords(this.#words, this.#owned, owned * ADDRESS_BYTES);
+        this.#owners[owned] = endpointId('pod', pods.nodeUid(pod));
+        owned += 1;
+      }
+    }
+    // What is deleted makes room for what is written.
+    if (left > 0) map.deleteBatch(this.#left.subarray(0, left * ADDRESS_BYTES));
+    for (let at = 0; at < owned; ) {
+      const keys = this.#owned.subarray(at * ADDRESS_BYTES, owned * ADDRESS_BYTES);
+      at += map.updateBatch(keys, this.#ownerBytes.subarray(at * 8, owned * 8));
+      if (at === owned) break;
+      counters.discard('address_table_full');
+      at += 1;
+    }
+  }
+}
