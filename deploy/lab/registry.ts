@@ -3,7 +3,16 @@
  * before it is made, so that it is removed at the process's end, and by the next such process if this one was killed.
  */
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -50,12 +59,13 @@ function remove({ kind, name }: Entry): void {
   }
 }
 
-/** Kills what runs in a cgroup and below, and removes it; a killed process needs a moment to leave. */
+/** Kills what runs in a cgroup (v2) and below, and removes it; a killed process needs a moment to leave. */
 function removeCgroup(path: string): void {
   try {
     writeFileSync(join(path, 'cgroup.kill'), '1');
   } catch {
-    return; // it is gone
+    if (!existsSync(path)) return;
+    // One of v1: who made it has ended what ran there.
   }
   const below = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
   const paths = [path, ...below.map((entry) => join(entry.parentPath, entry.name))];

@@ -11,6 +11,7 @@ import { type Flowspan, freePorts, startFlowspan, whyNot } from '../support/flow
 import { type Cluster, startCluster } from '../support/kubernetes/cluster.ts';
 import { collectorToken } from '../support/kubernetes/collector_account.ts';
 import { whyNoCluster } from '../support/kubernetes/find.ts';
+import { whyNoHybrid } from '../support/kubernetes/legacy_cgroups.ts';
 import type { Node } from '../support/kubernetes/node.ts';
 import { type NodeCollector, startNodeCollector } from '../support/kubernetes/node_collector.ts';
 import { createShop, GUARD_PORT, NAMESPACE, NODE_PORT, type Shop } from '../support/kubernetes/shop.ts';
@@ -65,7 +66,11 @@ describe('identity on a real cluster', { skip: whyNot() ?? whyNoCluster() ?? fal
   }
 
   before(async () => {
-    cluster = await startCluster();
+    // The two styles that this leaves out are in kubernetes_styles.soak.ts.
+    cluster = await startCluster([
+      { layout: 'unified', names: 'cgroupfs' },
+      { layout: whyNoHybrid() === undefined ? 'hybrid' : 'unified', names: 'systemd' },
+    ]);
     const [port] = await freePorts(1);
     const env = {
       FLOWSPAN_STORE_LISTEN: `${cluster.machineAddress}:${port}`,

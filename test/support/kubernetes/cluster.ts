@@ -11,6 +11,7 @@ import { connectApi, type KubernetesApi, type KubernetesObject } from './api.ts'
 import { apiServerWords, controllerManagerWords, etcdWords, schedulerWords } from './command_lines.ts';
 import { program } from './find.ts';
 import { type Keys, makeKeys, writeKubeconfig } from './keys.ts';
+import { createLegacyCgroups, removeLegacyCgroups } from './legacy_cgroups.ts';
 import { createNode, type Node } from './node.ts';
 
 const TIMEOUT_MS = 90_000;
@@ -42,12 +43,27 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
+/** How the cgroups of a node are laid out, and those of its pods named. */
+export interface NodeStyle {
+  /** cgroup v2 alone, or v1 hierarchies beside it (whyNoHybrid() says where that cannot be). */
+  readonly layout: 'unified' | 'hybrid';
+  readonly names: 'cgroupfs' | 'systemd';
+}
+
+/** Styles of two nodes where nothing else is asked for. */
+const STYLES: readonly NodeStyle[] = [
+  { layout: 'unified', names: 'cgroupfs' },
+  { layout: 'unified', names: 'systemd' },
+];
+
 /**
- * Starts a cluster and resolves when its nodes are ready. Every other node names its pods' cgroups as systemd would.
- * Everything is removed at the process's end.
+ * Starts a cluster with a node of each style, `node1` and so on, and resolves when they are ready. Everything is removed
+ * at the process's end.
  */
-export async function startCluster(names: readonly string[] = ['node1', 'node2']): Promise<Cluster> {
+export async function startCluster(styles: readonly NodeStyle[] = STYLES): Promise<Cluster> {
+  const names = styles.map((_, index) => `node${index + 1}`);
   const folder = temporaryFolder();
+  const legacy = styles.some(({ layout }) => layout === 'hybrid') ? createLegacyCgroups() : [];
   const cgroup = createCgroup();
   const network = `10.99.${process.pid % 250}`;
   const addresses = names.map((_, index) => `${network}.${index + 1}`);
@@ -67,6 +83,7 @@ export async function startCluster(names: readonly string[] = ['node1', 'node2']
     admin.close();
     // The cgroup's removal kills everything in it: daemons, containers, and the holders of the namespaces.
     removeNow('cgroup', cgroup.path);
+    removeLegacyCgroups(legacy);
     for (const each of [...nodes.map(({ namespace }) => namespace), fabric]) each.remove();
     removeNow('folder', folder);
   };
@@ -77,9 +94,10 @@ export async function startCluster(names: readonly string[] = ['node1', 'node2']
           const own = join(folder, name);
           mkdirSync(own);
           const podNetwork = `10.244.${index + 1}.0/24`;
-          const cgroupNames = index % 2 === 0 ? 'cgroupfs' : 'systemd';
+          const { layout, names: cgroupNames } = styles[index] as NodeStyle;
+          const legacyParents = layout === 'hybrid' ? legacy : [];
           const address = addresses[index] as string;
-          return createNode({ name, address, podNetwork, folder: own, cgroupNames, parent: cgroup });
+          return createNode({ name, address, podNetwork, folder: own, cgroupNames, parent: cgroup, legacyParents });
         }),
       )),
     );

@@ -11,6 +11,7 @@ import { type Program, run, start } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
 import { nodeFixture, program } from './find.ts';
 import type { Keys } from './keys.ts';
+import { createBelow, type LegacyCgroup } from './legacy_cgroups.ts';
 import { containerdToml, kubeletConfiguration, networkPlugins, proxyConfiguration } from './node_files.ts';
 
 const CONTAINERD = nodeFixture('debian/usr/bin');
@@ -38,6 +39,8 @@ export interface NodeOptions {
   readonly cgroupNames: 'cgroupfs' | 'systemd';
   /** cgroup in which the node's is made, of the node's name. */
   readonly parent: Cgroup;
+  /** The same of each v1 hierarchy, for the hybrid layout; empty: the node has cgroup v2 alone. */
+  readonly legacyParents: readonly LegacyCgroup[];
 }
 
 /** A node; containerd runs when it is returned, kubelet and kube-proxy after join(). */
@@ -66,13 +69,16 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   const namespace = createNamespace();
   const cgroup = createCgroup(options.parent.path, name);
   const [system, host] = [createCgroup(cgroup.path, 'system'), createCgroup(cgroup.path, 'host')];
-  // It joins the cgroup first, so that the cgroup is the root of the new cgroup namespace, as on a nested node.
+  const legacy = createBelow(options.legacyParents, name);
+  const legacySystem = createBelow(legacy, 'system');
+  // It joins the cgroups first, so that they are the roots of the new cgroup namespace, as on a nested node.
   const unshare = ['unshare', '--mount', '--cgroup', '--propagation', 'private', 'sleep', 'infinity'];
-  const holder = start({ namespace, cgroup }, unshare);
+  const holder = start({ namespace, cgroup }, [...joining(legacy), ...unshare]);
   const own = readlinkSync('/proc/self/ns/cgroup');
   await eventually(`the namespaces of ${name}`, () => readlinkSync(`/proc/${holder.pid}/ns/cgroup`) !== own);
-  writeFileSync(join(system.path, 'cgroup.procs'), String(holder.pid));
-  const inside = ['nsenter', '-t', String(holder.pid), '--mount', '--net', '--cgroup', '--'];
+  for (const { path } of [system, ...legacySystem]) writeFileSync(join(path, 'cgroup.procs'), String(holder.pid));
+  const nsenter = ['nsenter', '-t', String(holder.pid), '--mount', '--net', '--cgroup', '--'];
+  const inside = [...joining(legacySystem), ...nsenter];
   const daemons: Program[] = [];
   const daemon: Node['daemon'] = (title, command, env = {}) => {
     const started = start({ cgroup: system }, [...inside, ...command], env);
@@ -87,7 +93,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   writeFileSync(join(folder, 'cni/10-bridge.conflist'), networkPlugins(options.podNetwork));
   writeFileSync(join(folder, 'containerd.toml'), containerdToml(folder, nodeFixture('cni'), OCI_RUNTIME));
   writeFileSync(join(folder, 'resolv.conf'), 'nameserver 127.0.0.1\n');
-  await run({ cgroup: system }, [...inside, '/bin/sh', '-ec', mounts(folder)]);
+  await run({ cgroup: system }, [...inside, '/bin/sh', '-ec', mounts(folder, legacy)]);
   daemon(
     `containerd of ${name}`,
     [join(CONTAINERD, 'containerd'), '-c', join(folder, 'containerd.toml'), '-l', 'warn'],
@@ -95,6 +101,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       PATH: `${CONTAINERD}:${process.env.PATH}`,
       RUNC: nodeFixture('debian/usr/sbin/runc'),
       CGROUP_NAMES: options.cgroupNames,
+      CGROUP_LIMITS: legacy.length === 0 ? 'none' : 'all',
     },
   );
   await eventually(
@@ -142,14 +149,35 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   };
 }
 
+/** What to put before a command so that it runs in these cgroups too. */
+function joining(cgroups: readonly LegacyCgroup[]): string[] {
+  const join = cgroups.map(({ path }) => `echo $$ >${path}/cgroup.procs`).join(' && ');
+  return cgroups.length === 0 ? [] : ['/bin/sh', '-c', `${join} && exec "$@"`, 'sh'];
+}
+
+/** cgroup mounts as a node has them: v2 alone, or the v1 hierarchies with v2 beside them. */
+function cgroupMounts(root: string, legacy: readonly LegacyCgroup[]): string[] {
+  if (legacy.length === 0) return [`mount -t cgroup2 cgroup2 ${root}`];
+  const names = legacy.map(({ hierarchy }) => hierarchy.replace('name=', ''));
+  return [
+    `mount -t tmpfs tmpfs ${root}`,
+    `mkdir ${['unified', ...names].map((name) => `${root}/${name}`).join(' ')}`,
+    `mount -t cgroup2 cgroup2 ${root}/unified`,
+    ...legacy.map(({ hierarchy }, index) => {
+      const options = hierarchy.startsWith('name=') ? `none,${hierarchy}` : hierarchy;
+      return `mount -t cgroup -o ${options} cgroup ${root}/${names[index]}`;
+    }),
+  ];
+}
+
 /** The mounts of a node: a /sys of its own network and cgroup namespace, and state of its own below /run and /var. */
-function mounts(folder: string): string {
+function mounts(folder: string, legacy: readonly LegacyCgroup[]): string {
   const state = ['kubelet', 'containerd', 'cni', 'kube-proxy'];
   const lines = [
     'mount --make-rprivate /',
     `mkdir -p ${folder}/sys ${folder}/log ${state.map((each) => `${folder}/${each}`).join(' ')}`,
     `mount -t sysfs sysfs ${folder}/sys`,
-    `mount -t cgroup2 cgroup2 ${folder}/sys/fs/cgroup`,
+    ...cgroupMounts(`${folder}/sys/fs/cgroup`, legacy),
     `mount --rbind ${folder}/sys /sys`,
     'mount -t tmpfs tmpfs /run',
     'mkdir -p /run/lock /run/netns',
