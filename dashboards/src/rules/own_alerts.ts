@@ -59,6 +59,18 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
       ...about,
     },
     {
+      alert: 'FlowspanKubernetesStale',
+      severity: 'warning',
+      // What was never heard has the time 0, and fires as well.
+      expr: `max by (instance) (time() - flowspan_kubernetes_last_event_timestamp_seconds) > ${THRESHOLDS.identityAgeSeconds}`,
+      forS: 120,
+      keepFiringS: 0,
+      summary: 'A collector does not hear the Kubernetes API server; newer pods have no names.',
+      description:
+        'What {{ $labels.instance }} knows of the cluster is {{ $value | humanizeDuration }} old (decades: it never heard of it).',
+      ...about,
+    },
+    {
       alert: 'FlowspanProcessDown',
       severity: 'critical',
       expr: 'up{job=~"flowspan.*"} == 0',

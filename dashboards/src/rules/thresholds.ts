@@ -33,4 +33,6 @@ export const THRESHOLDS = {
   /** One record of a thousand. */
   lostRecordRatio: 0.001,
   lagSeconds: 60,
+  /** The API server is heard each minute at least; a connection that was silent for 150 s is made anew. */
+  identityAgeSeconds: 300,
 } as const;

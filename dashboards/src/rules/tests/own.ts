@@ -5,6 +5,7 @@ import { counter, gauge, STEP_S, steady, WELL, WRONG, wrong } from './series.ts'
 const COLLECTOR = { instance: 'n1:7471', job: 'flowspan-collector' };
 const OTHER = { instance: 'n2:7471', job: 'flowspan-collector' };
 const WANTED = 'flowspan_collector_records_wanted_total';
+const HEARD = 'flowspan_kubernetes_last_event_timestamp_seconds';
 const LOST = 'flowspan_collector_lost_records_total';
 
 export const OWN: readonly Scenario[] = [
@@ -66,6 +67,23 @@ export const OWN: readonly Scenario[] = [
     alerts: firesInBetween(
       'FlowspanStoreLag',
       ownAlert('FlowspanStoreLag', COLLECTOR, 'The oldest row that n1:7471 has not stored is 5m 0s old.'),
+    ),
+  },
+  {
+    name: 'one resource of the API server is not heard for half an hour; the other collector hears all each minute',
+    series: [
+      // Times since the epoch, which is where promtool's clock begins: unheard since minute 0, then heard steadily.
+      gauge(HEARD, { ...COLLECTOR, resource: 'pods' }, { minutes: WRONG, value: 0 }, { minutes: WELL, value: 1e6 }),
+      ...['pods', 'nodes'].map((resource) => counter(HEARD, { ...OTHER, resource }, ...steady(1))),
+      counter(HEARD, { ...COLLECTOR, resource: 'nodes' }, ...steady(1)),
+    ],
+    alerts: firesInBetween(
+      'FlowspanKubernetesStale',
+      ownAlert(
+        'FlowspanKubernetesStale',
+        { instance: 'n1:7471' },
+        'What n1:7471 knows of the cluster is 29m 0s old (decades: it never heard of it).',
+      ),
     ),
   },
   {
