@@ -1,35 +1,82 @@
 /**
- * Runs the test files of the given glob patterns with node's runner, one file after the other (they share this
- * machine's cgroups and its two cores), and leaves in build/test-exceptions.txt which tests were skipped and why, and
- * which files failed.
+ * Runs the test files of the given glob patterns, each in a process of its own, and prints what each tells when it is
+ * over. What shares this machine's cgroups, and its two cores, runs one file after the other; beside it run the files
+ * that only wait for their own (lanes.ts). Left in build/: which tests were skipped and why and which files failed
+ * (test-exceptions.txt), and how long each file took (test-durations.txt).
  * Usage: node test/support/run-tests.ts [PATTERN...]
  */
-import { spawn } from 'node:child_process';
-import { mkdirSync, rmSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { appendFileSync, globSync, mkdirSync, writeFileSync } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { type EventData, run } from 'node:test';
+import { spec, type TestEvent } from 'node:test/reporters';
+import { exceptions } from './exceptions.ts';
+import { lanes } from './lanes.ts';
 
 /** Longest that one file may take, in milliseconds; the long tests (`make soak`) may take longer. */
 const TEST_TIMEOUT_MS = process.env.FLOWSPAN_SOAK === '1' ? 1_800_000 : 240_000;
 const EXCEPTIONS = 'build/test-exceptions.txt';
+const DURATIONS = 'build/test-durations.txt';
+
+const totals = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0 };
+let success = true;
+const durations: [seconds: number, file: string][] = [];
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stopping.abort());
+
+const report = new spec();
+report.pipe(process.stdout, { end: false });
+
+/** Runs one file; what it told is printed at once, so that files side by side do not mix. */
+async function runFile(file: string): Promise<void> {
+  const events: TestEvent[] = [];
+  const stream = run({
+    files: [file],
+    timeout: TEST_TIMEOUT_MS,
+    signal: stopping.signal,
+    // A test that leaves something open would keep its file's process for ever; what is left is removed at its exit.
+    execArgv: ['--test-force-exit'],
+  });
+  for await (const event of stream as AsyncIterable<TestEvent>) {
+    if (event.data !== undefined && 'file' in event.data && event.data.file !== undefined) events.push(event);
+    else if (event.type === 'test:summary') add(file, event.data);
+  }
+  appendFileSync(
+    EXCEPTIONS,
+    exceptions(file, events)
+      .map((line) => `${line}\n`)
+      .join(''),
+  );
+  for (const event of events) report.write(event);
+}
+
+/** Adds up what node says of all tests of a file. */
+function add(file: string, summary: EventData.TestSummary): void {
+  const { tests, passed, cancelled, skipped, todo } = summary.counts;
+  totals.tests += tests;
+  totals.pass += passed;
+  totals.fail += tests - passed - cancelled - skipped - todo;
+  totals.cancelled += cancelled;
+  totals.skipped += skipped;
+  success &&= summary.success;
+  durations.push([summary.duration_ms / 1000, file]);
+}
 
 const patterns = process.argv.slice(2);
+const files = globSync(patterns.length > 0 ? patterns : 'test/**/*.test.ts').toSorted();
+if (files.length === 0) throw new Error(`FLOW_TEST_NO_FILES: no file is named ${patterns.join(' ')}`);
 mkdirSync('build', { recursive: true });
-rmSync(EXCEPTIONS, { force: true });
-const runner = spawn(
-  process.execPath,
-  [
-    '--test',
-    '--test-concurrency=1',
-    `--test-timeout=${TEST_TIMEOUT_MS}`,
-    // A test that leaves something open would keep its file's process for ever; what is left is removed at its exit.
-    '--test-force-exit',
-    '--test-reporter=spec',
-    '--test-reporter-destination=stdout',
-    `--test-reporter=${fileURLToPath(new URL('./exceptions-reporter.ts', import.meta.url))}`,
-    `--test-reporter-destination=${EXCEPTIONS}`,
-    ...(patterns.length > 0 ? patterns : ['test/**/*.test.ts']),
-  ],
-  { stdio: 'inherit' },
+writeFileSync(EXCEPTIONS, '');
+const begunMs = performance.now();
+await Promise.all(
+  lanes(files).map(async (lane) => {
+    for (const file of lane) if (!stopping.signal.aborted) await runFile(file);
+  }),
 );
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal));
-runner.on('exit', (code) => process.exit(code ?? 1));
+report.end();
+await finished(report);
+durations.sort(([a], [b]) => b - a);
+writeFileSync(DURATIONS, durations.map(([s, file]) => `${s.toFixed(1)} ${file}\n`).join(''));
+const durationMs = Math.round(performance.now() - begunMs);
+const counts = Object.entries({ ...totals, duration_ms: durationMs }).map((each) => each.join(' '));
+console.log(`\n${counts.join(' ')}`);
+process.exit(success && !stopping.signal.aborted ? 0 : 1);
