@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   rmSync,
   writeFileSync,
@@ -88,15 +89,20 @@ function removeAll(entries: readonly Entry[]): void {
   }
 }
 
-/** Removes what was left by processes that were killed. */
+/** Removes what was left by processes that were killed; of several that begin at once, each thing by one of them. */
 function sweep(): void {
-  for (const file of readdirSync(FOLDER)) {
+  for (const [index, file] of readdirSync(FOLDER).entries()) {
     const [pid = '', start = ''] = file.split(' ');
     if (startTime(Number(pid)) === start) continue;
-    const path = join(FOLDER, file);
-    const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
+    const taken = `${OWN_FILE} ${index}`;
+    try {
+      renameSync(join(FOLDER, file), taken);
+    } catch {
+      continue; // another process was faster
+    }
+    const lines = readFileSync(taken, 'utf8').split('\n').filter(Boolean);
     removeAll(lines.map((line) => JSON.parse(line) as Entry));
-    rmSync(path, { force: true });
+    rmSync(taken, { force: true });
   }
 }
 

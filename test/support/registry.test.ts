@@ -5,6 +5,7 @@ import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { start } from '../../deploy/lab/program.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
+import { temporaryFolder } from './flowspan.ts';
 import { isRunning } from './up.ts';
 
 const MAKER = fileURLToPath(new URL('./registry-maker.ts', import.meta.url));
@@ -16,9 +17,12 @@ interface Made {
   readonly pid: number;
 }
 
+/** Else the next process of some other test would be the one that cleans up. */
+const env = { TMPDIR: temporaryFolder() };
+
 /** Starts a process that makes one thing of each kind and then waits. */
 async function makeThings(): Promise<{ made: Made; stop: (signal: NodeJS.Signals) => Promise<void> }> {
-  const maker = start({}, [process.execPath, MAKER]);
+  const maker = start({}, [process.execPath, MAKER], env);
   const line = await eventually('what was made', () => /^\{.*\}$/m.exec(maker.output())?.[0]);
   const made = JSON.parse(line) as Made;
   assert.deepEqual(left(made), [true, true, true, true]);
