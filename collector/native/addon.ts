@@ -234,6 +234,7 @@ interface Addon {
   enableStats(): Handle;
   openKernelTypes(): KernelTypes;
   openConntrack(): Conntrack;
+  giveBackMemory(): void;
 }
 
 const native = createRequire(import.meta.url)('../../build/flowspan.node') as Addon;
@@ -261,6 +262,12 @@ export const openKernelTypes: () => KernelTypes = native.openKernelTypes;
  * has none (EINVAL, EPROTONOSUPPORT) or CAP_NET_ADMIN is missing (EPERM).
  */
 export const openConntrack: () => Conntrack = native.openConntrack;
+
+/**
+ * Gives free memory back to the kernel that glibc would keep, as between what is left of many short-lived buffers: some
+ * milliseconds. With another C library nothing is done.
+ */
+export const giveBackMemory: () => void = native.giveBackMemory;
 
 /** Names of an enum of the running kernel by value, such as `skb_drop_reason`; empty if it has no such enum. */
 export function kernelEnum(name: string): Record<number, string> {

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The `flowspan` command: finds the subcommand, runs it, and turns what it throws into one line and an exit code. */
+import { keepYoungGenerationSmall } from '../../collector/src/small_heap.ts';
 import { endWithParent } from './parent.ts';
 
 /** What a subcommand's module exports. Resolves with the process's exit code when the work has ended. */
@@ -11,7 +12,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   up: { summary: 'start store, collector and query-api on this machine', load: () => import('./up.ts') },
   collector: {
     summary: 'attach to the kernel and deliver what it tells (root)',
-    load: () => import('../../collector/src/main.ts'),
+    load: () => {
+      keepYoungGenerationSmall();
+      return import('../../collector/src/main.ts');
+    },
   },
   store: { summary: 'the embedded ClickHouse', load: () => import('../../store/embedded/main.ts') },
   'query-api': { summary: 'answer questions over HTTP and WebSocket', load: () => import('../src/main.ts') },

@@ -1,6 +1,8 @@
 /** Nodes by name and by address. */
-import { AddressSlots, type Words, wordsOfText } from './addresses.ts';
+import { AddressBook } from './address_book.ts';
+import { type Words, wordsOfText } from './addresses.ts';
 import type { NodeObject } from './objects.ts';
+import { Texts } from './texts.ts';
 
 export interface KubernetesNode {
   readonly uid: string;
@@ -8,61 +10,62 @@ export interface KubernetesNode {
   readonly zone: string;
 }
 
-interface Entry {
-  readonly node: KubernetesNode;
-  readonly slots: readonly number[];
-}
+/** Zones that are remembered. */
+const MOST_ZONES = 1000;
 
 /** All nodes. */
 export class Nodes {
-  readonly #entries = new Map<string, Entry>();
-  readonly #addresses = new AddressSlots();
-  readonly #byAddress: (KubernetesNode | undefined)[] = [];
+  readonly #names = new Texts();
+  /** By number of the name. */
+  readonly #nodes: (KubernetesNode | undefined)[] = [];
+  readonly #addresses = new AddressBook();
+  /** One text for all that are in a zone. */
+  readonly #zones = new Map<string, string>();
   readonly #words: Words = new Uint32Array(4);
 
   get count(): number {
-    return this.#entries.size;
+    return this.#names.count;
   }
 
   /** @returns whether its zone is another than before */
   take({ uid, name, zone, addresses }: NodeObject): boolean {
-    const before = this.#entries.get(name)?.node;
+    const before = this.get(name);
     this.delete(name);
+    const number = this.#names.hold(name);
     const unchanged = before?.uid === uid && before.zone === zone;
-    const node = unchanged ? before : { uid, name, zone };
-    const slots: number[] = [];
-    for (const address of addresses) {
-      if (!wordsOfText(address, this.#words)) continue;
-      const slot = this.#addresses.add(this.#words);
-      this.#byAddress[slot] = node;
-      slots.push(slot);
-    }
-    this.#entries.set(name, { node, slots });
+    this.#nodes[number] = unchanged ? before : { uid, name: this.#names.of(number), zone: this.#zone(zone) };
+    for (const address of addresses) if (wordsOfText(address, this.#words)) this.#addresses.add(number, this.#words);
     return before?.zone !== zone;
   }
 
   delete(name: string): void {
-    const entry = this.#entries.get(name);
-    if (entry === undefined) return;
-    this.#entries.delete(name);
-    for (const slot of entry.slots) {
-      this.#addresses.remove(slot);
-      this.#byAddress[slot] = undefined;
-    }
+    const number = this.#names.find(name);
+    if (number === undefined) return;
+    this.#addresses.drop(number);
+    this.#nodes[number] = undefined;
+    this.#names.release(number);
   }
 
   names(): Iterable<string> {
-    return this.#entries.keys();
+    return this.#names.all();
   }
 
   get(name: string): KubernetesNode | undefined {
-    return this.#entries.get(name)?.node;
+    return this.#nodes[this.#names.find(name) ?? 0];
   }
 
   /** The only node with an address; undefined if there is none or there are several. */
   at(words: Words): KubernetesNode | undefined {
     const first = this.#addresses.first(words);
     if (first === 0 || this.#addresses.after(first, words) !== 0) return undefined;
-    return this.#byAddress[first];
+    return this.#nodes[this.#addresses.ownerAt(first)];
+  }
+
+  #zone(zone: string): string {
+    const known = this.#zones.get(zone);
+    if (known !== undefined) return known;
+    if (this.#zones.size >= MOST_ZONES) this.#zones.clear();
+    this.#zones.set(zone, zone);
+    return zone;
   }
 }

@@ -3,6 +3,7 @@ import { accessSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
+import { giveBackMemory } from '../../../native/addon.ts';
 import type { Delivery } from '../../deliver/delivery.ts';
 import { cgroupMount } from '../../machine.ts';
 import type { Scope } from '../../rows.ts';
@@ -62,7 +63,7 @@ export function openKubernetes(
 ): Kubernetes | undefined {
   const { enabled, kubeconfig, context, node_name } = config;
   if (enabled === 'off' || (enabled === 'auto' && kubeconfig === '' && !inPod(env))) return undefined;
-  const watch = new KubernetesWatch({ kubeconfig, context, version: VERSION, log });
+  const watch = new KubernetesWatch({ kubeconfig, context, version: VERSION, log, tidy: giveBackMemory });
   const mount = cgroupMount();
   const cgroupIsThere = (path: string) => mount !== undefined && existsSync(join(mount, path));
   const own = { node: node_name || node, nowMs: Date.now, cgroupIsThere };

@@ -29,6 +29,8 @@ export interface ReflectorOptions {
   readonly resource: Resource;
   readonly sink: ResourceSink;
   readonly log: Logger;
+  /** Called when a full list has come. */
+  readonly listed?: () => void;
   readonly timing?: Partial<ReflectorTiming>;
   /** Largest object that is read, bytes of its JSON; default 8 MiB. etcd takes 1.5 MiB in a tighter form. */
   readonly mostObjectBytes?: number;
@@ -194,6 +196,7 @@ export class Reflector {
     this.state.synced = true;
     this.state.resourceVersion = version;
     this.#recovered();
+    this.#options.listed?.();
   }
 
   #get(

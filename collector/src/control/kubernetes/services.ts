@@ -1,26 +1,15 @@
 /** Services by the addresses they are dialled at, and which of them lead to an address. */
-import { AddressSlots, type Words, wordsOfText } from './addresses.ts';
+import { AddressBook } from './address_book.ts';
+import { type Words, wordsOfText } from './addresses.ts';
 import { Column } from './columns.ts';
 import type { ServiceObject, ServicePort, SliceObject } from './objects.ts';
+import { Texts } from './texts.ts';
 
 /** A service and the port of it that was dialled; the port's name is empty if it has none. */
 export interface DialledService {
   readonly namespace: string;
   readonly name: string;
   readonly portName: string;
-}
-
-interface Service {
-  /** namespace/name */
-  readonly key: string;
-  readonly ports: readonly ServicePort[];
-  readonly slots: readonly number[];
-}
-
-interface Slice {
-  readonly service: string;
-  /** The first of its list. */
-  first: number;
 }
 
 /** Lists of ports that are kept once for all services that have the same. */
@@ -30,67 +19,59 @@ const nodePortKey = (protocol: number, port: number) => protocol * 65_536 + port
 
 /** All services and EndpointSlices. */
 export class Services {
-  readonly #services = new Map<string, Service>();
-  readonly #addresses = new AddressSlots();
-  readonly #byAddress: (Service | undefined)[] = [];
-  readonly #byNodePort = new Map<number, Service>();
-  readonly #slices = new Map<string, Slice>();
-  readonly #backends = new AddressSlots();
-  readonly #byBackend: (Slice | undefined)[] = [];
-  /** The next of the same slice. */
-  readonly #next = new Column(Uint32Array);
+  /** Keys `namespace/name`. */
+  readonly #services = new Texts();
+  /** By service. */
+  readonly #portsOf: (readonly ServicePort[] | undefined)[] = [];
+  readonly #addresses = new AddressBook();
+  readonly #byNodePort = new Map<number, number>();
+  readonly #slices = new Texts();
+  /** By slice: the name of its service. */
+  readonly #serviceOf = new Column(Uint32Array);
+  readonly #names = new Texts();
+  readonly #backends = new AddressBook();
   readonly #ports = new Map<string, readonly ServicePort[]>();
   readonly #words: Words = new Uint32Array(4);
 
   get count(): number {
-    return this.#services.size;
+    return this.#services.count;
   }
 
   get sliceCount(): number {
-    return this.#slices.size;
+    return this.#slices.count;
   }
 
   take(object: ServiceObject): void {
     this.delete(object);
-    const slots: number[] = [];
+    const service = this.#services.hold(keyOf(object));
     const ports = this.#shared(object.ports);
-    const service: Service = { key: keyOf(object), ports, slots };
-    for (const address of object.addresses) {
-      if (!wordsOfText(address, this.#words)) continue;
-      const slot = this.#addresses.add(this.#words);
-      this.#byAddress[slot] = service;
-      slots.push(slot);
-    }
+    this.#portsOf[service] = ports;
+    for (const address of object.addresses)
+      if (wordsOfText(address, this.#words)) this.#addresses.add(service, this.#words);
     for (const { protocol, nodePort } of ports)
       if (nodePort !== 0) this.#byNodePort.set(nodePortKey(protocol, nodePort), service);
-    this.#services.set(service.key, service);
   }
 
   delete(object: { readonly namespace: string; readonly name: string }): void {
-    const service = this.#services.get(keyOf(object));
+    const service = this.#services.find(keyOf(object));
     if (service === undefined) return;
-    this.#services.delete(keyOf(object));
-    for (const slot of service.slots) {
-      this.#addresses.remove(slot);
-      this.#byAddress[slot] = undefined;
-    }
-    for (const { protocol, nodePort } of service.ports) {
+    this.#addresses.drop(service);
+    for (const { protocol, nodePort } of this.#portsOf[service] ?? []) {
       const key = nodePortKey(protocol, nodePort);
       if (this.#byNodePort.get(key) === service) this.#byNodePort.delete(key);
     }
+    this.#portsOf[service] = undefined;
+    this.#services.release(service);
   }
 
   /** @param moved called with each address that came or went; the words are reused */
   takeSlice(object: SliceObject, moved: (words: Words) => void): void {
     const before = this.#dropSlice(keyOf(object));
-    const slice: Slice = { service: object.service, first: 0 };
-    this.#slices.set(keyOf(object), slice);
+    const slice = this.#slices.hold(keyOf(object));
+    this.#serviceOf.set(slice, this.#names.hold(object.service));
     for (const address of object.service === '' ? [] : object.addresses) {
       if (!wordsOfText(address, this.#words)) continue;
-      const slot = this.#backends.add(this.#words);
-      this.#byBackend[slot] = slice;
-      this.#next.set(slot, slice.first);
-      slice.first = slot;
+      this.#backends.add(slice, this.#words);
       if (!before.delete(this.#words.join())) moved(this.#words);
     }
     this.#tell(before, moved);
@@ -103,11 +84,11 @@ export class Services {
 
   /** Keys `namespace/name` of all services, and of all slices. */
   serviceKeys(): Iterable<string> {
-    return this.#services.keys();
+    return this.#services.all();
   }
 
   sliceKeys(): Iterable<string> {
-    return this.#slices.keys();
+    return this.#slices.all();
   }
 
   /**
@@ -117,24 +98,29 @@ export class Services {
   dialled(words: Words, protocol: number, port: number, isNode: boolean): DialledService | undefined {
     let found: DialledService | undefined;
     for (let slot = this.#addresses.first(words); slot !== 0; slot = this.#addresses.after(slot, words)) {
-      const service = this.#byAddress[slot] as Service;
-      const dialled = service.ports.find((one) => one.port === port && one.protocol === protocol);
+      const service = this.#addresses.ownerAt(slot);
+      const dialled = this.#portsOf[service]?.find((one) => one.port === port && one.protocol === protocol);
       // Several may share an external address; a port that none has belongs to the only one there is.
-      if (dialled !== undefined) return told(service, dialled.name);
-      found = found === undefined ? told(service, '') : undefined;
+      if (dialled !== undefined) return this.#told(service, dialled.name);
+      found = found === undefined ? this.#told(service, '') : undefined;
     }
     if (found !== undefined || !isNode) return found;
     const service = this.#byNodePort.get(nodePortKey(protocol, port));
-    const name = service?.ports.find((one) => one.nodePort === port && one.protocol === protocol)?.name;
-    return service && told(service, name ?? '');
+    if (service === undefined) return undefined;
+    const dialled = this.#portsOf[service]?.find((one) => one.nodePort === port && one.protocol === protocol);
+    return this.#told(service, dialled?.name ?? '');
   }
 
   /** Names of the services that lead to an address, added to `names`. */
   leadingTo(words: Words, names: Set<string>): void {
-    for (let slot = this.#backends.first(words); slot !== 0; slot = this.#backends.after(slot, words)) {
-      const slice = this.#byBackend[slot];
-      if (slice !== undefined) names.add(slice.service);
-    }
+    for (let slot = this.#backends.first(words); slot !== 0; slot = this.#backends.after(slot, words))
+      names.add(this.#names.of(this.#serviceOf.get(this.#backends.ownerAt(slot))));
+  }
+
+  #told(service: number, portName: string): DialledService {
+    const key = this.#services.of(service);
+    const slash = key.indexOf('/');
+    return { namespace: key.slice(0, slash), name: key.slice(slash + 1), portName };
   }
 
   #shared(ports: readonly ServicePort[]): readonly ServicePort[] {
@@ -149,16 +135,11 @@ export class Services {
   /** @returns the addresses that it had */
   #dropSlice(key: string): Set<string> {
     const addresses = new Set<string>();
-    let slot = this.#slices.get(key)?.first ?? 0;
-    while (slot !== 0) {
-      const next = this.#next.get(slot);
-      this.#backends.read(slot, this.#words);
-      addresses.add(this.#words.join());
-      this.#byBackend[slot] = undefined;
-      this.#backends.remove(slot);
-      slot = next;
-    }
-    this.#slices.delete(key);
+    const slice = this.#slices.find(key);
+    if (slice === undefined) return addresses;
+    this.#backends.drop(slice, (words) => addresses.add(words.join()));
+    this.#names.release(this.#serviceOf.get(slice));
+    this.#slices.release(slice);
     return addresses;
   }
 
@@ -168,9 +149,4 @@ export class Services {
       moved(this.#words);
     }
   }
-}
-
-function told({ key }: Service, portName: string): DialledService {
-  const slash = key.indexOf('/');
-  return { namespace: key.slice(0, slash), name: key.slice(slash + 1), portName };
 }

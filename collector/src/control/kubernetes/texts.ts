@@ -43,6 +43,11 @@ export class Texts {
     return value === '' ? 0 : this.#numbers.get(value);
   }
 
+  /** All that somebody holds. */
+  all(): Iterable<string> {
+    return this.#numbers.keys();
+  }
+
   of(number: number): string {
     return this.#values[number] as string;
   }

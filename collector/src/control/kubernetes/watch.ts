@@ -19,6 +19,8 @@ export interface WatchOptions {
   /** Longest that the start of the collector waits for the first lists, milliseconds. */
   readonly patienceMs?: number;
   readonly timing?: Partial<ReflectorTiming>;
+  /** Called a while after a full list: what it passed through can be given back by then. */
+  readonly tidy?: () => void;
 }
 
 /** How one resource stands. */
@@ -38,6 +40,8 @@ const PATHS: Readonly<Record<ResourceName, Resource>> = {
 };
 const PATIENCE_MS = 2000;
 const LOOK_MS = 20;
+/** Until a list's garbage is collected. */
+const TIDY_MS = 10_000;
 
 /** The API server's news, for one index. */
 export class KubernetesWatch implements Feed {
@@ -46,6 +50,7 @@ export class KubernetesWatch implements Feed {
   readonly #stopping = new AbortController();
   readonly #reflectors = new Map<ResourceName, Reflector>();
   #cluster: Cluster | undefined;
+  #tidying: NodeJS.Timeout | undefined;
 
   constructor(options: WatchOptions) {
     const { kubeconfig, context, version } = options;
@@ -64,7 +69,7 @@ export class KubernetesWatch implements Feed {
     const { signal } = this.#stopping;
     for (const name of RESOURCES) {
       const options = { api: this.#api, resource: PATHS[name], sink: cluster.sink(name), log, timing };
-      const reflector = new Reflector(options);
+      const reflector = new Reflector({ ...options, listed: () => this.#tidyLater() });
       this.#reflectors.set(name, reflector);
       void reflector.start(signal);
     }
@@ -73,7 +78,13 @@ export class KubernetesWatch implements Feed {
     if (!this.synced) log.warn('the API server has not told all yet: names of pods come later');
   }
 
+  #tidyLater(): void {
+    clearTimeout(this.#tidying);
+    if (!this.#stopping.signal.aborted) this.#tidying = setTimeout(() => this.#options.tidy?.(), TIDY_MS).unref();
+  }
+
   close(): void {
+    clearTimeout(this.#tidying);
     this.#stopping.abort();
     this.#api.close();
   }
