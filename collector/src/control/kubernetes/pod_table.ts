@@ -59,9 +59,8 @@ export class PodTable {
   readonly #node = new Column(Uint32Array);
   /** Seconds since the epoch; 0 if not known. */
   readonly #started = new Column(Uint32Array);
-  /** Heads of the pod's lists: its claims and its containers. */
+  /** Head of the pod's list of claims. */
   readonly claims = new Column(Uint32Array);
-  readonly containers = new Column(Uint32Array);
 
   constructor(texts: Texts) {
     this.#texts = texts;
@@ -102,7 +101,6 @@ export class PodTable {
     this.#texts.release(this.#common.get(pod));
     this.#texts.release(this.#node.get(pod));
     this.#oddUids.delete(pod);
-    this.containers.set(pod, 0);
     this.#chains.remove(pod, this.#uid.get(pod * 4));
     this.#slots.giveBack(pod);
   }

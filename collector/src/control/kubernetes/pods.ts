@@ -81,18 +81,12 @@ export class Pods {
     return this.#staticHash.has(pod);
   }
 
-  /**
-   * Pod of the container with this id, or 0. It looks through all of them, a millisecond for 150,000: asked for only
-   * where a cgroup's path does not name the pod, and once per cgroup.
-   */
   ofContainer(id: string): number {
-    let pod = this.table.last;
-    while (pod > 0 && !this.#containers.has(this.table.containers.get(pod), id)) pod -= 1;
-    return pod;
+    return this.#containers.podOf(id, this.table.last);
   }
 
   containers(pod: number): Map<string, string> {
-    return this.#containers.of(this.table.containers.get(pod));
+    return this.#containers.of(pod);
   }
 
   /** Pod that had an address at a time, or 0 if nobody had it for sure; undefined if it is no pod's. */
@@ -157,7 +151,7 @@ export class Pods {
     if (this.#listing) this.table.see(pod);
     if (this.#ended.has(pod)) return;
     const described = this.table.describe(pod, object);
-    const contained = this.#takeContainers(pod, object);
+    const contained = this.#containers.take(pod, object.containers);
     this.#takeStatic(pod, object);
     const moved = this.#takeAddresses(pod, object);
     if (isNew || described || contained || moved) this.#listener.changed(pod);
@@ -195,15 +189,6 @@ export class Pods {
       if (ms > nowMs - REMEMBERED_MS && this.#ended.size <= MOST_ENDED) break;
       this.#remove(pod);
     }
-  }
-
-  #takeContainers(pod: number, { containers }: PodObject): boolean {
-    const before = this.table.containers.get(pod);
-    // A status that is not told yet takes nothing away.
-    if (containers.length === 0 || this.#containers.areThose(before, containers)) return false;
-    this.#containers.drop(before);
-    this.table.containers.set(pod, this.#containers.addAll(containers));
-    return true;
   }
 
   #takeStatic(pod: number, { staticHash }: PodObject): void {
@@ -289,7 +274,7 @@ export class Pods {
 
   #remove(pod: number): void {
     while (this.table.claims.get(pod) !== 0) this.#dropClaim(this.table.claims.get(pod));
-    this.#containers.drop(this.table.containers.get(pod));
+    this.#containers.drop(pod);
     const hash = this.#staticHash.get(pod);
     if (hash !== undefined && this.#static.get(hash) === pod) this.#static.delete(hash);
     this.#staticHash.delete(pod);

@@ -8,6 +8,7 @@ import { ApiFailure, apiFailure } from './failure.ts';
 import { type ListMetadata, ListSplitter, parsed } from './list_stream.ts';
 import { JsonPruner, keptTogether } from './pruned_json.ts';
 import {
+  accepted,
   REFLECTOR_TIMING,
   type ReflectorState,
   type ReflectorTiming,
@@ -15,11 +16,11 @@ import {
   type ResourceSink,
 } from './resource.ts';
 import {
-  type ApiObject,
   EVENT_FIELDS,
   LineSplitter,
   objectOfHead,
   unreadable,
+  versionOf,
   type WatchEvent,
   watchEvent,
 } from './watch_lines.ts';
@@ -285,11 +286,6 @@ export class Reflector {
   }
 }
 
-/** Header Accept; a server that cannot leave anything out sends all. */
-function accepted({ metadataOnly = false }: Resource, as: string): string {
-  return metadataOnly ? `application/json;as=${as};g=meta.k8s.io;v=v1,application/json` : 'application/json';
-}
-
 /** Only a new list helps. */
 function isGone(error: unknown): boolean {
   return error instanceof ApiFailure && error.gone;
@@ -297,10 +293,4 @@ function isGone(error: unknown): boolean {
 
 function cut(what: string): FlowspanError {
   return new FlowspanError('FLOW_KUBERNETES_CONNECTION', `${what}: what is known is kept, it is tried again`);
-}
-
-function versionOf(object: ApiObject): string {
-  const version = object.metadata?.resourceVersion;
-  if (typeof version === 'string' && version !== '') return version;
-  throw unreadable('an event has no resourceVersion');
 }

@@ -60,3 +60,8 @@ export interface ReflectorState extends Traffic {
   /** Last version heard of; empty before the first list, and when only a new list helps. */
   resourceVersion: string;
 }
+
+/** Header Accept; a server that cannot leave anything out sends all. */
+export function accepted({ metadataOnly = false }: Resource, as: string): string {
+  return metadataOnly ? `application/json;as=${as};g=meta.k8s.io;v=v1,application/json` : 'application/json';
+}

@@ -105,6 +105,13 @@ export function watchEvent(line: Buffer, pruner: JsonPruner): WatchEvent {
   return event as WatchEvent;
 }
 
+/** @throws FlowspanError FLOW_KUBERNETES_UNREADABLE if it has none */
+export function versionOf(object: ApiObject): string {
+  const version = object.metadata?.resourceVersion;
+  if (typeof version === 'string' && version !== '') return version;
+  throw unreadable('an event has no resourceVersion');
+}
+
 /** @returns an error that says that the server's bytes make no sense */
 export function unreadable(what: string, cause?: unknown): FlowspanError {
   const message = `${what}: the connection is given up and made anew; look at what is between here and the API server`;
