@@ -1,4 +1,7 @@
-/** What earlier runs have written about addresses of this node's pods and left open: read back, so that it has an end. */
+/**
+ * What earlier runs have written about addresses of this node's pods and left open: read back, so that it has an end.
+ * Nobody runs on a node that is gone: what its collector left is ended by one of the others.
+ */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
@@ -15,6 +18,8 @@ export interface AddressHistoryOptions {
   readonly nowNs: () => bigint;
   /** Whether it is known which pods are there and all that an earlier run wrote has been stored. */
   readonly isKnown: () => boolean;
+  /** Tells which nodes are not there any more, on the one node that ends what they left open; undefined on others. */
+  readonly goneNodes: () => ((node: string) => boolean) | undefined;
   readonly log: Logger;
 }
 
@@ -26,6 +31,10 @@ const UNTIL_KNOWN_MS = 1000;
 const PAUSES_MS = [120_000, 6 * 3_600_000];
 /** A row that was written just now may be of another collector that is alive, and knows more. */
 const YOUNG_S = 60;
+
+/** Nodes whose intervals are ended at a time. */
+const MOST_GONE = 100;
+const IS_OPEN = "valid_to = toDateTime64('2262-01-01 00:00:00', 9, 'UTC')";
 
 /** Column as nanoseconds since the epoch, as text: JSON numbers are too short for them. */
 const ns = (column: string) => `toString(toUnixTimestamp64Nano(${column}))`;
@@ -58,43 +67,52 @@ export async function readAddressesBack(options: AddressHistoryOptions, signal: 
 }
 
 async function readBack(options: AddressHistoryOptions): Promise<void> {
-  const { addresses, cluster, node, startedNs, nowNs } = options;
-  const own = { cluster, node, started: startedNs.toString(), young: YOUNG_S };
-  const open = `toDateTime64('2262-01-01 00:00:00', 9, 'UTC')`;
+  const { addresses, node, nowNs, goneNodes } = options;
+  addresses.adopt(await openIntervals(options, node), await watchedUntil(options, node), nowNs());
+  const isGone = goneNodes();
+  if (isGone === undefined) return;
+  const writers = await ask<{ readonly node: string }>(
+    options,
+    `SELECT DISTINCT node FROM endpoint_addresses FINAL WHERE cluster = {cluster: String} AND ${IS_OPEN}`,
+  );
+  for (const { node: gone } of writers.filter((writer) => isGone(writer.node)).slice(0, MOST_GONE))
+    addresses.endOthers(await openIntervals(options, gone), await watchedUntil(options, gone), nowNs());
+}
+
+async function openIntervals(options: AddressHistoryOptions, node: string): Promise<StoredInterval[]> {
   const rows = await ask<StoredRow>(
     options,
     `SELECT replaceOne(toString(address), '::ffff:', '') AS address, toString(endpoint_id) AS endpoint_id, basis,
          ${ns('valid_from')} AS valid_from_ns, ${ns('sure_from')} AS sure_from_ns,
-         updated > now64(9) - toIntervalSecond({young: UInt32}) AS is_young
-     FROM endpoint_addresses FINAL
-     WHERE cluster = {cluster: String} AND node = {node: String} AND valid_to = ${open}`,
-    own,
+         updated > now64(9) - toIntervalSecond(${YOUNG_S}) AS is_young
+     FROM endpoint_addresses FINAL WHERE cluster = {cluster: String} AND node = {node: String} AND ${IS_OPEN}`,
+    node,
   );
+  return rows.map((row) => ({
+    address: row.address,
+    endpointId: BigInt(row.endpoint_id),
+    isNodes: row.basis === 'node',
+    validFromNs: BigInt(row.valid_from_ns),
+    sureFromNs: BigInt(row.sure_from_ns),
+    isYoung: row.is_young !== 0,
+  }));
+}
+
+/** Until when an earlier run on a node watched, nanoseconds since the epoch; undefined if that is not known. */
+async function watchedUntil(options: AddressHistoryOptions, node: string): Promise<bigint | undefined> {
   const [report] = await ask<{ readonly until_ns: string }>(
     options,
     `SELECT ${ns('max(time)')} AS until_ns FROM collector_reports
-     WHERE cluster = {cluster: String} AND node = {node: String} AND ${ns('started')}::Int64 < {started: Int64}`,
-    own,
-  );
-  const stored = rows.map(
-    (row): StoredInterval => ({
-      address: row.address,
-      endpointId: BigInt(row.endpoint_id),
-      isNodes: row.basis === 'node',
-      validFromNs: BigInt(row.valid_from_ns),
-      sureFromNs: BigInt(row.sure_from_ns),
-      isYoung: row.is_young !== 0,
-    }),
+     WHERE cluster = {cluster: String} AND node = {node: String} AND toUnixTimestamp64Nano(started) < {started: Int64}`,
+    node,
   );
   const untilNs = BigInt(report?.until_ns ?? 0);
-  addresses.adopt(stored, untilNs > 0n ? untilNs : undefined, nowNs());
+  return untilNs > 0n ? untilNs : undefined;
 }
 
-async function ask<Row>(
-  { client }: AddressHistoryOptions,
-  query: string,
-  values: Readonly<Record<string, string | number>>,
-): Promise<Row[]> {
-  const answer = await client.query({ query, query_params: { ...values }, format: 'JSONEachRow' });
+async function ask<Row>(options: AddressHistoryOptions, query: string, node = ''): Promise<Row[]> {
+  const { client, cluster, startedNs } = options;
+  const query_params = { cluster, node, started: startedNs.toString() };
+  const answer = await client.query({ query, query_params, format: 'JSONEachRow' });
   return answer.json<Row>();
 }

@@ -163,6 +163,13 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     return node && this.#ofNode(node);
   }
 
+  /** Tells which nodes are not there any more, on the node that comes first by its name: one is enough. */
+  goneNodes(): ((node: string) => boolean) | undefined {
+    const names = new Set(this.cluster.nodes.names());
+    const [first] = [...names].sort();
+    return first === this.#options.node ? (node) => !names.has(node) : undefined;
+  }
+
   podChanged(pod: number): void {
     if (this.#containers.size > 0) {
       for (const id of this.cluster.pods.containers(pod).keys()) if (this.#containers.delete(id)) this.#changed = true;

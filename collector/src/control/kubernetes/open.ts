@@ -74,7 +74,8 @@ export function openKubernetes(
     readBack({ delivery, scope, ...parts }, signal) {
       const startedMs = Number(parts.startedNs / 1_000_000n);
       const isKnown = () => watch.synced && (delivery.waitingSinceMs() ?? startedMs) >= startedMs;
-      return readAddressesBack({ ...parts, ...scope, addresses: identity.ownAddresses, isKnown }, signal);
+      const goneNodes = () => identity.goneNodes();
+      return readAddressesBack({ ...parts, ...scope, addresses: identity.ownAddresses, isKnown, goneNodes }, signal);
     },
   };
 }

@@ -5,7 +5,7 @@
 
 import { addressText } from '../../correlate/address_text.ts';
 import { endpointId } from '../identity.ts';
-import { addressOfWords, type Words } from './addresses.ts';
+import { addressOfWords, type Words, wordsOfText } from './addresses.ts';
 import type { Bounds, Claims } from './claims.ts';
 import { changedFrom, OPEN_NS, type OwnInterval, ownInterval } from './own_interval.ts';
 import type { PodCgroups } from './pod_cgroups.ts';
@@ -173,6 +173,20 @@ export class OwnAddresses {
     // What was over before it was heard of here, and is not open in the store, an earlier run has told to its end.
     for (const interval of isFirst ? this.#open : [])
       if (!matched.has(interval) && this.#isOldNews(interval)) this.#open.delete(interval);
+  }
+
+  /** Ends what the collector of a node that is gone left open, except of pods that are there all the same. */
+  endOthers(stored: readonly StoredInterval[], watchedUntilNs: bigint | undefined, nowNs: bigint): void {
+    for (const one of stored) {
+      if (one.isYoung || this.#isThere(one)) continue;
+      this.#closing.push(ended(one, watchedUntilNs ?? one.sureFromNs, nowNs));
+    }
+  }
+
+  #isThere({ address, endpointId: id }: StoredInterval): boolean {
+    const { pods } = this.#options;
+    const pod = wordsOfText(address, this.#words) ? pods.nowAt(this.#words) : 0;
+    return pod !== 0 && endpointId('pod', pods.nodeUid(pod)) === id;
   }
 
   /** The beginning of its cgroup was seen: no earlier run has written of it. */
