@@ -101,7 +101,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const chunks = Math.ceil((collector.row_memory_bytes + 2 * lookRows) / deliveryBytes(1));
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
-    const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, kubernetes });
+    const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, kubernetes, log });
     const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons } = correlation;
     const metricsParts = { arena, clock, ends, endpoints, requestText, dropReasons, cluster: scope.cluster };
     const metrics = new CollectorMetrics({ ...metricsParts, settings: collector.metrics });

@@ -1,5 +1,6 @@
 /** Who is who, and what a request asked for: the parts that turn what a record holds into what a row says. */
-import { kernelEnum } from '../native/addon.ts';
+import type { Logger } from 'pino';
+import { type Conntrack, kernelEnum, openConntrack } from '../native/addon.ts';
 import type { Host } from './attach/host.ts';
 import type { Arena } from './batch/arena.ts';
 import type { WallClock } from './batch/clock.ts';
@@ -38,6 +39,17 @@ export interface CorrelationOptions {
   readonly state: StateFiles;
   /** Undefined where it is not asked. */
   readonly kubernetes: Kubernetes | undefined;
+  readonly log: Logger;
+}
+
+/** Connection tracking, which kube-proxy translates by; undefined where it cannot be asked. */
+function conntrackOf(log: Logger): Conntrack | undefined {
+  try {
+    return openConntrack();
+  } catch (error) {
+    log.warn({ err: error }, 'backends of services are known only where their own sockets are observed');
+    return undefined;
+  }
 }
 
 const allowedOf = ({ redaction }: Config['collector']) => ({
@@ -47,7 +59,7 @@ const allowedOf = ({ redaction }: Config['collector']) => ({
 
 /** Makes the parts; identities are learned from now on. */
 export async function openCorrelation(options: CorrelationOptions) {
-  const { config, host, scope, arena, clock, counters, state, kubernetes } = options;
+  const { config, host, scope, arena, clock, counters, state, kubernetes, log } = options;
   const { collector, node } = config;
   const identity = new LocalIdentity({ machineId: machineId(state), node, outside: collector.outside });
   const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
@@ -57,7 +69,17 @@ export async function openCorrelation(options: CorrelationOptions) {
   const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess });
   for (const path of cgroups.paths()) for (const source of sources) source.cgroup?.(path, 'there', 0n);
   const recordMs = () => clock.milliseconds;
-  const endsParts = { arena, localEnd, endpoints, sources, nodeAddresses: nodeAddresses(), recordMs };
+  const conntrack = kubernetes === undefined ? undefined : conntrackOf(log);
+  const endsParts = {
+    arena,
+    counters,
+    localEnd,
+    endpoints,
+    sources,
+    conntrack,
+    nodeAddresses: nodeAddresses(),
+    recordMs,
+  };
   const ends = new Ends({ ...endsParts, node: () => kubernetes?.identity.ownNode ?? identity.node });
   const news = {
     updated: (one: Identity) => endpoints.refresh(one),
@@ -79,6 +101,7 @@ export async function openCorrelation(options: CorrelationOptions) {
     },
     close(): void {
       for (const source of sources) source.close();
+      conntrack?.close();
     },
   };
 }

@@ -35,6 +35,12 @@ export const DISCARDS = [
   'process_gone',
   /** A process not looked up, because too many were in one look. */
   'process_lookup_limit',
+  /** A service beyond those that rows can name; rows of its connections name none. */
+  'service_table_full',
+  /** A backend not asked for at connection tracking, because too many were in one look; the next record asks again. */
+  'conntrack_lookup_limit',
+  /** A backend that connection tracking gave no answer about. */
+  'conntrack_lookup_failed',
   /** A row that a live feed client did not get. */
   'live_row_skipped',
 ] as const;

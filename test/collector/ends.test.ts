@@ -2,33 +2,8 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Identity, IdentitySource } from '../../collector/src/control/identity.ts';
 import { addressBytes } from '../../collector/src/correlate/address_text.ts';
-import { openPath, type PathOptions } from './support/path.ts';
+import { CLIENT, flow, openNamed as open, PAIR, process, SERVER } from './support/named_ends.ts';
 import { connection, record, requestRecord, type Values } from './support/records.ts';
-
-const flow = (values: Values) => record('flow', connection(values));
-const process = (executable: string, cgroupPaths: string[] = ['/']) => ({
-  executable,
-  command: executable,
-  cgroupPaths,
-});
-
-/** Names of both ends of each row, by the endpoints told so far. */
-function open(options: PathOptions = {}) {
-  const path = openPath(options);
-  const names = new Map<string, string>([['null', '?']]);
-  const ends = (table: string, ...records: Buffer[]) => {
-    const rows = path.feed(table, ...records);
-    for (const { identity } of path.endpoints.takeChanged()) names.set(identity.id.toString(), identity.workload);
-    return rows.map(
-      (row) => `${names.get(String(row.source_endpoint_id))}>${names.get(String(row.destination_endpoint_id))}`,
-    );
-  };
-  return { ...path, ends, bothEnds: path.ends };
-}
-
-const CLIENT = { observation_point: 'client', pid: 100 };
-const SERVER = { observation_point: 'server', pid: 200, traffic_direction: 'ingress' };
-const PAIR = { processes: { 100: process('wrk'), 200: process('nginx') } };
 
 test('both ends on this machine: each side tells who it is, also to records that came before', () => {
   const { ends } = open(PAIR);

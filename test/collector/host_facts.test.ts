@@ -107,7 +107,7 @@ test('the texts of procfs are read right', () => {
 
 test('fingerprints are found again, and the oldest of a full bucket goes', () => {
   const table = new FingerprintTable(8, 1);
-  const values = table.values[0]!;
+  const { values } = table;
   for (let high = 1; high <= 4; high += 1) values[table.claim(0, high, high)] = high;
   assert.equal(values[table.find(0, 1)], 1);
   table.claim(0, 1, 10);

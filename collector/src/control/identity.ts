@@ -68,6 +68,12 @@ export interface EndpointNews {
 /** What became of a cgroup: it was there before anybody watched, or it was made or removed just now. */
 export type CgroupChange = 'there' | 'made' | 'removed';
 
+/** A service, whose addresses are dialled and are nobody's own. */
+export interface ServiceName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
 /** Answer about an address that is the source's, though at that time nobody can be told to have had it. */
 export const NOBODY_SURE = 'nobody_sure';
 
@@ -102,6 +108,13 @@ export interface IdentitySource {
    * @param timeMs wall-clock time of the event, milliseconds since the epoch and parts of them
    */
   ofAddress(address: Uint8Array, timeMs: number): Identity | typeof NOBODY_SURE | undefined;
+  /**
+   * The service that is dialled at an address; asked once per connection.
+   * @param protocol 6 TCP, 17 UDP
+   * @param address 16 bytes, IPv4 as v4-mapped; not kept
+   * @param isHere whether the address is this machine's own, at which services may have ports
+   */
+  dialled?(protocol: number, address: Uint8Array, port: number, isHere: boolean): ServiceName | undefined;
 }
 
 /**

@@ -74,6 +74,11 @@ export class Endpoints {
     return number;
   }
 
+  /** The number of an endpoint that has been seen; 0 for others. */
+  numberOf(id: bigint): number {
+    return this.#numbers.get(id) ?? 0;
+  }
+
   /** Who an endpoint is, by its number; undefined for 0. */
   identity(number: number): Identity | undefined {
     return this.#entries[number - 1]?.identity;

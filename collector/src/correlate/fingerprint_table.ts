@@ -1,16 +1,23 @@
 /**
  * A bounded table from 64-bit fingerprints to small numbers, in typed arrays: no object per entry. Four places per
- * bucket; when all are taken, the one not written for longest is forgotten.
+ * bucket; when all are taken, the one not written for longest is forgotten. What belongs together stands together: memory
+ * that is far apart is what a lookup costs.
  */
 const PLACES = 4;
 
+/** Words of an entry's key; a bucket of them is a cache line. */
+const KEY = 4;
+const HIGH = 1;
+const WRITTEN = 2;
+
 export class FingerprintTable {
   readonly #mask: number;
-  readonly #low: Uint32Array;
-  readonly #high: Uint32Array;
-  readonly #written: Uint32Array;
-  /** What is kept for each place; 0 in new places. */
-  readonly values: readonly Uint32Array[];
+  /** Per place: low and high half of the fingerprint, and when it was written. */
+  readonly #keys: Uint32Array;
+  /** Numbers that are kept per place. */
+  readonly width: number;
+  /** What is kept: that of a place begins at place × width; 0 in new places. */
+  readonly values: Uint32Array;
 
   /**
    * @param capacity entries; a power of two
@@ -18,18 +25,18 @@ export class FingerprintTable {
    */
   constructor(capacity: number, width: number) {
     this.#mask = capacity / PLACES - 1;
-    this.#low = new Uint32Array(capacity);
-    this.#high = new Uint32Array(capacity);
-    this.#written = new Uint32Array(capacity);
-    this.values = Array.from({ length: width }, () => new Uint32Array(capacity));
+    this.#keys = new Uint32Array(capacity * KEY);
+    this.width = width;
+    this.values = new Uint32Array(capacity * width);
   }
 
   /** The place of a fingerprint, or -1. */
   find(low: number, high: number): number {
+    const keys = this.#keys;
     const begin = (low & this.#mask) * PLACES;
     for (let place = begin; place < begin + PLACES; place += 1) {
-      if (this.#low[place] === low >>> 0 && this.#high[place] === high >>> 0 && this.#written[place] !== 0)
-        return place;
+      const key = place * KEY;
+      if (keys[key] === low >>> 0 && keys[key + HIGH] === high >>> 0 && keys[key + WRITTEN] !== 0) return place;
     }
     return -1;
   }
@@ -40,32 +47,34 @@ export class FingerprintTable {
    * @param holds how long a place holds that is not claimed again; what it kept is then forgotten
    */
   claim(low: number, high: number, now: number, holds = Number.POSITIVE_INFINITY): number {
+    const keys = this.#keys;
     let place = this.find(low, high);
-    if (place !== -1 && now - (this.#written[place] as number) > holds) this.reset(place);
+    if (place !== -1 && now - this.written(place) > holds) this.reset(place);
     if (place === -1) {
       place = (low & this.#mask) * PLACES;
       for (let other = place + 1; other < (low & this.#mask) * PLACES + PLACES; other += 1) {
-        if ((this.#written[other] as number) < (this.#written[place] as number)) place = other;
+        if (this.written(other) < this.written(place)) place = other;
       }
-      this.#low[place] = low;
-      this.#high[place] = high;
+      keys[place * KEY] = low;
+      keys[place * KEY + HIGH] = high;
       this.reset(place);
     }
-    this.#written[place] = now;
+    keys[place * KEY + WRITTEN] = now;
     return place;
   }
 
   /** Forgets what a place keeps. */
   reset(place: number): void {
-    for (const value of this.values) value[place] = 0;
+    const end = (place + 1) * this.width;
+    for (let at = place * this.width; at < end; at += 1) this.values[at] = 0;
   }
 
   /** When a place was last claimed. */
   written(place: number): number {
-    return this.#written[place] as number;
+    return this.#keys[place * KEY + WRITTEN] as number;
   }
 
   clear(): void {
-    this.#written.fill(0);
+    for (let at = WRITTEN; at < this.#keys.length; at += KEY) this.#keys[at] = 0;
   }
 }

@@ -18,13 +18,13 @@ export class Owners {
   of(low: number, high: number, nowS: number): number {
     const place = this.#table.find(low, high);
     if (place === -1 || nowS - this.#table.written(place) > OWNED_S) return 0;
-    const number = (this.#table.values[0] as Uint32Array)[place] as number;
+    const number = this.#table.values[place] as number;
     return number === SEVERAL ? 0 : number;
   }
 
   note(low: number, high: number, number: number, nowS: number): void {
     const place = this.#table.find(low, high);
-    const values = this.#table.values[0] as Uint32Array;
+    const { values } = this.#table;
     const before = place === -1 ? 0 : (values[place] as number);
     const fresh = place !== -1 && nowS - this.#table.written(place) <= OWNED_S;
     // Once several answer for it, it stays so until nobody has for a while.

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { podsOfCgroup } from '../../../collector/src/control/cgroup_path.ts';
 import { endpointId } from '../../../collector/src/control/identity.ts';
-import { wordsOfText } from '../../../collector/src/control/kubernetes/addresses.ts';
+import { addressBytes } from '../../../collector/src/correlate/address_text.ts';
 import { openCluster, BEGIN_MS as T } from './support/cluster.ts';
 import { nodeObject, ownedObject, type PodValues, podObject, serviceObject, sliceObject } from './support/objects.ts';
 
@@ -180,14 +180,11 @@ describe('workloads', () => {
 });
 
 describe('services and nodes', () => {
-  const words = new Uint32Array(4);
   const open = async () => {
     const opened = await openCluster();
-    const dialled = (address: string, port: number, protocol = 6) => {
-      wordsOfText(address, words);
-      const { services, nodes } = opened.cluster;
-      const found = services.dialled(words, protocol, port, nodes.at(words) !== undefined);
-      return found && `${found.namespace}/${found.name}:${found.portName}`;
+    const dialled = (address: string, port: number, { protocol = 6, isHere = false } = {}) => {
+      const found = opened.identity.dialled(protocol, addressBytes(address), port, isHere);
+      return found && `${found.namespace}/${found.name}`;
     };
     return { ...opened, dialled };
   };
@@ -207,14 +204,18 @@ describe('services and nodes', () => {
       serviceObject({ name: 'tls', addresses: ['10.96.0.2'], external: ['203.0.113.7'], ports: [{ port: 443 }] }),
     );
     put('nodes', nodeObject('node-1', 'n1', ['192.0.2.1']));
-    assert.equal(dialled('10.96.0.1', 80), 'shop/web:http');
-    assert.equal(dialled('10.96.0.1', 53, 17), 'shop/web:dns');
-    assert.equal(dialled('10.96.0.1', 81), 'shop/web:', 'its address, though not a port of it');
-    assert.equal(dialled('203.0.113.7', 443), 'shop/tls:', 'one address, two services');
+    assert.equal(dialled('10.96.0.1', 80), 'shop/web');
+    assert.equal(dialled('10.96.0.1', 53, { protocol: 17 }), 'shop/web');
+    assert.equal(dialled('10.96.0.1', 81), 'shop/web', 'its address, though not a port of it');
+    assert.equal(dialled('203.0.113.7', 443), 'shop/tls', 'one address, two services');
     assert.equal(dialled('203.0.113.7', 1), undefined, 'neither');
-    assert.equal(dialled('203.0.113.8', 80), 'shop/web:http');
-    assert.equal(dialled('192.0.2.1', 30_080), 'shop/web:http');
+    assert.equal(dialled('203.0.113.8', 80), 'shop/web');
+    assert.equal(dialled('192.0.2.1', 30_080), 'shop/web');
     assert.equal(dialled('192.0.2.9', 30_080), undefined, 'no node');
+    assert.equal(dialled('192.0.2.9', 30_080, { isHere: true }), 'shop/web', 'another address of this one');
+    put('services', serviceObject({ name: 'edge', balancers: ['192.0.2.1'], ports: [{ port: 443 }] }));
+    assert.equal(dialled('192.0.2.1', 443), 'shop/edge', "a node's address that a service borrows");
+    assert.equal(dialled('192.0.2.1', 22), undefined, 'which has other ports of its own');
     remove('services', web);
     assert.deepEqual([dialled('10.96.0.1', 80), dialled('192.0.2.1', 30_080)], [undefined, undefined]);
     close();

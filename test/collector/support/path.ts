@@ -5,6 +5,7 @@ import { Drain, type RecordRing } from '../../../collector/src/batch/drain.ts';
 import type { IdentitySource } from '../../../collector/src/control/identity.ts';
 import { LocalIdentity } from '../../../collector/src/control/local.ts';
 import { Cgroups } from '../../../collector/src/correlate/cgroups.ts';
+import type { DialledOptions } from '../../../collector/src/correlate/dialled.ts';
 import { Endpoints } from '../../../collector/src/correlate/endpoints.ts';
 import { Ends } from '../../../collector/src/correlate/ends.ts';
 import { KernelWords } from '../../../collector/src/correlate/kernel_words.ts';
@@ -57,6 +58,8 @@ export interface PathOptions {
   readonly clocks?: Clocks;
   readonly nodeAddresses?: readonly Uint8Array[];
   readonly mostEndpoints?: number;
+  readonly conntrack?: DialledOptions['conntrack'];
+  readonly mostServices?: number;
   /** Keys of `collector.metrics` that are not as by default. */
   readonly metrics?: Partial<EdgeMetricsOptions['settings']>;
   /** Default: no request is sent as a span. */
@@ -89,6 +92,9 @@ export function openPath(options: PathOptions = {}) {
   const localEnd = new LocalEnd({ arena, counters, cgroups, endpoints, sources, readProcess: (pid) => processes[pid] });
   const ends = new Ends({
     arena,
+    counters,
+    conntrack: options.conntrack,
+    mostServices: options.mostServices,
     localEnd,
     endpoints,
     sources,

@@ -7,6 +7,7 @@ import {
   type IdentitySource,
   NOBODY_SURE,
   type ProcessFacts,
+  type ServiceName,
 } from '../identity.ts';
 import { type Words, wordsOfBytes } from './addresses.ts';
 import { Cluster, type ClusterListener } from './cluster.ts';
@@ -155,6 +156,11 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     if (node !== undefined) return this.#ofNode(node);
     const early = !this.#options.feed.synced && this.#options.nowMs() < this.#startedMs + UNTOLD_MS;
     return early ? NOBODY_SURE : undefined;
+  }
+
+  dialled(protocol: number, address: Uint8Array, port: number, isHere: boolean): ServiceName | undefined {
+    wordsOfBytes(address, this.#words);
+    return this.cluster.services.dialled(this.#words, protocol, port, isHere || this.cluster.nodes.has(this.#words));
   }
 
   /** This node, once the API server has told of it. */

@@ -54,6 +54,11 @@ export class Nodes {
     return this.#nodes[this.#names.find(name) ?? 0];
   }
 
+  /** Whether an address is some node's. */
+  has(words: Words): boolean {
+    return this.#addresses.first(words) !== 0;
+  }
+
   /** The only node with an address; undefined if there is none or there are several. */
   at(words: Words): KubernetesNode | undefined {
     const first = this.#addresses.first(words);

@@ -1,16 +1,10 @@
 /** Services by the addresses they are dialled at, and which of them lead to an address. */
+import type { ServiceName } from '../identity.ts';
 import { AddressBook } from './address_book.ts';
 import { type Words, wordsOfText } from './addresses.ts';
 import { Column } from './columns.ts';
 import type { ServiceObject, ServicePort, SliceObject } from './objects.ts';
 import { Texts } from './texts.ts';
-
-/** A service and the port of it that was dialled; the port's name is empty if it has none. */
-export interface DialledService {
-  readonly namespace: string;
-  readonly name: string;
-  readonly portName: string;
-}
 
 /** Lists of ports that are kept once for all services that have the same. */
 const MOST_PORTS = 10_000;
@@ -95,20 +89,19 @@ export class Services {
    * The service that is dialled at an address.
    * @param isNode whether the address is a node's, at which services have ports of their own
    */
-  dialled(words: Words, protocol: number, port: number, isNode: boolean): DialledService | undefined {
-    let found: DialledService | undefined;
+  dialled(words: Words, protocol: number, port: number, isNode: boolean): ServiceName | undefined {
+    let found: ServiceName | undefined;
     for (let slot = this.#addresses.first(words); slot !== 0; slot = this.#addresses.after(slot, words)) {
       const service = this.#addresses.ownerAt(slot);
-      const dialled = this.#portsOf[service]?.find((one) => one.port === port && one.protocol === protocol);
-      // Several may share an external address; a port that none has belongs to the only one there is.
-      if (dialled !== undefined) return this.#told(service, dialled.name);
-      found = found === undefined ? this.#told(service, '') : undefined;
+      const ports = this.#portsOf[service] ?? [];
+      // Several may share an external address; a port that none has belongs to the only one there is, unless the node
+      // that lends it its address has ports of its own.
+      if (ports.some((one) => one.port === port && one.protocol === protocol)) return this.#told(service);
+      found = found === undefined && !isNode ? this.#told(service) : undefined;
     }
     if (found !== undefined || !isNode) return found;
     const service = this.#byNodePort.get(nodePortKey(protocol, port));
-    if (service === undefined) return undefined;
-    const dialled = this.#portsOf[service]?.find((one) => one.nodePort === port && one.protocol === protocol);
-    return this.#told(service, dialled?.name ?? '');
+    return service === undefined ? undefined : this.#told(service);
   }
 
   /** Names of the services that lead to an address, added to `names`. */
@@ -117,10 +110,10 @@ export class Services {
       names.add(this.#names.of(this.#serviceOf.get(this.#backends.ownerAt(slot))));
   }
 
-  #told(service: number, portName: string): DialledService {
+  #told(service: number): ServiceName {
     const key = this.#services.of(service);
     const slash = key.indexOf('/');
-    return { namespace: key.slice(0, slash), name: key.slice(slash + 1), portName };
+    return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
   }
 
   #shared(ports: readonly ServicePort[]): readonly ServicePort[] {

@@ -18,6 +18,8 @@ const GONE = -1;
 /** Edges given up at one turn at most, so that no turn takes long. */
 const EXPIRE_AT_ONCE = 256;
 const SMALLEST_CACHE = 1 << 12;
+/** What is kept of a pair of endpoints: edge and serial. */
+const PAIR = 2;
 
 export interface EdgesOptions {
   readonly endpoints: Endpoints;
@@ -70,7 +72,7 @@ export class Edges {
     this.#options = options;
     const most = options.maxEdges + 1;
     const cache = 2 ** Math.ceil(Math.log2(Math.max(SMALLEST_CACHE, 4 * most)));
-    this.#pairs = new FingerprintTable(cache, 2);
+    this.#pairs = new FingerprintTable(cache, PAIR);
     this.#serials = new Float64Array(most);
     this.#lastMs = new Float64Array(most);
     this.#names = [namesOf('', options.cluster, ['', OVERFLOW], ['', OVERFLOW])];
@@ -101,11 +103,11 @@ export class Edges {
   of(source: number, destination: number): number {
     const low = (Math.imul(source, 0x9e3779b1) + Math.imul(destination, 0x85ebca6b)) >>> 0;
     const place = this.#pairs.find(low, source);
-    const [edges, serials] = this.#pairs.values as [Uint32Array, Uint32Array];
-    let edge = place === -1 ? OVERFLOW_EDGE : (edges[place] as number);
+    const { values } = this.#pairs;
+    let edge = place === -1 ? OVERFLOW_EDGE : (values[place * PAIR] as number);
     // What was kept of an edge that is gone by now, or of one for which there was no room, holds no longer.
     const holds = edge === OVERFLOW_EDGE ? this.expired : (this.#serials[edge] as number);
-    if (place === -1 || serials[place] !== holds % 2 ** 32) edge = this.#find(source, destination, low);
+    if (place === -1 || values[place * PAIR + 1] !== holds % 2 ** 32) edge = this.#find(source, destination, low);
     this.#lastMs[edge] = this.#nowMs;
     if (edge === OVERFLOW_EDGE) this.overflowRecords += 1;
     return edge;
@@ -140,9 +142,9 @@ export class Edges {
     const key = JSON.stringify([from, to]);
     const edge = this.#byKey.get(key) ?? this.#take(key, from, to);
     const place = this.#pairs.claim(low, source, Math.max(1, Math.floor(this.#nowMs / 1000) % 2 ** 32));
-    const [edges, serials] = this.#pairs.values as [Uint32Array, Uint32Array];
-    edges[place] = edge;
-    serials[place] = (edge === OVERFLOW_EDGE ? this.expired : (this.#serials[edge] as number)) % 2 ** 32;
+    const { values } = this.#pairs;
+    values[place * PAIR] = edge;
+    values[place * PAIR + 1] = (edge === OVERFLOW_EDGE ? this.expired : (this.#serials[edge] as number)) % 2 ** 32;
     return edge;
   }
 

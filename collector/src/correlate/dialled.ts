@@ -1,0 +1,204 @@
+/**
+ * What a client dialled that is not its server's own address: the service it belongs to, and the backend that it was
+ * translated to. Found out when the connection is first seen and kept with it. The backend is where the server's own
+ * socket is if that is observed here, else what connection tracking has.
+ */
+import { FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
+import type { Conntrack } from '../../native/addon.ts';
+import type { Arena } from '../batch/arena.ts';
+import type { IdentitySource } from '../control/identity.ts';
+import type { Counters } from '../counters.ts';
+import type { Addresses } from './addresses.ts';
+import { Backends, NO_BACKEND } from './backends.ts';
+import type { Facts } from './facts.ts';
+import { Fingerprint } from './fingerprint.ts';
+import type { Moment } from './moment.ts';
+import { ServiceNames } from './service_names.ts';
+
+export interface DialledOptions {
+  readonly arena: Arena;
+  readonly counters: Counters;
+  readonly sources: readonly IdentitySource[];
+  /** Where kube-proxy translates; undefined if it cannot be asked. */
+  readonly conntrack?: Pick<Conntrack, 'find'> | undefined;
+  /** Services that are told apart. Default: 32,768. */
+  readonly mostServices?: number | undefined;
+}
+
+const SERVICES = 32_768;
+/** Kept for a connection whose address is no service's. */
+const NO_SERVICE = 0xffffffff;
+/** How long that holds, seconds: news of a service may come after its first connection. And any answer, without TCP. */
+const HOLDS_S = 10;
+/** Lookups in connection tracking in one look at the rings: some 5 µs each. */
+const LOOKUPS_PER_LOOK = 256;
+const TCP = 6;
+
+/** Resolves one record at a time; the result stands here until the next. */
+export class Dialled {
+  readonly names: ServiceNames;
+  readonly #options: DialledOptions;
+  readonly #sources: readonly IdentitySource[];
+  readonly #addresses: Addresses;
+  readonly #facts: Facts;
+  readonly #moment: Moment;
+  readonly #fingerprint: Fingerprint;
+  /** By place and socket of the client: what connection tracking said. */
+  readonly #tracked: Backends;
+  /** By sequence numbers: where observed servers have their sockets. */
+  readonly #servers: Backends;
+  readonly #scratch: number;
+  #lookups = 0;
+  /** Number of the service in `names`, 0 if none. */
+  service = 0;
+  /** Port of the backend, 0 if the address was not translated or that is not known; then the address is zero, too. */
+  backendPort = 0;
+  /** Offset of the backend's address. */
+  readonly backendAddress: number;
+
+  constructor(options: DialledOptions, addresses: Addresses, facts: Facts, moment: Moment) {
+    const { arena, sources } = options;
+    this.#options = options;
+    this.names = new ServiceNames(options.mostServices ?? SERVICES);
+    this.#sources = sources.filter((source) => source.dialled !== undefined);
+    this.#addresses = addresses;
+    this.#facts = facts;
+    this.#moment = moment;
+    this.#fingerprint = new Fingerprint(arena);
+    this.#tracked = new Backends(arena);
+    this.#servers = new Backends(arena);
+    this.#scratch = arena.take(16);
+    this.backendAddress = arena.take(16);
+  }
+
+  /** Before each look. */
+  begin(): void {
+    this.#lookups = 0;
+  }
+
+  /**
+   * A client was observed.
+   * @param place of its connection
+   * @returns number of the service dialled, 0 if none
+   */
+  learnClient(record: number, place: number): number {
+    if (this.#sources.length === 0) return 0;
+    const facts = this.#facts;
+    const now = this.#moment.s;
+    const isTcp = this.#options.arena.bytes[record + F.protocol] === TCP;
+    let service = facts.service(place);
+    if (service === 0 || ((service === NO_SERVICE || !isTcp) && now - facts.askedS(place) >= HOLDS_S)) {
+      service = this.#ask(record) || NO_SERVICE;
+      facts.setService(place, service, now);
+    }
+    if (service === NO_SERVICE) return 0;
+    const socket = facts.socket(place);
+    if (!this.#tracked.has(place, socket, now, isTcp ? Number.POSITIVE_INFINITY : HOLDS_S))
+      this.#track(record, place, socket);
+    return service;
+  }
+
+  /** A server was observed, at its own address. */
+  learnServer(record: number): void {
+    if (!this.#fingerprint.ofSequences(record)) return;
+    const { low, high } = this.#fingerprint;
+    const port = this.#options.arena.view.getUint16(record + F.destination_port, true);
+    this.#servers.note(low, high, record + F.destination_address, port, this.#moment.s);
+  }
+
+  /** The record tells nothing of services, or its server's own address is all that there is to know. */
+  none(): void {
+    this.service = 0;
+    this.#noBackend();
+  }
+
+  #noBackend(): void {
+    if (this.backendPort === 0) return;
+    this.backendPort = 0;
+    this.#options.arena.bytes.fill(0, this.backendAddress, this.backendAddress + 16);
+  }
+
+  /**
+   * What the record's client dialled.
+   * @param isSeen whether its server's socket is observed here under another address
+   */
+  ofClient(record: number, place: number, isSeen: boolean): void {
+    this.none();
+    const service = this.#facts.areOf(place, record) ? this.#facts.service(place) : 0;
+    this.service = service === NO_SERVICE ? 0 : service;
+    if (isSeen && this.#fingerprint.ofSequences(record)) {
+      const { low, high } = this.#fingerprint;
+      this.backendPort = this.#servers.read(low, high, this.backendAddress);
+      if (this.#isAsDialled(record)) {
+        this.#noBackend();
+        return;
+      }
+    }
+    if (this.backendPort === 0 && this.service !== 0)
+      this.backendPort = this.#tracked.read(place, this.#facts.socket(place), this.backendAddress);
+  }
+
+  /** What was dialled for the record's server to be reached. @param service as the client's record told, 0 if none */
+  ofServer(record: number, service: number): void {
+    this.none();
+    if (service === 0) return;
+    const { bytes, view } = this.#options.arena;
+    const address = record + F.destination_address;
+    bytes.copyWithin(this.backendAddress, address, address + 16);
+    this.service = service;
+    this.backendPort = view.getUint16(record + F.destination_port, true);
+  }
+
+  /** Whether the backend is at the very address that was dialled: then only its client's was translated. */
+  #isAsDialled(record: number): boolean {
+    const { view } = this.#options.arena;
+    if (this.backendPort !== view.getUint16(record + F.destination_port, true)) return false;
+    for (let at = 0; at < 16; at += 4) {
+      const word = view.getUint32(this.backendAddress + at, true);
+      if (word !== view.getUint32(record + F.destination_address + at, true)) return false;
+    }
+    return true;
+  }
+
+  #ask(record: number): number {
+    const { arena, counters } = this.#options;
+    const address = record + F.destination_address;
+    // Within its namespace: whose loopback that is, no source knows.
+    if (this.#fingerprint.isLoopback(address)) return 0;
+    const isHere = this.#addresses.isNode(address);
+    const bytes = arena.bytes.subarray(address, address + 16);
+    const protocol = arena.bytes[record + F.protocol] as number;
+    const port = arena.view.getUint16(record + F.destination_port, true);
+    for (const source of this.#sources) {
+      const found = source.dialled?.(protocol, bytes, port, isHere);
+      if (found === undefined) continue;
+      const number = this.names.number(found);
+      if (number === 0) counters.discard('service_table_full');
+      return number;
+    }
+    return 0;
+  }
+
+  #track(record: number, place: number, socket: number): void {
+    const { arena, conntrack, counters } = this.#options;
+    if (conntrack === undefined) return;
+    if (this.#lookups >= LOOKUPS_PER_LOOK) {
+      counters.discard('conntrack_lookup_limit');
+      return;
+    }
+    this.#lookups += 1;
+    const { bytes, view } = arena;
+    const [source, destination] = [record + F.source_address, record + F.destination_address];
+    const port = conntrack.find(
+      bytes[record + F.protocol] as number,
+      bytes,
+      source,
+      view.getUint16(record + F.source_port, true),
+      destination,
+      view.getUint16(record + F.destination_port, true),
+      this.#scratch,
+    );
+    if (port < 0) counters.discard('conntrack_lookup_failed');
+    else this.#tracked.note(place, socket, this.#scratch, port === 0 ? NO_BACKEND : port, this.#moment.s);
+  }
+}

@@ -1,0 +1,103 @@
+/** What is found out once about a connection and kept with it: the service dialled, the other end's endpoint. */
+import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
+import type { Arena } from '../batch/arena.ts';
+import { type Connections, OWN } from './connections.ts';
+
+/** Numbers that are kept per connection, behind those of `Connections`. */
+export const FACTS = 5;
+/** Cookie and generation of the socket that they are of, in one number. */
+const SOCKET = OWN;
+const SERVICE = OWN + 1;
+const ASKED_S = OWN + 2;
+const PEER = OWN + 3;
+/** Milliseconds since the epoch, without what 32 bits do not hold: 50 days. */
+const BEGAN = OWN + 4;
+const WRAP_MS = 2 ** 32;
+
+const UNKNOWN = ENUMS.observation_point.unknown;
+
+/**
+ * Facts by a connection's place. They are of the socket that they were found out for: addresses and ports may be used
+ * again by another connection before this one is forgotten.
+ */
+export class Facts {
+  readonly #arena: Arena;
+  readonly #values: Uint32Array;
+  readonly #width: number;
+
+  /** @param connections with FACTS numbers for others */
+  constructor(arena: Arena, { values, width }: Connections) {
+    this.#arena = arena;
+    this.#values = values;
+    this.#width = width;
+  }
+
+  /** From now on, facts at this place are of the record's socket. */
+  renew(place: number, record: number): void {
+    const at = place * this.#width;
+    const socket = this.#socketOf(record);
+    if (this.#values[at + SOCKET] === socket) return;
+    for (let fact = 0; fact < FACTS; fact += 1) this.#values[at + OWN + fact] = 0;
+    this.#values[at + SOCKET] = socket;
+  }
+
+  /** Whether the facts at a place are of the record's socket, or the record, which has none, speaks of any. */
+  areOf(place: number, record: number): boolean {
+    const socket = this.socket(place);
+    if (this.#arena.bytes[record + F.observation_point] === UNKNOWN) return socket !== 0;
+    return socket === this.#socketOf(record);
+  }
+
+  /** A number that stands for the socket. */
+  socket(place: number): number {
+    return this.#values[place * this.#width + SOCKET] as number;
+  }
+
+  /** Number of the service whose address was dialled, as `Dialled` keeps it; 0 before anybody has asked. */
+  service(place: number): number {
+    return this.#values[place * this.#width + SERVICE] as number;
+  }
+
+  /** When that was asked, seconds since the epoch. */
+  askedS(place: number): number {
+    return this.#values[place * this.#width + ASKED_S] as number;
+  }
+
+  setService(place: number, number: number, nowS: number): void {
+    this.#values[place * this.#width + SERVICE] = number;
+    this.#values[place * this.#width + ASKED_S] = nowS;
+  }
+
+  /** Endpoint number of the end that is not observed here, by its address; 0 if it is not known. */
+  peer(place: number): number {
+    return this.#values[place * this.#width + PEER] as number;
+  }
+
+  setPeer(place: number, number: number): void {
+    this.#values[place * this.#width + PEER] = number;
+  }
+
+  /**
+   * When the connection began, milliseconds since the epoch: flows know, other records are only not earlier.
+   * @param recordMs time of the record
+   */
+  beganMs(place: number, record: number, isFlow: boolean, recordMs: number): number {
+    const at = place * this.#width + BEGAN;
+    const now = Math.floor(recordMs);
+    const known = this.#values[at] as number;
+    if (!isFlow && known !== 0) return now - ((now - known) >>> 0);
+    const { view } = this.#arena;
+    const age = record + F.connection_age_ns;
+    const ageNs = isFlow ? view.getUint32(age + 4, true) * 4_294_967_296 + view.getUint32(age, true) : 0;
+    const ageMs = Math.min(Math.floor(ageNs / 1e6), WRAP_MS - 1);
+    this.#values[at] = (now - ageMs) >>> 0 || 1;
+    return now - ageMs;
+  }
+
+  #socketOf(record: number): number {
+    const { view } = this.#arena;
+    const cookie = view.getUint32(record + F.socket_cookie, true) ^ view.getUint32(record + F.socket_cookie + 4, true);
+    const generation = view.getUint32(record + F.generation, true);
+    return (cookie ^ Math.imul(generation + 1, 0x9e3779b1)) >>> 0 || 1;
+  }
+}
