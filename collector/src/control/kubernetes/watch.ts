@@ -29,7 +29,8 @@ export interface ResourceStatus extends ReflectorState {
   readonly objects: number;
 }
 
-const PATHS: Readonly<Record<ResourceName, Resource>> = {
+/** What is asked for of each. */
+export const WATCHED: Readonly<Record<ResourceName, Resource>> = {
   pods: { path: '/api/v1/pods', fields: POD_FIELDS },
   services: { path: '/api/v1/services', fields: SERVICE_FIELDS },
   endpointslices: { path: '/apis/discovery.k8s.io/v1/endpointslices', fields: SLICE_FIELDS },
@@ -68,7 +69,7 @@ export class KubernetesWatch implements Feed {
     const { log, timing = {}, patienceMs = PATIENCE_MS } = this.#options;
     const { signal } = this.#stopping;
     for (const name of RESOURCES) {
-      const options = { api: this.#api, resource: PATHS[name], sink: cluster.sink(name), log, timing };
+      const options = { api: this.#api, resource: WATCHED[name], sink: cluster.sink(name), log, timing };
       const reflector = new Reflector({ ...options, listed: () => this.#tidyLater() });
       this.#reflectors.set(name, reflector);
       void reflector.start(signal);
