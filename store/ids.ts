@@ -11,7 +11,7 @@
  *   end between the ends' two views, each has a trace of its own.
  * - parent: the traceparent's span; without one, a server's span has the client's if that end is observed as well
  * - request id: `time` in ns, destination and source endpoint id, span id, eight bytes each in hex: the row's place in
- *   the primary key.
+ *   the primary key. The endpoint ids are those that the row holds, whoever the ends are resolved to.
  */
 import { createHash } from 'node:crypto';
 import { FlowspanError } from './errors.ts';
@@ -66,10 +66,16 @@ export const TRACE_ID_SQL = `if(has_trace, ${SENT_TRACE_ID_SQL}, ${DERIVED_TRACE
 /** Span id of the parent of a row of `requests`, 16 hex digits; empty if it has none. */
 export const PARENT_SPAN_ID_SQL = `multiIf(has_trace, lower(hex(parent_span_id)), observation_point = 'server' AND peer_observed, ${spanIdSql("'client'")}, '')`;
 
+const requestIdSql = (destination: string, source: string) =>
+  `concat(${['toUnixTimestamp64Nano(time)', destination, source]
+    .map((number) => `leftPad(lower(hex(toUInt64(${number}))), 16, '0')`)
+    .join(', ')}, ${SPAN_ID_SQL})`;
+
 /** Request id of a row of `requests`, 64 hex digits. */
-export const REQUEST_ID_SQL = `concat(${['toUnixTimestamp64Nano(time)', 'destination_endpoint_id', 'source_endpoint_id']
-  .map((number) => `leftPad(lower(hex(toUInt64(${number}))), 16, '0')`)
-  .join(', ')}, ${SPAN_ID_SQL})`;
+export const REQUEST_ID_SQL = requestIdSql('destination_endpoint_id', 'source_endpoint_id');
+
+/** Request id of a resolved row of `requests` (resolved.ts): it stays what the row itself says. */
+export const RESOLVED_REQUEST_ID_SQL = requestIdSql('stamped_destination_endpoint_id', 'stamped_source_endpoint_id');
 
 /**
  * Condition that finds the one row of `requests` with this id, by its primary key.

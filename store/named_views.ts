@@ -1,6 +1,7 @@
-/** Views for people: rows with the names of their ends. */
+/** Views for people: resolved rows with the names of their ends. */
 import { quoteName } from './ddl.ts';
 import { CONTAINER_SQL, SERVICES_SQL } from './endpoint_properties.ts';
+import { resolvedName } from './resolved.ts';
 import { EDGES_1M } from './rollups.ts';
 import { ENDPOINTS, FLOWS, REQUESTS, type StoredTable, TCP_EVENTS } from './tables.ts';
 import type { View } from './view.ts';
@@ -57,7 +58,7 @@ export function joinedEnds(
   ].join('\n');
 }
 
-function namedView(table: StoredTable, time: string, hasAddresses: boolean): View {
+function namedView(table: StoredTable, from: string, time: string, hasAddresses: boolean): View {
   const ends = (['source', 'destination'] as const).flatMap((end) => [
     ...Object.keys(SHOWN).map((name) => `${end}.endpoint_${name} AS ${end}_${name}`),
     ...(hasAddresses
@@ -70,14 +71,14 @@ function namedView(table: StoredTable, time: string, hasAddresses: boolean): Vie
     name: `${table.name}_named`,
     doc: `${table.name} with the names of both ends.`,
     select: (database) =>
-      `SELECT t.*,\n    ${ends.join(',\n    ')}\n${joinedEnds(database, `${quoteName(database)}.${table.name}`, time)}`,
+      `SELECT t.*,\n    ${ends.join(',\n    ')}\n${joinedEnds(database, `${quoteName(database)}.${from}`, time)}`,
   };
 }
 
 /** One view per table that has two ends. */
 export const NAMED_VIEWS: readonly View[] = [
-  namedView(FLOWS, 't.time', true),
-  namedView(REQUESTS, 't.time', true),
-  namedView(TCP_EVENTS, 't.time', true),
-  namedView(EDGES_1M, "toDateTime64(t.minute + 59, 9, 'UTC')", false),
+  namedView(FLOWS, resolvedName(FLOWS), 't.time', true),
+  namedView(REQUESTS, resolvedName(REQUESTS), 't.time', true),
+  namedView(TCP_EVENTS, resolvedName(TCP_EVENTS), 't.time', true),
+  namedView(EDGES_1M, EDGES_1M.name, "toDateTime64(t.minute + 59, 9, 'UTC')", false),
 ];

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { createTableSql, quoteName, quoteText } from './ddl.ts';
 import { EXPIRATIONS } from './expirations.ts';
 import { NAMED_VIEWS } from './named_views.ts';
+import { RESOLVED_VIEWS } from './resolved.ts';
 import { EDGES_1M, FEEDS, TRACE_TIMES } from './rollups.ts';
 import { type StoredTable, TABLES } from './tables.ts';
 import { TRACE_VIEWS } from './trace_views.ts';
@@ -17,7 +18,7 @@ export interface Schema {
 /** What this version of Flowspan wants. */
 export const SCHEMA: Schema = {
   tables: [...TABLES, EDGES_1M, TRACE_TIMES, EXPIRATIONS],
-  views: [...FEEDS, ...NAMED_VIEWS, ...TRACE_VIEWS],
+  views: [...FEEDS, ...RESOLVED_VIEWS, ...NAMED_VIEWS, ...TRACE_VIEWS],
 };
 
 /** CREATE for a view. Its comment ends with the hash by which a later migration sees whether it has changed. */

@@ -6,8 +6,15 @@
  */
 import { quoteName } from './ddl.ts';
 import { HTTP_METHODS } from './http_methods.ts';
-import { DERIVED_TRACE_ID_SQL, PARENT_SPAN_ID_SQL, REQUEST_ID_SQL, SENT_TRACE_ID_SQL, SPAN_ID_SQL } from './ids.ts';
+import {
+  DERIVED_TRACE_ID_SQL,
+  PARENT_SPAN_ID_SQL,
+  RESOLVED_REQUEST_ID_SQL,
+  SENT_TRACE_ID_SQL,
+  SPAN_ID_SQL,
+} from './ids.ts';
 import { addressSql, joinedEnds } from './named_views.ts';
+import { resolvedName } from './resolved.ts';
 import { TRACE_TIMES } from './rollups.ts';
 import { FAILED_OUTCOMES_SQL, REQUESTS } from './tables.ts';
 import { RESOURCE_COLUMNS, RESOURCE_SQL, SERVICE_SQL, serviceNameSql } from './trace_resource.ts';
@@ -55,7 +62,7 @@ const ATTRIBUTES: Readonly<Record<string, string>> = {
   'http.request.body.size': 'toString(t.request_body_bytes)',
   'http.response.body.size': 'toString(t.response_body_bytes)',
   'service.peer.name': `if(${SERVER}, ${serviceNameSql('source')}, ${serviceNameSql('destination')})`,
-  'flowspan.request_id': REQUEST_ID_SQL,
+  'flowspan.request_id': RESOLVED_REQUEST_ID_SQL,
   'flowspan.source': nameOf('source'),
   'flowspan.destination': nameOf('destination'),
   'flowspan.outcome': 'toString(t.outcome)',
@@ -129,7 +136,7 @@ function spans(database: string, traceId: string, where: string): string {
     '`Links.Attributes`': "CAST([], 'Array(Map(LowCardinality(String), String))')",
   };
   const lines = Object.entries(columns).map(([name, value]) => `${value} AS ${name}`);
-  const from = joinedEnds(database, `${quoteName(database)}.${REQUESTS.name}`, 't.time', RESOURCE_COLUMNS);
+  const from = joinedEnds(database, `${quoteName(database)}.${resolvedName(REQUESTS)}`, 't.time', RESOURCE_COLUMNS);
   return `SELECT\n    ${lines.join(',\n    ')}\n${from}\nWHERE ${where}`;
 }
 

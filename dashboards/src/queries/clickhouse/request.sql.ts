@@ -6,6 +6,7 @@ import { PHASES } from '../../../../query-api/src/request_phases.ts';
 import {
   DERIVED_TRACE_ID_SQL,
   REQUEST_ID_SQL,
+  RESOLVED_REQUEST_ID_SQL,
   SENT_TRACE_ID_SQL,
   SPAN_ID_SQL,
   TRACE_ID_SQL,
@@ -71,7 +72,7 @@ const quoted = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'
 
 /** Facts that the row does not hold as columns. */
 const NAMES: readonly { readonly name: string; readonly sql: string; readonly doc: string }[] = [
-  { name: REQUEST_ID, sql: REQUEST_ID_SQL, doc: 'Id of this end’s view, for /v1/requests/{id}.' },
+  { name: REQUEST_ID, sql: RESOLVED_REQUEST_ID_SQL, doc: 'Id of this end’s view, for /v1/requests/{id}.' },
   { name: 'trace', sql: TRACE_ID_SQL, doc: 'Trace id: the traceparent’s, or made from the exchange.' },
   { name: 'span', sql: SPAN_ID_SQL, doc: 'Span id of this end.' },
   ...(['source', 'destination'] as const).flatMap((end) =>

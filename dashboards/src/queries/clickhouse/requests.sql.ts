@@ -1,6 +1,6 @@
 /** Requests of the chosen edges, each once, with what both ends saw. */
 import { PHASES } from '../../../../query-api/src/request_phases.ts';
-import { REQUEST_ID_SQL, TRACE_ID_SQL } from '../../../../store/ids.ts';
+import { RESOLVED_REQUEST_ID_SQL, TRACE_ID_SQL } from '../../../../store/ids.ts';
 import { FAILED_OUTCOMES_SQL } from '../../../../store/tables.ts';
 import { REQUEST_ID } from '../../links.ts';
 import { CHOSEN_EDGES_SQL } from '../../variables.ts';
@@ -43,7 +43,7 @@ function exchanges(condition: string, order: string, shownOrder: string): string
   max(zero_window_ns) AS zero_window_ns,
   max(max_rtt_us) AS max_rtt_us,
   ${preferServer(TRACE_ID_SQL, 'trace_id')},
-  ${preferServer(REQUEST_ID_SQL, REQUEST_ID)}
+  ${preferServer(RESOLVED_REQUEST_ID_SQL, REQUEST_ID)}
 FROM ${rows}
   AND ${EXCHANGE} IN (SELECT request_sequence, response_sequence FROM ${rows} AND ${condition} ORDER BY ${order} LIMIT ${2 * MOST_REQUESTS})
 GROUP BY request_sequence, response_sequence, ${EDGE_COLUMNS}

@@ -1,0 +1,131 @@
+/**
+ * Rows with the ends that they are known to have had. A collector writes down who an end is as far as it knows then; what
+ * it told by address is a hint, because news of who has an address may be late. It is decided whenever rows are read,
+ * from `endpoint_addresses`: late news corrects rows without anything being rewritten.
+ *
+ * The rule, for an address at a time:
+ * 1. An endpoint that surely had it then.
+ * 2. Else, if just one can have had it, that one; if several can, nobody knows.
+ * 3. Else what the row says, unless it names an endpoint that is known to have had the address at another time.
+ *
+ * An address is held once at a time: a claim ends at the latest where a later one is sure. Without that an endpoint whose
+ * end nobody told would have the address back as soon as the next one left it.
+ */
+import { quoteName } from './ddl.ts';
+import { ENDPOINT_ADDRESSES, FLOWS, REQUESTS, type StoredTable, TCP_EVENTS } from './tables.ts';
+import type { View } from './view.ts';
+
+/** A span of rows' time, as SQL of type DateTime64. */
+export interface TimeWindow {
+  readonly since: string;
+  readonly until: string;
+}
+
+/** A row may name who had its address up to so long before or after it: news and rows are late, connections long. */
+const REMEMBERED_S = 3600;
+
+/** An open end is later than this. */
+const NEVER = "toDateTime64('2200-01-01 00:00:00', 9, 'UTC')";
+
+/**
+ * When the ends of a row were who they are asked for, as SQL over a row: as early as the row can tell, because a
+ * connection goes on to name its ends after the address of one was given to somebody else.
+ */
+const SETTLED: Readonly<Record<string, string>> = {
+  [FLOWS.name]: 'time - toIntervalNanosecond(if(protocol = 6, connection_age_ns, duration_ns))',
+  [REQUESTS.name]: 'time - toIntervalNanosecond(duration_ns)',
+  [TCP_EVENTS.name]: 'time - toIntervalNanosecond(latency_ns)',
+};
+
+const ADDRESS = {
+  source: 'source_address',
+  destination: 'if(backend_port = 0, destination_address, backend_address)',
+} as const;
+
+/** Name of the view of a table's resolved rows. */
+export const resolvedName = (table: StoredTable): string => `${table.name}_resolved`;
+
+/** Column of the resolved rows that holds what the row itself says of an end. */
+export const stampOf = (end: 'source' | 'destination'): string => `stamped_${end}_endpoint_id`;
+
+function claims(database: string, columns: string, window: TimeWindow | undefined): string {
+  const within =
+    window === undefined
+      ? ''
+      : ` WHERE valid_to >= ${window.since} - toIntervalSecond(${REMEMBERED_S}) AND valid_from < ${window.until} + toIntervalSecond(${REMEMBERED_S})`;
+  return `SELECT ${columns} FROM ${quoteName(database)}.${ENDPOINT_ADDRESSES.name} FINAL${within}`;
+}
+
+/**
+ * Who had each address from when on, until the next row of the same address: `told` is 1 where the claims decide it, and
+ * `endpoint_id` then 0 if they leave several. Sums over claims that have begun and not ended tell how many hold at a time
+ * and who: claims are all of one endpoint if their ids have no variance.
+ */
+function owners(database: string, window: TimeWindow | undefined): string {
+  const facts = 'cluster, address, endpoint_id, valid_from, sure_from, sure_to, valid_to';
+  const isSure = 'sure_from < sure_to';
+  const sums = (of: 'sure' | 'possible') =>
+    ['', ' * id', ' * id * id'].map((by, power) => `sum(${of}${by}) OVER by_time AS ${of}_${power}`).join(', ');
+  const one = (of: 'sure' | 'possible') =>
+    `if(${of}_0 * ${of}_2 = ${of}_1 * ${of}_1, toUInt64(intDivOrZero(${of}_1, ${of}_0)), 0)`;
+  return `(
+    SELECT cluster, address, since, sure_0 > 0 OR possible_0 > 0 AS told, if(sure_0 > 0, ${one('sure')}, ${one('possible')}) AS endpoint_id
+    FROM (
+      SELECT cluster, address, since, ${sums('sure')}, ${sums('possible')}
+      FROM (
+        SELECT cluster, address, toInt256(endpoint_id) AS id,
+          arrayJoin([(valid_from, 0, 1), (valid_to, 0, -1), (sure_from, ${isSure}, 0), (sure_to, -(${isSure}), 0)]) AS change,
+          change.1 AS since, toInt256(change.2) AS sure, toInt256(change.3) AS possible
+        FROM (
+          SELECT * REPLACE (least(sure_to, next_from) AS sure_to, least(valid_to, next_from) AS valid_to)
+          FROM (
+            SELECT *, if(${isSure}, ifNull(minOrNull(if(${isSure}, sure_from, NULL)) OVER later, valid_to), valid_to) AS next_from
+            FROM (${claims(database, facts, window)})
+            WINDOW later AS (PARTITION BY cluster, address ORDER BY sure_from DESC, endpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+          )
+        )
+        WHERE valid_from < valid_to AND since < ${NEVER}
+      )
+      WINDOW by_time AS (PARTITION BY cluster, address ORDER BY since)
+    )
+  )`;
+}
+
+function endpointOf(database: string, end: 'source' | 'destination', window: TimeWindow | undefined): string {
+  const stamp = `r.${end}_endpoint_id`;
+  const known = `(r.cluster, r.${end}_asked, ${stamp}) IN (${claims(database, 'cluster, address, endpoint_id', window)})`;
+  return `multiIf(r.${end}_basis IN ('socket', 'cgroup'), ${stamp}, ${end}_owner.told, ${end}_owner.endpoint_id, ${known}, 0, ${stamp})`;
+}
+
+/**
+ * The resolved rows of flows, requests or tcp_events as a subquery in parentheses: all columns, endpoint ids decided, and
+ * what the rows said in `stamped_…`.
+ * @param window time of the rows that are asked for, where it is known: claims to addresses outside it are not read
+ */
+export function resolvedRows(database: string, table: StoredTable, window?: TimeWindow): string {
+  const ends = ['source', 'destination'] as const;
+  const rows = `${quoteName(database)}.${table.name}`;
+  const stamps = ends.map((end) => `r.${end}_endpoint_id AS ${stampOf(end)}`).join(', ');
+  const asked = ends.map((end) => `${ADDRESS[end]} AS ${end}_asked`).join(', ');
+  const decided = ends.map((end) => `${endpointOf(database, end, window)} AS ${end}_endpoint_id`).join(', ');
+  const joins = ends.map(
+    (end) =>
+      `ASOF LEFT JOIN ${owners(database, window)} AS ${end}_owner ON r.cluster = ${end}_owner.cluster AND r.${end}_asked = ${end}_owner.address AND r.settled >= ${end}_owner.since`,
+  );
+  // Where nobody claims an address, rows are what they say: the first branch then costs nothing, and else the second.
+  const nobody = `(SELECT count() = 0 FROM (${claims(database, '1', window)} LIMIT 1))`;
+  return `(
+  SELECT r.*, ${stamps} FROM ${rows} AS r WHERE ${nobody}
+  UNION ALL
+  SELECT r.* EXCEPT (settled, source_asked, destination_asked) REPLACE (${decided}), ${stamps}
+  FROM (SELECT *, ${SETTLED[table.name]} AS settled, ${asked} FROM ${rows} WHERE NOT ${nobody}) AS r
+  ${joins.join('\n  ')}
+)`;
+}
+
+/** One view per table whose rows have two ends. */
+export const RESOLVED_VIEWS: readonly View[] = [FLOWS, REQUESTS, TCP_EVENTS].map((table) => ({
+  name: resolvedName(table),
+  doc: `${table.name} with the ends that they are known to have had: what was told by address is decided when it is read.`,
+  select: (database) => `SELECT * FROM ${resolvedRows(database, table)}`,
+}));
