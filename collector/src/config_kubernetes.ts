@@ -1,6 +1,6 @@
 /** Keys of where Kubernetes is asked. */
 import Type from 'typebox';
-import { group, text } from './config_fields.ts';
+import { group, text, whole } from './config_fields.ts';
 
 /** `kubernetes` */
 export const KUBERNETES = group(
@@ -14,6 +14,11 @@ export const KUBERNETES = group(
     }),
     context: text('', { description: 'Context of the kubeconfig; empty: its current one.' }),
     node_name: text('', { description: 'Name of this node at the API server; empty: that of `node`.' }),
+    watch_silence_s: whole(150, 1, 3600, {
+      unit: 's',
+      description:
+        'Longest silence of the API server before its connection is given up and made anew; it says something each minute.',
+    }),
   },
   'Names of pods, workloads and services from the Kubernetes API server.',
 );

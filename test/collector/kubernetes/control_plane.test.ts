@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { basename } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pino } from 'pino';
+import { loadConfig } from '../../../collector/src/config.ts';
 import { endpointId, type Identity, NOBODY_SURE } from '../../../collector/src/control/identity.ts';
 import { type Kubernetes, openKubernetes } from '../../../collector/src/control/kubernetes/open.ts';
 import { addressBytes } from '../../../collector/src/correlate/address_text.ts';
@@ -40,7 +41,10 @@ describe('identity from a real API server', { skip: whyNoControlPlane() ?? false
     await plane.admin.patch(`/api/v1/nodes/${NODE}/status`, {
       status: { addresses: [{ type: 'InternalIP', address: '192.0.2.10' }] },
     });
-    const config = { enabled: 'auto', kubeconfig: plane.kubeconfig, context: '', node_name: NODE };
+    const config = loadConfig(
+      ['--kubernetes-kubeconfig', plane.kubeconfig, '--kubernetes-node-name', NODE],
+      {},
+    ).kubernetes;
     const opened = openKubernetes(config, 'host', pino({ level: 'silent' }));
     assert.ok(opened !== undefined);
     kubernetes = opened;

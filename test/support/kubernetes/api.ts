@@ -45,7 +45,10 @@ export type User = { readonly certificate: string } | { readonly token: string }
 const TIMEOUT_MS = 30_000;
 /** Plurals that are not the kind in lower case with an s. */
 const PLURALS: Readonly<Record<string, string>> = { NetworkPolicy: 'networkpolicies', Ingress: 'ingresses' };
-const CLUSTER_WIDE = new Set(['Namespace', 'Node', 'ClusterRole', 'ClusterRoleBinding', 'PersistentVolume']);
+const CLUSTER_WIDE = new Set([
+  ...['Namespace', 'Node', 'ClusterRole', 'ClusterRoleBinding', 'PersistentVolume'],
+  ...['FlowSchema', 'PriorityLevelConfiguration', 'ValidatingWebhookConfiguration'],
+]);
 
 /** The path of the collection that an object of this kind belongs to. */
 function collectionPath(apiVersion: string, kind: string, namespace = 'default'): string {

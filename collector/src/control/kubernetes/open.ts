@@ -17,6 +17,7 @@ export interface KubernetesConfig {
   readonly kubeconfig: string;
   readonly context: string;
   readonly node_name: string;
+  readonly watch_silence_s: number;
 }
 
 /** Kubernetes as a source of identity, and how it stands. */
@@ -61,9 +62,10 @@ export function openKubernetes(
   log: Logger,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Kubernetes | undefined {
-  const { enabled, kubeconfig, context, node_name } = config;
+  const { enabled, kubeconfig, context, node_name, watch_silence_s } = config;
   if (enabled === 'off' || (enabled === 'auto' && kubeconfig === '' && !inPod(env))) return undefined;
-  const watch = new KubernetesWatch({ kubeconfig, context, version: VERSION, log, tidy: giveBackMemory });
+  const timing = { watchSilenceMs: watch_silence_s * 1000 };
+  const watch = new KubernetesWatch({ kubeconfig, context, version: VERSION, log, timing, tidy: giveBackMemory });
   const mount = cgroupMount();
   const cgroupIsThere = (path: string) => mount !== undefined && existsSync(join(mount, path));
   const own = { node: node_name || node, nowMs: Date.now, cgroupIsThere };
