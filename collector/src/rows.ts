@@ -97,7 +97,7 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
     source_endpoint_id: endpoint(() => ends.source),
     destination_endpoint_id: endpoint(() => ends.destination),
     peer_observed: byte(() => ends.peerObserved),
-    container_id: { constant: rowText('') },
+    container_id: words(() => ends.container),
     source_basis: byte(() => ends.sourceBasis),
     destination_basis: byte(() => ends.destinationBasis),
     service_namespace: words(() => dialled.names.namespace(dialled.service)),

@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { Identity, IdentitySource } from '../../collector/src/control/identity.ts';
 import { addressBytes } from '../../collector/src/correlate/address_text.ts';
 import { CLIENT, flow, openNamed as open, PAIR, process, SERVER } from './support/named_ends.ts';
-import { connection, record, requestRecord, type Values } from './support/records.ts';
+import { connection, requestRecord, type Values } from './support/records.ts';
 
 test('both ends on this machine: each side tells who it is, also to records that came before', () => {
   const { ends } = open(PAIR);
@@ -104,12 +104,6 @@ test('a connection that is over may begin again in another namespace', () => {
   assert.deepEqual(ends('flows', server(2, 300), flow(CLIENT)), ['wrk>redis', 'wrk>redis']);
 });
 
-test('who reads and writes counts before who made the socket', () => {
-  const { ends } = open({ cgroups: { 20: '/system.slice/api.service', 30: '/system.slice/api.socket' } });
-  assert.deepEqual(ends('flows', flow({ ...SERVER, socket_cgroup_id: 30, owner_cgroup_id: 20 })), ['?>api']);
-  assert.deepEqual(ends('flows', flow({ ...SERVER, socket_cgroup_id: 30, owner_cgroup_id: 0 })), ['?>api.socket']);
-});
-
 test('outside addresses have the name of the longest range, local ones never', () => {
   const outside = [
     { name: 'office', cidrs: ['10.0.0.0/8', '2001:db8::/32'] },
@@ -155,75 +149,6 @@ test('an address without a socket is who lives alone in its namespace, or nobody
     'wrk>office',
   ]);
   assert.ok(bothEnds.missed >= 3);
-});
-
-test('a process that is gone is known by its command, as its like was seen before', () => {
-  const { ends, processes } = open({
-    processes: { 100: { executable: 'node', command: 'MainThread', cgroupPaths: ['/'] } },
-  });
-  const named = (command: string) => ({ command, command_length: command.length });
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('MainThread') })), ['node>?']);
-  delete processes[100];
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('MainThread'), pid: 101 })), ['node>?']);
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('curl'), pid: 102 })), ['curl>?']);
-  assert.deepEqual(ends('tcp_events', record('tcp_event', connection({ ...CLIENT, pid: 102 }))), ['curl>?']);
-});
-
-test('another command under the same pid is looked into: a thread, or another process by now', () => {
-  const { ends, processes, wall } = open({ processes: { 100: process('java') } });
-  const named = (command: string) => ({ command, command_length: command.length });
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('http-worker-1') })), ['java>?']);
-  wall.nowNs += 2_000_000_000n;
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('http-worker-2') })), ['java>?']);
-  processes[100] = process('curl');
-  wall.nowNs += 2_000_000_000n;
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, ...named('curl') })), ['curl>?']);
-});
-
-test('an event that comes before its flow is known by the command that the flow brings', () => {
-  const { ends } = open();
-  const curl = { ...CLIENT, command: 'curl', command_length: 4 };
-  assert.deepEqual(ends('tcp_events', record('tcp_event', connection(CLIENT)), flow(curl)), ['curl>?']);
-});
-
-test('what cannot be looked up is counted', () => {
-  const path = open();
-  path.ends('tcp_events', record('tcp_event', connection(CLIENT)));
-  assert.equal(path.counters.discards.process_gone, 1);
-  const many = Array.from({ length: 300 }, (_, index) =>
-    record('tcp_event', connection({ ...CLIENT, pid: 1000 + index })),
-  );
-  path.ends('tcp_events', ...many);
-  assert.ok(path.counters.discards.process_lookup_limit > 0);
-  const full = open({ ...PAIR, mostEndpoints: 1 });
-  full.ends('flows', flow(CLIENT), flow({ ...SERVER }));
-  assert.ok(full.counters.discards.endpoint_table_full > 0);
-});
-
-test('cgroups that begin and end', () => {
-  const { feed, endpoints, counters, ends } = open();
-  const change = (cgroup_change: string, path: string) =>
-    record('cgroup', {
-      cgroup_id: 77,
-      cgroup_change,
-      path,
-      path_length: Math.min(path.length, 1023),
-      time_boot_ns: 6_000_000_000n,
-    });
-  feed('flows', change('created', '/system.slice/job.service'));
-  assert.deepEqual(ends('flows', flow({ ...CLIENT, owner_cgroup_id: 77 })), ['job>?']);
-  assert.equal(endpoints.takeChanged().length, 0);
-  feed('flows', change('removed', '/system.slice/job.service'));
-  const [ended] = endpoints.takeChanged();
-  assert.equal(ended?.identity.name, 'job.service');
-  assert.equal(ended?.validToNs, 1_700_000_006_000_000_000n);
-  const [late] = feed('flows', flow({ ...CLIENT, owner_cgroup_id: 77, flow_state: 'closed' }));
-  assert.equal(late?.source_endpoint_id, ended?.identity.id.toString());
-  assert.equal(endpoints.takeChanged().length, 0, 'what comes late begins no new interval');
-  feed('flows', change('created', `/${'x'.repeat(1021)}`));
-  assert.equal(counters.discards.cgroup_path_cut, 0);
-  feed('flows', change('created', `/${'x'.repeat(1022)}`));
-  assert.equal(counters.discards.cgroup_path_cut, 1);
 });
 
 test('an earlier source wins: the seam for Kubernetes', () => {

@@ -99,3 +99,13 @@ export function ownerOfCgroup(path: string): CgroupOwner {
   const manager = parts.findLastIndex((part, index) => index < at && /^user@\d+\.service$/.test(part));
   return { kind: 'unit', unit: unescaped(unit), manager: manager === -1 ? '' : upTo(parts, manager), path: own };
 }
+
+/**
+ * Id of the container that a path lies in; empty if none.
+ * @param owner path of the pod's cgroup where one is known: of containers around it none is meant
+ */
+export function containerOfCgroup(path: string, owner: string): string {
+  const within = owner !== '' && path.startsWith(`${owner}/`) ? path.slice(owner.length) : path;
+  const found = ownerOfCgroup(within);
+  return found.kind === 'container' ? found.containerId : '';
+}

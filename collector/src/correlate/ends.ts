@@ -11,7 +11,7 @@ import { Connections, NOT_KNOWN, NOT_SEEN, NOWHERE, OWN } from './connections.ts
 import { Dialled, type DialledOptions } from './dialled.ts';
 import { FACTS, Facts } from './facts.ts';
 import { Fingerprint } from './fingerprint.ts';
-import type { LocalEnd } from './local_end.ts';
+import { type LocalEnd, NO_CONTAINER } from './local_end.ts';
 import { Moment } from './moment.ts';
 import { ObservedEnd } from './observed_end.ts';
 import { OtherEnd, type OtherEndOptions } from './other_end.ts';
@@ -45,6 +45,8 @@ export class Ends {
   /** How they were told, as IDENTITY_BASES has it. */
   sourceBasis: number = BASIS.none;
   destinationBasis: number = BASIS.none;
+  /** Id of the container that the observed end lives in, as rows have it; empty if none is known. */
+  container: Buffer = NO_CONTAINER;
   /** 1 if the end that the record does not speak for is observed as well, here or on another node, else 0. */
   peerObserved = 0;
 
@@ -141,6 +143,7 @@ export class Ends {
       this.#resolveOther(CLIENT, client, record, isFlow, place);
       this.#resolveObserved(SERVER, server, record, isFlow);
     } else {
+      if (point !== CLIENT) this.container = NO_CONTAINER;
       this.peerObserved = point === CLIENT && server !== NOT_SEEN ? 1 : 0;
       if (place === NOWHERE) this.dialled.none();
       else this.dialled.ofClient(record, place, isServerElsewhere && server !== NOT_SEEN);
@@ -160,6 +163,7 @@ export class Ends {
   /** The end that the record speaks for. @param end what other records told of it */
   #resolveObserved(point: number, end: number, record: number, isFlow: boolean): void {
     const number = this.#observed.of(record, point, isFlow);
+    this.container = this.#options.localEnd.container;
     if (number !== 0) this.#set(point, number, this.#observed.basis);
     else this.#setSeen(point, end);
   }

@@ -1,8 +1,10 @@
 /** The observed end of a connection: by its cgroup, and where that does not tell, by its process. */
 import { CGROUP_RECORD as C, ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
+import { containerOfCgroup } from '../control/cgroup_path.ts';
 import type { Identity, IdentitySource, ProcessFacts } from '../control/identity.ts';
 import type { Counters } from '../counters.ts';
+import { rowText } from '../deliver/text.ts';
 import type { Cgroups } from './cgroups.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Executables, type Process } from './processes.ts';
@@ -21,6 +23,7 @@ export interface LocalEndOptions {
 interface KnownCgroup {
   readonly path: string;
   readonly number: number;
+  readonly container: Buffer;
   /** It is gone; its last records may still come. */
   ended: boolean;
 }
@@ -30,11 +33,15 @@ interface KnownProcess {
   /** As the record that it was looked up for had it, else as /proc has it. */
   readonly command: string;
   readonly number: number;
+  readonly container: Buffer;
   /** Until then other commands are taken for other threads of it. */
   readonly namedUntilMs: number;
   /** After this another process may have the pid, or it may run something else. */
   readonly untilMs: number;
 }
+
+/** A process that lives in no container. */
+export const NO_CONTAINER = rowText('');
 
 /** How long an answer about a pid holds, found and not found. */
 const PROCESS_MS = 10_000;
@@ -57,6 +64,8 @@ export class LocalEnd {
   #nowMs = 0;
   #nowNs = 0n;
   #lookups = 0;
+  /** Id of the container that the end asked for last lives in, as rows have it; empty if none is known. */
+  container: Buffer = NO_CONTAINER;
 
   constructor(options: LocalEndOptions) {
     this.#options = options;
@@ -78,16 +87,20 @@ export class LocalEnd {
   /** Endpoint number of the end that a record was observed at, 0 if it is not known. @param isFlow flows carry the command */
   of(record: number, isFlow: boolean): number {
     const { bytes, view } = this.#options.arena;
+    this.container = NO_CONTAINER;
     const owner = this.#id(record + F.owner_cgroup_id);
     const cgroupId = owner === 0 ? this.#id(record + F.socket_cgroup_id) : owner;
     if (cgroupId === 0) return 0;
     const cgroup = this.#cgroups.get(cgroupId) ?? this.#lookUpCgroup(cgroupId);
-    if (cgroup === undefined || cgroup.number !== 0) return cgroup?.number ?? 0;
+    if (cgroup === undefined) return 0;
+    this.container = cgroup.container;
+    if (cgroup.number !== 0) return cgroup.number;
     const pid = view.getUint32(record + F.pid, true);
     if (pid === 0) return 0;
     const command = isFlow ? (bytes[record + F.command_length] as number) : 0;
     const known = this.#processes.get(pid);
     if (known !== undefined && known.cgroupId === cgroupId && this.#nowMs < known.untilMs) {
+      this.container = known.container;
       if (command === 0) return known.number;
       // Threads have names of their own: another name is a reason to look again, but not each time.
       const same = this.#nowMs < known.namedUntilMs || this.#hasCommand(record, known.command);
@@ -176,7 +189,8 @@ export class LocalEnd {
     const identity = this.#ofCgroup(path);
     const number = identity === undefined || identity === 'process' ? 0 : this.#number(identity, id, true);
     if (this.#cgroups.size >= MOST_CGROUPS) this.#cgroups.clear();
-    const known = { path, number, ended: false };
+    const container = typeof identity === 'object' ? containerIn(identity, [path]) : NO_CONTAINER;
+    const known = { path, number, container, ended: false };
     this.#cgroups.set(id, known);
     return known;
   }
@@ -191,6 +205,7 @@ export class LocalEnd {
     this.#lookups += 1;
     const process = readProcess(pid);
     let number = 0;
+    this.container = NO_CONTAINER;
     if (process !== undefined) {
       number = this.#numberOfProcess(path, process, !cgroup.ended);
       this.#executables.learn(path, command || process.command, process.executable);
@@ -205,6 +220,7 @@ export class LocalEnd {
       cgroupId,
       command: command || (process?.command ?? ''),
       number,
+      container: this.container,
       namedUntilMs: this.#nowMs + NAMED_MS,
       untilMs: this.#nowMs + (process === undefined ? GONE_MS : PROCESS_MS),
     });
@@ -214,8 +230,16 @@ export class LocalEnd {
   #numberOfProcess(cgroupPath: string, process: ProcessFacts, lives: boolean): number {
     for (const source of this.#options.sources) {
       const identity = source.ofProcess(cgroupPath, process);
-      if (identity !== undefined) return this.#number(identity, 0, lives);
+      if (identity === undefined) continue;
+      this.container = containerIn(identity, process.cgroupPaths);
+      return this.#number(identity, 0, lives);
     }
     return 0;
   }
+}
+
+/** Id of the container that an endpoint's process lives in, as rows have it. @param paths of its cgroups */
+function containerIn({ cgroupPath, containerId }: Identity, paths: readonly string[]): Buffer {
+  const found = paths.map((path) => containerOfCgroup(path, cgroupPath)).find((id) => id !== '');
+  return rowText(found ?? containerId);
 }
