@@ -64,11 +64,11 @@ it('cgroups bound an interval to the nanosecond; it is told once it is known, an
   assert.deepEqual(late, [(900 - 20.5) / 1000]);
   assert.deepEqual([rows(1900), addresses.open], [[], 1], 'nothing new');
   cgroup(MAIN, 'removed', 2000);
+  put('pods', pod({ phase: 'Succeeded', startedMs: T, runningMs: T, stoppedMs: T + 1000 }));
   cgroup(SANDBOX, 'removed', 2000.5);
   assert.deepEqual(rows(2500).map(bounds), [[10.25, 20.5, 2000.5, 'open', 2000.5]], 'its network goes now');
   cgroup(POD, 'removed', 3000);
-  put('pods', pod({ startedMs: T, runningMs: T, deletionMs: T + 1000, stoppedMs: T + 2000 }));
-  remove('pods', pod({ startedMs: T, runningMs: T, deletionMs: T + 1000, stoppedMs: T + 2000 }));
+  remove('pods', pod({ phase: 'Succeeded', startedMs: T, runningMs: T, stoppedMs: T + 1000 }));
   assert.deepEqual(rows(3500).map(bounds), [[10.25, 20.5, 2000.5, 3000, 3000]]);
   assert.deepEqual([rows(4500), rows(600_000), addresses.open], [[], [], 0]);
   assert.deepEqual(late.length, 1);

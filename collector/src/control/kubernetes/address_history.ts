@@ -30,7 +30,7 @@ const UNTIL_KNOWN_MS = 1000;
  */
 const PAUSES_MS = [120_000, 6 * 3_600_000];
 /** A row that was written just now may be of another collector that is alive, and knows more. */
-const YOUNG_S = 60;
+const YOUNG_S = 10;
 
 /** Nodes whose intervals are ended at a time. */
 const MOST_GONE = 100;

@@ -130,7 +130,11 @@ export class OwnAddresses {
     if (isLook) this.#lookedNs = nowNs;
     for (const interval of this.#open) {
       const { pod, told } = interval;
-      if (pod.number !== 0) this.#readClaims(pod);
+      if (pod.number !== 0) {
+        this.#readClaims(pod);
+        const lives = this.#options.pods.endedMs(pod.number) === undefined;
+        interval.isReplaced ||= lives && interval.api.to !== Number.POSITIVE_INFINITY;
+      }
       if (isLook) this.#dropIfGone(interval, nowNs);
       if (told === undefined && !this.#isAdopted && !this.#isBegunHere(pod)) continue;
       const now = this.#interval(interval);
@@ -215,13 +219,11 @@ export class OwnAddresses {
   #readClaims(own: OwnPod): void {
     const { pods, claims } = this.#options;
     const isFirst = own.intervals.size === 0;
-    const lives = pods.endedMs(own.number) === undefined;
     for (let claim = pods.table.claims.get(own.number); claim !== 0; claim = claims.next(claim)) {
       const api = claims.bounds(claim);
       const key = `${claim} ${api.from}`;
       const interval = own.intervals.get(key) ?? this.#begin(own, claim, isFirst, api);
       interval.api = api;
-      interval.isReplaced ||= lives && !claims.isOpen(claim);
       own.intervals.set(key, interval);
     }
   }
