@@ -56,9 +56,9 @@ export async function createAwayScene(): Promise<AwayScene> {
   const pods: PlayedPods = await playPods(admin);
   const nodes: readonly [PlayedNode, PlayedNode] = [await pods.createNode('node1'), await pods.createNode('node2')];
   const staying = [
-    await pods.createPod(nodes[0], 'front', '10.88.1.1'),
-    await pods.createPod(nodes[0], 'near', '10.88.1.2'),
-    await pods.createPod(nodes[1], 'far', '10.88.2.1'),
+    await pods.createPod(nodes[0], 'front', { address: '10.88.1.1' }),
+    await pods.createPod(nodes[0], 'near', { address: '10.88.1.2' }),
+    await pods.createPod(nodes[1], 'far', { address: '10.88.2.1' }),
   ];
   let moving: PlayedPod | undefined;
   let touches = 0;
@@ -85,7 +85,7 @@ export async function createAwayScene(): Promise<AwayScene> {
       const before = moving;
       moving = undefined;
       await before?.end();
-      moving = await pods.createPod(nodes[1], name, MOVING);
+      moving = await pods.createPod(nodes[1], name, { address: MOVING });
     },
     ask: async (label) => {
       const all = moving === undefined ? staying : [...staying, moving];

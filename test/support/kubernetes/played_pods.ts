@@ -8,14 +8,13 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
-import { listening, run, start } from '../../../deploy/lab/program.ts';
+import { listening, type Place, type Program, run, start } from '../../../deploy/lab/program.ts';
 import { uniqueName } from '../../../deploy/lab/registry.ts';
 import { temporaryFolder } from '../flowspan.ts';
 import type { KubernetesApi } from './api.ts';
 
 export const PLAYED_NAMESPACE = 'played';
 const PODS = `/api/v1/namespaces/${PLAYED_NAMESPACE}/pods`;
-const SERVER_PORT = 80;
 const CONTAINER = 'main';
 
 /** A node: an object, and a cgroup. */
@@ -24,6 +23,16 @@ export interface PlayedNode {
   readonly cgroup: Cgroup;
   /** Holds the cgroups of its pods. */
   readonly pods: Cgroup;
+}
+
+/** Where a pod is in the network. */
+export interface PodPlace {
+  /** Free, `10.88.x.y`; of a pod in its node's network the node's. */
+  readonly address: string;
+  /** Where its nginx listens. Default: 80. */
+  readonly port?: number;
+  /** The node's network, if the pod is in it; else it has one of its own. */
+  readonly hostNetwork?: Namespace;
 }
 
 /** A running pod. */
@@ -40,8 +49,8 @@ export interface PlayedPod {
 /** Nodes and pods of one API server. */
 export interface PlayedPods {
   createNode(name: string): Promise<PlayedNode>;
-  /** Resolves when the pod serves and the API server knows it. @param address `10.88.x.y`, free */
-  createPod(node: PlayedNode, name: string, address: string): Promise<PlayedPod>;
+  /** Resolves when the pod serves and the API server knows it. */
+  createPod(node: PlayedNode, name: string, place: PodPlace): Promise<PlayedPod>;
   end(): void;
 }
 
@@ -61,19 +70,21 @@ export async function playPods(admin: KubernetesApi): Promise<PlayedPods> {
       nodes.push({ name, cgroup, pods });
       return { name, cgroup, pods };
     },
-    createPod: async (node, name, address) => {
+    createPod: async (node, name, { address, port = 80, hostNetwork }) => {
       const { metadata } = await admin.create({
         ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: PLAYED_NAMESPACE } },
-        spec: { nodeName: node.name, containers: [{ name: CONTAINER, image: 'registry.invalid/played:1' }] },
+        spec: {
+          ...{ nodeName: node.name, containers: [{ name: CONTAINER, image: 'registry.invalid/played:1' }] },
+          ...(hostNetwork === undefined ? {} : { hostNetwork: true }),
+        },
       });
       const podCgroup = createCgroup(node.pods.path, `pod${metadata.uid}`);
-      const namespace = plugIn(fabric, address);
-      namespaces.add(namespace);
+      const namespace = hostNetwork ?? plugIn(fabric, address);
+      if (hostNetwork === undefined) namespaces.add(namespace);
       const containerId = randomBytes(32).toString('hex');
       const cgroup = createCgroup(podCgroup.path, containerId);
       const place = { namespace, cgroup };
-      const server = start(place, ['nginx', '-c', nginxFile(name), '-e', 'stderr']);
-      await listening(namespace, SERVER_PORT);
+      const server = await playServer(place, name, port);
       const startedMs = Date.now();
       const tell = (phase: string, state: object): Promise<unknown> =>
         admin.patch(`${PODS}/${name}/status`, { status: statusOf(phase, address, containerId, startedMs, state) });
@@ -82,14 +93,12 @@ export async function playPods(admin: KubernetesApi): Promise<PlayedPods> {
         name,
         uid: metadata.uid,
         address,
-        ask: async (...urls) =>
-          (await run(place, ['curl', '-sS', '-f', '--fail-early', '-m', '5', '-w', '\\n', ...urls])).trim().split('\n'),
+        ask: (...urls) => askAs(place, urls),
         end: async () => {
           await admin.ask('DELETE', `${PODS}/${name}`, { gracePeriodSeconds: 1 });
           await server.stop('SIGKILL');
           cgroup.remove();
-          namespace.remove();
-          namespaces.delete(namespace);
+          if (namespaces.delete(namespace)) namespace.remove();
           podCgroup.remove();
           const times = { startedAt: apiTime(startedMs), finishedAt: apiTime(Date.now()) };
           await tell('Succeeded', {
@@ -106,6 +115,29 @@ export async function playPods(admin: KubernetesApi): Promise<PlayedPods> {
   };
 }
 
+/** Asks URLs, each on a connection of its own; resolves with what they answered. */
+export async function askAs(place: Place, urls: readonly string[]): Promise<string[]> {
+  return (await run(place, ['curl', '-sS', '-f', '--fail-early', '-m', '5', '-w', '\\n', ...urls])).trim().split('\n');
+}
+
+/** Starts an nginx of one process that answers everything with a name. */
+export async function playServer(
+  place: Place & { readonly namespace: Namespace },
+  name: string,
+  port: number,
+): Promise<Program> {
+  const folder = temporaryFolder();
+  const path = join(folder, 'nginx.conf');
+  const answer = `listen ${port}; keepalive_timeout 0; location / { return 200 "${name}"; }`;
+  writeFileSync(
+    path,
+    `daemon off; master_process off; user root; pid ${folder}/pid; events {} http { access_log off; server { ${answer} } }`,
+  );
+  const program = start(place, ['nginx', '-c', path, '-e', 'stderr']);
+  await listening(place.namespace, port);
+  return program;
+}
+
 /** As the API server writes times: whole seconds. */
 const apiTime = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z/, 'Z');
 
@@ -119,18 +151,6 @@ function plugIn(fabric: Namespace, address: string): Namespace {
   namespace.run('ip', 'addr', 'add', `${address}/16`, 'dev', 'eth0');
   namespace.run('ip', 'link', 'set', 'eth0', 'address', hardware.join(':'), 'up');
   return namespace;
-}
-
-/** One process, which ends with the pod. */
-function nginxFile(pod: string): string {
-  const folder = temporaryFolder();
-  const path = join(folder, 'nginx.conf');
-  const answer = `listen ${SERVER_PORT}; keepalive_timeout 0; location / { return 200 "${pod}"; }`;
-  writeFileSync(
-    path,
-    `daemon off; master_process off; user root; pid ${folder}/pid; events {} http { access_log off; server { ${answer} } }`,
-  );
-  return path;
 }
 
 function statusOf(phase: string, address: string, containerId: string, startedMs: number, state: object): object {
