@@ -1,6 +1,7 @@
 /** Services that are dialled, and the backends that they lead to. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { addressBytes } from '../../collector/src/correlate/address_text.ts';
 import { CLIENT, Cluster, event, flow, openNamed, PAIR, pod, SERVER, Tracked } from './support/named_ends.ts';
 import type { PathOptions } from './support/path.ts';
 import { connection, requestRecord, type Values } from './support/records.ts';
@@ -148,4 +149,34 @@ test('services beyond what is kept are counted, and none is taken for another', 
     'wrk>? shop/s-2 -',
   ]);
   assert.equal(counters.discards.service_table_full, 1);
+});
+
+test('a client that comes from an address of this machine, because its own was translated here, is who it is', () => {
+  const tracked = new Tracked();
+  const nodeAddresses = [addressBytes('10.0.0.254')];
+  const { dialled, told, counters } = open({ conntrack: tracked, nodeAddresses });
+  const masked = (source_port: number, more: Values = {}) =>
+    flow({ ...SERVER, source_address: '10.0.0.254', source_port, ...more });
+  tracked.originals.set('10.0.0.2:80<10.0.0.254:7', {
+    client: { address: '10.1.0.5', port: 555 },
+    dialled: { address: WEB.address, port: WEB.port },
+  });
+  assert.deepEqual(dialled('flows', masked(7), masked(7)), Array(2).fill('cart>nginx shop/web 10.0.0.2:80'));
+  assert.equal(tracked.asked, 1);
+  assert.deepEqual(told('flows', masked(7)), ['cart>nginx address>cgroup']);
+  assert.deepEqual(dialled('flows', masked(8), masked(8)), Array(2).fill('n1>nginx - -'), 'not translated');
+  assert.equal(tracked.asked, 2);
+  assert.deepEqual(dialled('flows', flow({ ...SERVER, source_address: '10.1.0.5' })), ['cart>nginx - -']);
+  assert.equal(tracked.asked, 2, 'an address that is not of this machine was not translated here');
+  tracked.originals.set('10.0.0.2:80<10.0.0.254:9', {
+    client: { address: '10.1.0.5', port: 556 },
+    dialled: { address: '10.0.0.2', port: 80 },
+  });
+  assert.deepEqual(dialled('flows', masked(9)), ['cart>nginx - -'], 'its own address only');
+  tracked.originals.set('10.0.0.2:80<10.0.0.254:10', -105);
+  assert.deepEqual(dialled('flows', masked(10)), ['n1>nginx - -']);
+  assert.equal(counters.discards.conntrack_lookup_failed, 1);
+  tracked.originals.delete('10.0.0.2:80<10.0.0.254:10');
+  dialled('flows', masked(10), masked(10, { socket_cookie: 8 }));
+  assert.equal(tracked.asked, 6, 'asked again after no answer, and for another socket');
 });

@@ -1,26 +1,22 @@
 /**
  * What a client dialled that is not its server's own address: the service it belongs to, and the backend that it was
- * translated to. Found out when the connection is first seen and kept with it. The backend is where the server's own
- * socket is if that is observed here, else what connection tracking has.
+ * translated to; and who the client is whose address was translated on the way. Found out when the connection is first
+ * seen and kept with it. The backend is where the server's own socket is if that is observed here, else what connection
+ * tracking has.
  */
 import { FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
-import type { Conntrack } from '../../native/addon.ts';
-import type { Arena } from '../batch/arena.ts';
 import type { IdentitySource } from '../control/identity.ts';
-import type { Counters } from '../counters.ts';
 import type { Addresses } from './addresses.ts';
 import { Backends, NO_BACKEND } from './backends.ts';
+import { NOWHERE } from './connections.ts';
 import type { Facts } from './facts.ts';
 import { Fingerprint } from './fingerprint.ts';
 import type { Moment } from './moment.ts';
 import { ServiceNames } from './service_names.ts';
+import { Translation, type TranslationOptions, UNASKED, UNTRANSLATED } from './translation.ts';
 
-export interface DialledOptions {
-  readonly arena: Arena;
-  readonly counters: Counters;
+export interface DialledOptions extends TranslationOptions {
   readonly sources: readonly IdentitySource[];
-  /** Where kube-proxy translates; undefined if it cannot be asked. */
-  readonly conntrack?: Pick<Conntrack, 'find'> | undefined;
   /** Services that are told apart. Default: 32,768. */
   readonly mostServices?: number | undefined;
 }
@@ -30,8 +26,6 @@ const SERVICES = 32_768;
 const NO_SERVICE = 0xffffffff;
 /** How long that holds, seconds: news of a service may come after its first connection. And any answer, without TCP. */
 const HOLDS_S = 10;
-/** Lookups in connection tracking in one look at the rings: some 5 µs each. */
-const LOOKUPS_PER_LOOK = 256;
 const TCP = 6;
 
 /** Resolves one record at a time; the result stands here until the next. */
@@ -43,18 +37,20 @@ export class Dialled {
   readonly #facts: Facts;
   readonly #moment: Moment;
   readonly #fingerprint: Fingerprint;
-  /** By place and socket of the client: what connection tracking said. */
+  /** By place and socket, what connection tracking said: of a client's the backend, of a server's its client. */
   readonly #tracked: Backends;
   /** By sequence numbers: where observed servers have their sockets. */
   readonly #servers: Backends;
-  readonly #scratch: number;
-  #lookups = 0;
+  readonly #translation: Translation;
   /** Number of the service in `names`, 0 if none. */
   service = 0;
   /** Port of the backend, 0 if the address was not translated or that is not known; then the address is zero, too. */
   backendPort = 0;
   /** Offset of the backend's address. */
   readonly backendAddress: number;
+  /** Port of the client itself where the server sees another, else 0; and the offset of its address. */
+  clientPort = 0;
+  readonly clientAddress: number;
 
   constructor(options: DialledOptions, addresses: Addresses, facts: Facts, moment: Moment) {
     const { arena, sources } = options;
@@ -67,13 +63,14 @@ export class Dialled {
     this.#fingerprint = new Fingerprint(arena);
     this.#tracked = new Backends(arena);
     this.#servers = new Backends(arena);
-    this.#scratch = arena.take(16);
+    this.#translation = new Translation(options);
     this.backendAddress = arena.take(16);
+    this.clientAddress = arena.take(16);
   }
 
   /** Before each look. */
   begin(): void {
-    this.#lookups = 0;
+    this.#translation.begin();
   }
 
   /**
@@ -88,27 +85,40 @@ export class Dialled {
     const isTcp = this.#options.arena.bytes[record + F.protocol] === TCP;
     let service = facts.service(place);
     if (service === 0 || ((service === NO_SERVICE || !isTcp) && now - facts.askedS(place) >= HOLDS_S)) {
-      service = this.#ask(record) || NO_SERVICE;
+      const { bytes, view } = this.#options.arena;
+      const port = view.getUint16(record + F.destination_port, true);
+      service = this.#ask(bytes[record + F.protocol] as number, record + F.destination_address, port) || NO_SERVICE;
       facts.setService(place, service, now);
     }
     if (service === NO_SERVICE) return 0;
     const socket = facts.socket(place);
     if (!this.#tracked.has(place, socket, now, isTcp ? Number.POSITIVE_INFINITY : HOLDS_S))
-      this.#track(record, place, socket);
+      this.#note(place, this.#translation.backend(record));
     return service;
   }
 
-  /** A server was observed, at its own address. */
-  learnServer(record: number): void {
-    if (!this.#fingerprint.ofSequences(record)) return;
-    const { low, high } = this.#fingerprint;
-    const port = this.#options.arena.view.getUint16(record + F.destination_port, true);
-    this.#servers.note(low, high, record + F.destination_address, port, this.#moment.s);
+  /**
+   * A server was observed, at its own address.
+   * @param isAlone whether its client is not observed here under the same addresses
+   */
+  learnServer(record: number, place: number, isAlone: boolean): void {
+    const { arena } = this.#options;
+    if (this.#fingerprint.ofSequences(record)) {
+      const { low, high } = this.#fingerprint;
+      const port = arena.view.getUint16(record + F.destination_port, true);
+      this.#servers.note(low, high, record + F.destination_address, port, this.#moment.s);
+    }
+    if (!isAlone || !this.#translation.isThere) return;
+    const isTcp = arena.bytes[record + F.protocol] === TCP;
+    const isKnown = this.#facts.service(place) !== 0;
+    if (isKnown && (isTcp || this.#moment.s - this.#facts.askedS(place) < HOLDS_S)) return;
+    this.#trackClient(record, place);
   }
 
   /** The record tells nothing of services, or its server's own address is all that there is to know. */
   none(): void {
     this.service = 0;
+    this.clientPort = 0;
     this.#noBackend();
   }
 
@@ -138,14 +148,23 @@ export class Dialled {
       this.backendPort = this.#tracked.read(place, this.#facts.socket(place), this.backendAddress);
   }
 
-  /** What was dialled for the record's server to be reached. @param service as the client's record told, 0 if none */
-  ofServer(record: number, service: number): void {
+  /**
+   * What was dialled for the record's server to be reached.
+   * @param service as the client's record told, 0 if none
+   */
+  ofServer(record: number, place: number, service: number): void {
     this.none();
-    if (service === 0) return;
+    this.service = service;
+    if (place !== NOWHERE && this.#facts.areOf(place, record)) {
+      const own = this.#facts.service(place);
+      if (service === 0 && own !== NO_SERVICE) this.service = own;
+      // Only of those of which something was asked is there something to read.
+      if (own !== 0) this.clientPort = this.#tracked.read(place, this.#facts.socket(place), this.clientAddress);
+    }
+    if (this.service === 0) return;
     const { bytes, view } = this.#options.arena;
     const address = record + F.destination_address;
     bytes.copyWithin(this.backendAddress, address, address + 16);
-    this.service = service;
     this.backendPort = view.getUint16(record + F.destination_port, true);
   }
 
@@ -160,15 +179,12 @@ export class Dialled {
     return true;
   }
 
-  #ask(record: number): number {
+  #ask(protocol: number, address: number, port: number): number {
     const { arena, counters } = this.#options;
-    const address = record + F.destination_address;
     // Within its namespace: whose loopback that is, no source knows.
     if (this.#fingerprint.isLoopback(address)) return 0;
     const isHere = this.#addresses.isNode(address);
     const bytes = arena.bytes.subarray(address, address + 16);
-    const protocol = arena.bytes[record + F.protocol] as number;
-    const port = arena.view.getUint16(record + F.destination_port, true);
     for (const source of this.#sources) {
       const found = source.dialled?.(protocol, bytes, port, isHere);
       if (found === undefined) continue;
@@ -179,26 +195,25 @@ export class Dialled {
     return 0;
   }
 
-  #track(record: number, place: number, socket: number): void {
-    const { arena, conntrack, counters } = this.#options;
-    if (conntrack === undefined) return;
-    if (this.#lookups >= LOOKUPS_PER_LOOK) {
-      counters.discard('conntrack_lookup_limit');
-      return;
+  /** Asks who the client is that comes from an address of this machine, as it does if its own was translated here. */
+  #trackClient(record: number, place: number): void {
+    const { bytes } = this.#options.arena;
+    const client = record + F.source_address;
+    let service = 0;
+    if (!this.#fingerprint.isLoopback(client) && this.#addresses.isNode(client)) {
+      const port = this.#translation.client(record);
+      if (port === UNASKED) return;
+      this.#note(place, port);
+      const { dialledAddress, dialledPort } = this.#translation;
+      if (port !== UNTRANSLATED) service = this.#ask(bytes[record + F.protocol] as number, dialledAddress, dialledPort);
     }
-    this.#lookups += 1;
-    const { bytes, view } = arena;
-    const [source, destination] = [record + F.source_address, record + F.destination_address];
-    const port = conntrack.find(
-      bytes[record + F.protocol] as number,
-      bytes,
-      source,
-      view.getUint16(record + F.source_port, true),
-      destination,
-      view.getUint16(record + F.destination_port, true),
-      this.#scratch,
-    );
-    if (port < 0) counters.discard('conntrack_lookup_failed');
-    else this.#tracked.note(place, socket, this.#scratch, port === 0 ? NO_BACKEND : port, this.#moment.s);
+    this.#facts.setService(place, service || NO_SERVICE, this.#moment.s);
+  }
+
+  /** Keeps what connection tracking said. */
+  #note(place: number, port: number): void {
+    if (port === UNASKED) return;
+    const kept = port === UNTRANSLATED ? NO_BACKEND : port;
+    this.#tracked.note(place, this.#facts.socket(place), this.#translation.address, kept, this.#moment.s);
   }
 }

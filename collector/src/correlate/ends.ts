@@ -107,7 +107,8 @@ export class Ends {
     fingerprint.ofConnection(record);
     const place = this.#connections.note(fingerprint.low, fingerprint.high, record, isFlow, local, now);
     // What is found out about a connection is of its client's socket where that is here.
-    if (point === CLIENT || this.#connections.end(place, CLIENT) === NOT_SEEN) this.#facts.renew(place, record);
+    const isClientElsewhere = this.#connections.end(place, CLIENT) === NOT_SEEN;
+    if (point === CLIENT || isClientElsewhere) this.#facts.renew(place, record);
     const service = point === CLIENT ? this.dialled.learnClient(record, place) : 0;
     if (fingerprint.ofSequences(record)) {
       const same = isFlow
@@ -116,7 +117,7 @@ export class Ends {
       if (service !== 0 && same !== NOWHERE) this.#translated.values[same * this.#translated.width + OWN] = service;
     }
     if (point === CLIENT) return;
-    this.dialled.learnServer(record);
+    this.dialled.learnServer(record, place, isClientElsewhere);
     if (local !== 0) this.#servers.note(record, local);
   }
 
@@ -139,7 +140,7 @@ export class Ends {
     if (isServerElsewhere) server = this.#translated.end(same, SERVER);
     if (point === SERVER) {
       this.peerObserved = client === NOT_SEEN ? 0 : 1;
-      this.dialled.ofServer(record, isClientElsewhere && same !== NOWHERE ? this.#service(same) : 0);
+      this.dialled.ofServer(record, place, isClientElsewhere && same !== NOWHERE ? this.#service(same) : 0);
       this.#resolveOther(CLIENT, client, record, isFlow, place);
       this.#resolveObserved(SERVER, server, record, isFlow);
     } else {
@@ -174,10 +175,12 @@ export class Ends {
       this.#setSeen(point, end);
       return;
     }
-    const { service, backendAddress, backendPort } = this.dialled;
+    const { service, backendAddress, backendPort, clientAddress, clientPort } = this.dialled;
     let number = 0;
-    if (point === CLIENT) number = this.#other.of(record, isFlow, place, record + F.source_address, 0);
-    else if (backendPort !== 0) number = this.#other.of(record, isFlow, place, backendAddress, backendPort);
+    if (point === CLIENT) {
+      const address = clientPort === 0 ? record + F.source_address : clientAddress;
+      number = this.#other.of(record, isFlow, place, address, 0);
+    } else if (backendPort !== 0) number = this.#other.of(record, isFlow, place, backendAddress, backendPort);
     // Who has a service's address, be it a node's, is not who was reached.
     else if (service === 0) {
       const port = this.#options.arena.view.getUint16(record + F.destination_port, true);

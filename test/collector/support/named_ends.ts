@@ -104,9 +104,16 @@ export class Cluster implements IdentitySource {
   }
 }
 
-/** Connection tracking that knows what it is told: backends by destination. */
+interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Connection tracking that knows what it is told: backends by what is dialled, and the other way round. */
 export class Tracked {
-  readonly backends = new Map<string, { address: string; port: number } | number>();
+  readonly backends = new Map<string, Place | number>();
+  /** By server and the client that it sees: the client itself and what it dialled. */
+  readonly originals = new Map<string, { client: Place; dialled: Place } | number>();
   asked = 0;
 
   readonly find = (
@@ -123,5 +130,25 @@ export class Tracked {
     if (typeof backend === 'number') return backend;
     arena.set(addressBytes(backend.address), out);
     return backend.port;
+  };
+
+  readonly findOriginal = (
+    _protocol: number,
+    arena: Uint8Array,
+    server: number,
+    serverPort: number,
+    client: number,
+    clientPort: number,
+    out: number,
+  ): number => {
+    this.asked += 1;
+    const key = `${addressText(arena, server)}:${serverPort}<${addressText(arena, client)}:${clientPort}`;
+    const found = this.originals.get(key) ?? 0;
+    if (typeof found === 'number') return found;
+    arena.set(addressBytes(found.client.address), out);
+    arena.set(addressBytes(found.dialled.address), out + 16);
+    new DataView(arena.buffer, arena.byteOffset).setUint16(out + 32, found.client.port, true);
+    new DataView(arena.buffer, arena.byteOffset).setUint16(out + 34, found.dialled.port, true);
+    return 1;
   };
 }
