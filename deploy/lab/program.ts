@@ -32,14 +32,22 @@ function placed({ namespace, cgroup }: Place, command: readonly string[]): [stri
   return [file, args];
 }
 
-/** Starts a program and leaves it running. */
-export function start(place: Place, command: readonly string[], env: NodeJS.ProcessEnv = {}): Program {
+/**
+ * Starts a program and leaves it running.
+ * @param stdin `pipe` to write to it through its process
+ */
+export function start(
+  place: Place,
+  command: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  stdin: 'ignore' | 'pipe' = 'ignore',
+): Program {
   const [file, args] = placed(place, command);
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+  const child = spawn(file, args, { stdio: [stdin, 'pipe', 'pipe'], env: { ...process.env, ...env } });
   if (child.pid === undefined) throw new Error(`${command[0]} cannot be started`);
   noteProcess(child.pid);
   const chunks: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => chunks.push(chunk));
   const gone = (): boolean => child.exitCode !== null || child.signalCode !== null;
   return {
     pid: child.pid,

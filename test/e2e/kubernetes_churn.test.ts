@@ -1,0 +1,118 @@
+/**
+ * Pods that come and go, 30 a second as far as the machine carries it, with addresses that are handed on within a second
+ * and real connections throughout: between pods of one node, to pods of another node, which its own collector watches,
+ * and from outside. Seconds here, ten minutes in kubernetes_churn.soak.ts.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { eventually } from '../../deploy/lab/wait.ts';
+import { whyNot } from '../support/flowspan.ts';
+import { type Churned, churn } from '../support/kubernetes/churn/churn.ts';
+import { Judge, OBSERVED, STRIPPED, type Verdict } from '../support/kubernetes/churn/judge.ts';
+import { type ChurnScene, createChurnScene } from '../support/kubernetes/churn/scene.ts';
+import { whyNoControlPlane } from '../support/kubernetes/find.ts';
+
+const SECONDS = process.env.FLOWSPAN_SOAK === '1' ? 600 : 8;
+const PODS_PER_SECOND = 30;
+const PLACES = 40;
+/** Share of ends that must be known after the late correction. */
+const RESOLVED = 0.999;
+
+const told = (end: 'source' | 'destination') => `${end}_endpoint_id`;
+const stamped = (end: 'source' | 'destination') => `stamped_${end}_endpoint_id`;
+
+describe('identity while pods come and go', { skip: whyNot() ?? whyNoControlPlane() ?? false }, () => {
+  let scene: ChurnScene;
+  let judge: Judge;
+  let churned: Churned;
+
+  before(async () => {
+    scene = await createChurnScene(PLACES);
+    judge = new Judge(scene);
+    const { plane, nodes, places } = scene;
+    churned = await churn({ admin: plane.admin, nodes, places, podsPerSecond: PODS_PER_SECOND, seconds: SECONDS });
+    await Promise.all(scene.collectors.map((each) => each.settled()));
+    await eventually('the end of every pod', () => judge.allEnded(churned.pods.length), 60_000);
+    await judge.prepare(churned.pods);
+  });
+  after(async () => {
+    await judge?.close();
+    await scene?.end();
+  });
+
+  /** Nothing is wrong, and nearly all is known. */
+  function assertKnown(verdicts: readonly Verdict[], kinds: number): void {
+    assert.equal(verdicts.length, kinds, JSON.stringify(verdicts));
+    for (const { what, rows, unknown, wrong } of verdicts) {
+      assert.ok(rows > 0, `${what}: no rows`);
+      assert.equal(wrong, 0, `${what}: ${wrong} of ${rows} rows are wrong`);
+      assert.ok(unknown <= rows * (1 - RESOLVED), `${what}: ${unknown} of ${rows} rows are unknown`);
+    }
+  }
+  const said = (verdicts: readonly Verdict[]) =>
+    verdicts
+      .map(({ what, rows, unknown, wrong }) => `${what}: ${rows} rows, ${unknown} unknown, ${wrong} wrong`)
+      .join('; ');
+
+  it('is churn: addresses go from hand to hand within a second', (test) => {
+    const { pods, seconds, gapsMs } = churned;
+    const middle = gapsMs[gapsMs.length >> 1] as number;
+    test.diagnostic(
+      `${pods.length} pods in ${seconds.toFixed(1)} s (${(pods.length / seconds).toFixed(1)} a second), ${gapsMs.length} addresses handed on, half of them within ${Math.round(middle)} ms`,
+    );
+    assert.ok(gapsMs.filter((ms) => ms < 1000).length > 10, 'few addresses were handed on within a second');
+  });
+
+  it('is right about both ends of what its nodes saw', async (test) => {
+    const own = await judge.ownEnds(OBSERVED);
+    const others = await judge.otherEnds(OBSERVED, told);
+    test.diagnostic(`observed ends: ${said(own)}`);
+    test.diagnostic(`other ends, resolved: ${said(others)}`);
+    test.diagnostic(`other ends that were told by address, as stamped: ${said(await judge.byAddress(stamped))}`);
+    test.diagnostic(`the same, resolved: ${said(await judge.byAddress(told))}`);
+    assertKnown(
+      own.filter(({ what }) => !what.startsWith('tcp_events')),
+      2,
+    );
+    assertKnown(others, 3);
+  });
+
+  it('names pods that lived 300 ms', async (test) => {
+    const short = await judge.shortLived();
+    const lives = short.map(({ lifeMs }) => lifeMs);
+    test.diagnostic(
+      `${short.length} pods that were to live 300 ms have connections; they lived ${lives[0]} to ${lives.at(-1)} ms`,
+    );
+    assert.ok(short.length > 0);
+    assert.deepEqual(
+      short.filter(({ name, told }) => name !== told),
+      [],
+    );
+  });
+
+  it('knows from addresses and times alone who was who, as soon as they are told', async (test) => {
+    const before = [...(await judge.ownEnds(STRIPPED)), ...(await judge.otherEnds(STRIPPED, told))];
+    assert.ok(
+      before.every(({ rows, unknown }) => rows === unknown),
+      `nothing is known at first: ${said(before)}`,
+    );
+    await judge.tellAddresses();
+    const own = await judge.ownEnds(STRIPPED);
+    const others = await judge.otherEnds(STRIPPED, told);
+    test.diagnostic(`by address and time alone: ${said([...own, ...others])}`);
+    assertKnown(
+      own.filter(({ what }) => !what.startsWith('tcp_events')),
+      2,
+    );
+    assertKnown(others, 3);
+    for (const database of [OBSERVED, STRIPPED]) {
+      const outsiders = await judge.outsiders(database);
+      test.diagnostic(said(outsiders));
+      assert.ok(
+        outsiders.every(({ rows, wrong }) => rows > 0 && wrong === 0),
+        'nobody from outside is taken for a pod',
+      );
+    }
+    test.diagnostic(`told late: ${await judge.lateness()}`);
+  });
+});
