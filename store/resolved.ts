@@ -37,31 +37,42 @@ const SETTLED: Readonly<Record<string, string>> = {
   [TCP_EVENTS.name]: 'time - toIntervalNanosecond(latency_ns)',
 };
 
-const ADDRESS = {
-  source: 'source_address',
-  destination: 'if(backend_port = 0, destination_address, backend_address)',
-} as const;
+type End = 'source' | 'destination';
+const ENDS: readonly End[] = ['source', 'destination'];
+
+/** Address by which an end of a row `alias` is decided. */
+export function askedAddress(end: End, alias: string): string {
+  if (end === 'source') return `${alias}.source_address`;
+  return `if(${alias}.backend_port = 0, ${alias}.destination_address, ${alias}.backend_address)`;
+}
+
+/** Condition that what a row `alias` says of an end is a hint. */
+export const isHint = (end: End, alias: string): string => `${alias}.${end}_basis NOT IN ('socket', 'cgroup')`;
+
+/** Name of a table in SQL. @param database undefined: the connection's own */
+const named = (database: string | undefined, { name }: StoredTable) =>
+  database === undefined ? name : `${quoteName(database)}.${name}`;
 
 /** Name of the view of a table's resolved rows. */
 export const resolvedName = (table: StoredTable): string => `${table.name}_resolved`;
 
 /** Column of the resolved rows that holds what the row itself says of an end. */
-export const stampOf = (end: 'source' | 'destination'): string => `stamped_${end}_endpoint_id`;
+export const stampOf = (end: End): string => `stamped_${end}_endpoint_id`;
 
-function claims(database: string, columns: string, window: TimeWindow | undefined): string {
+function claims(database: string | undefined, columns: string, window: TimeWindow | undefined): string {
   const within =
     window === undefined
       ? ''
       : ` WHERE valid_to >= ${window.since} - toIntervalSecond(${REMEMBERED_S}) AND valid_from < ${window.until} + toIntervalSecond(${REMEMBERED_S})`;
-  return `SELECT ${columns} FROM ${quoteName(database)}.${ENDPOINT_ADDRESSES.name} FINAL${within}`;
+  return `SELECT ${columns} FROM ${named(database, ENDPOINT_ADDRESSES)} FINAL${within}`;
 }
 
 /**
  * Who had each address from when on, until the next row of the same address: `told` is 1 where the claims decide it, and
- * `endpoint_id` then 0 if they leave several. Sums over claims that have begun and not ended tell how many hold at a time
+ * `owner_id` then 0 if they leave several. Sums over claims that have begun and not ended tell how many hold at a time
  * and who: claims are all of one endpoint if their ids have no variance.
  */
-function owners(database: string, window: TimeWindow | undefined): string {
+function owners(database: string | undefined, window: TimeWindow | undefined): string {
   const facts = 'cluster, address, endpoint_id, valid_from, sure_from, sure_to, valid_to';
   const isSure = 'sure_from < sure_to';
   const sums = (of: 'sure' | 'possible') =>
@@ -69,7 +80,7 @@ function owners(database: string, window: TimeWindow | undefined): string {
   const one = (of: 'sure' | 'possible') =>
     `if(${of}_0 * ${of}_2 = ${of}_1 * ${of}_1, toUInt64(intDivOrZero(${of}_1, ${of}_0)), 0)`;
   return `(
-    SELECT cluster, address, since, sure_0 > 0 OR possible_0 > 0 AS told, if(sure_0 > 0, ${one('sure')}, ${one('possible')}) AS endpoint_id
+    SELECT cluster AS claimed_in, address, since, sure_0 > 0 OR possible_0 > 0 AS told, if(sure_0 > 0, ${one('sure')}, ${one('possible')}) AS owner_id
     FROM (
       SELECT cluster, address, since, ${sums('sure')}, ${sums('possible')}
       FROM (
@@ -91,10 +102,37 @@ function owners(database: string, window: TimeWindow | undefined): string {
   )`;
 }
 
-function endpointOf(database: string, end: 'source' | 'destination', window: TimeWindow | undefined): string {
+function endpointOf(database: string | undefined, end: End, window: TimeWindow | undefined): string {
   const stamp = `r.${end}_endpoint_id`;
   const known = `(r.cluster, r.${end}_asked, ${stamp}) IN (${claims(database, 'cluster, address, endpoint_id', window)})`;
-  return `multiIf(r.${end}_basis IN ('socket', 'cgroup'), ${stamp}, ${end}_owner.told, ${end}_owner.endpoint_id, ${known}, 0, ${stamp})`;
+  return `multiIf(NOT ${isHint(end, 'r')}, ${stamp}, ${end}_owner.told, ${end}_owner.owner_id, ${known}, 0, ${stamp})`;
+}
+
+/** What of a table's rows is resolved. */
+export interface RowsToResolve {
+  /** What to read them from: a table, or a subquery in parentheses with all its columns. */
+  readonly from: string;
+  /** The ends that are decided. */
+  readonly ends: readonly End[];
+  /** undefined: the connection's own. */
+  readonly database?: string | undefined;
+  /** Time of the rows, where it is known: claims to addresses outside it are not read. */
+  readonly window?: TimeWindow | undefined;
+}
+
+const stamps = (ends: readonly End[]) => ends.map((end) => `r.${end}_endpoint_id AS ${stampOf(end)}`).join(', ');
+
+/** SELECT of rows of flows, requests or tcp_events with these ends decided, and what the rows said in `stamped_…`. */
+export function decidedRows(table: StoredTable, { from, ends, database, window }: RowsToResolve): string {
+  const asked = ends.map((end) => `${askedAddress(end, 'r')} AS ${end}_asked`).join(', ');
+  const decided = ends.map((end) => `${endpointOf(database, end, window)} AS ${end}_endpoint_id`).join(', ');
+  const joins = ends.map(
+    (end) =>
+      `ASOF LEFT JOIN ${owners(database, window)} AS ${end}_owner ON r.cluster = ${end}_owner.claimed_in AND r.${end}_asked = ${end}_owner.address AND r.settled >= ${end}_owner.since`,
+  );
+  return `SELECT r.* EXCEPT (settled, ${ends.map((end) => `${end}_asked`).join(', ')}) REPLACE (${decided}), ${stamps(ends)}
+  FROM (SELECT r.*, ${SETTLED[table.name]} AS settled, ${asked} FROM ${from} AS r) AS r
+  ${joins.join('\n  ')}`;
 }
 
 /**
@@ -103,23 +141,14 @@ function endpointOf(database: string, end: 'source' | 'destination', window: Tim
  * @param window time of the rows that are asked for, where it is known: claims to addresses outside it are not read
  */
 export function resolvedRows(database: string, table: StoredTable, window?: TimeWindow): string {
-  const ends = ['source', 'destination'] as const;
-  const rows = `${quoteName(database)}.${table.name}`;
-  const stamps = ends.map((end) => `r.${end}_endpoint_id AS ${stampOf(end)}`).join(', ');
-  const asked = ends.map((end) => `${ADDRESS[end]} AS ${end}_asked`).join(', ');
-  const decided = ends.map((end) => `${endpointOf(database, end, window)} AS ${end}_endpoint_id`).join(', ');
-  const joins = ends.map(
-    (end) =>
-      `ASOF LEFT JOIN ${owners(database, window)} AS ${end}_owner ON r.cluster = ${end}_owner.cluster AND r.${end}_asked = ${end}_owner.address AND r.settled >= ${end}_owner.since`,
-  );
+  const rows = named(database, table);
   // Where nobody claims an address, rows are what they say: the first branch then costs nothing, and else the second.
   const nobody = `(SELECT count() = 0 FROM (${claims(database, '1', window)} LIMIT 1))`;
+  const from = `(SELECT * FROM ${rows} WHERE NOT ${nobody})`;
   return `(
-  SELECT r.*, ${stamps} FROM ${rows} AS r WHERE ${nobody}
+  SELECT r.*, ${stamps(ENDS)} FROM ${rows} AS r WHERE ${nobody}
   UNION ALL
-  SELECT r.* EXCEPT (settled, source_asked, destination_asked) REPLACE (${decided}), ${stamps}
-  FROM (SELECT *, ${SETTLED[table.name]} AS settled, ${asked} FROM ${rows} WHERE NOT ${nobody}) AS r
-  ${joins.join('\n  ')}
+  ${decidedRows(table, { from, ends: ENDS, database, window })}
 )`;
 }
 

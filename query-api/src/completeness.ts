@@ -4,6 +4,7 @@ import type { StoredTable } from '../../store/tables.ts';
 import { nanosecondsOf } from '../../store/time.ts';
 import { QueryError } from './errors.ts';
 import { instantText } from './fields.ts';
+import { settledUntil } from './identities.ts';
 import type { Question, Window } from './question.ts';
 import { lostSql, opaqueConnectionsSql, reportsSql, retentionSql } from './sql/completeness.ts';
 import type { Store, StoreRow } from './store.ts';
@@ -38,6 +39,12 @@ export const COMPLETENESS_SCHEMA = Type.Object(
       Type.Object({ node: nullable(Type.String()), from: text('From when.'), to: text('Until when.') }),
       { description: 'Times in which a node (null: no node at all) was not watched.' },
     ),
+    identities_settled_until: nullable(
+      text(
+        'Until when the ends of rows are told for good. Those of later rows may be told otherwise in a later answer, ' +
+          'when nodes have told who had which address; null if all of the time asked for is later.',
+      ),
+    ),
     expired_before: nullable(text('Rows before this have expired; null if none of the time asked for has.')),
     opaque_connections: nullable(
       Type.Object(
@@ -61,6 +68,8 @@ export interface Coverage extends Omit<Completeness, 'sampled' | 'complete'> {
   /** End of the time asked for, in nanoseconds since the epoch. */
   readonly until: bigint;
 }
+
+const HOLD_BACK_NS = 90_000_000_000n;
 
 const number = (value: unknown) => BigInt(String(value));
 
@@ -129,9 +138,11 @@ export async function readCoverage(
     expiredBefore(store, table, signal),
     opaqueConnections(store, question, signal),
   ]);
+  const settled = settledUntil(question, HOLD_BACK_NS);
   return {
     ...observed(reports, question),
     lost: lostOf(losses),
+    identities_settled_until: settled === undefined ? null : instantText(settled),
     expired_before: expired > question.since ? instantText(expired) : null,
     opaque_connections,
     until: question.until,
@@ -177,8 +188,11 @@ export async function expiredBefore(store: Store, table: StoredTable, signal?: A
  * @param sampled whether a row of the answer stands for more than itself
  */
 export function completenessOf(coverage: Coverage, sampled: boolean): Completeness {
-  const { until, watermark, lost, unobserved, expired_before, opaque_connections } = coverage;
+  const { until, watermark, lost, unobserved, identities_settled_until, expired_before, opaque_connections } = coverage;
   const delivered = watermark !== null && nanosecondsOf(watermark) >= until;
   const complete = delivered && lost.length === 0 && unobserved.length === 0 && !sampled && expired_before === null;
-  return { complete, watermark, lost, sampled, unobserved, expired_before, opaque_connections };
+  return {
+    ...{ complete, watermark, lost, sampled, unobserved },
+    ...{ identities_settled_until, expired_before, opaque_connections },
+  };
 }

@@ -13,6 +13,7 @@ import type { Limits } from './options.ts';
 import { type QueryString, refuseUnknown, single } from './query_string.ts';
 import { GENERAL_PARAMETERS, type Question, readFormat, readLimit, readWindow } from './question.ts';
 import type { Scope } from './scope.ts';
+import { DIALLED_COLUMNS } from './sql/dialled.ts';
 import { FLOWS_DEFINITION } from './sql/flows.ts';
 import { REQUESTS_DEFINITION } from './sql/requests.ts';
 
@@ -20,8 +21,11 @@ import { REQUESTS_DEFINITION } from './sql/requests.ts';
 const SHARED = new Set([
   ...EDGE_KEY,
   ...['node', 'boot_id', 'netns', 'pid', 'owner_cgroup_id', 'ip_version', 'application_protocol'],
-  ...['source_address', 'destination_address', 'source_port'],
+  ...['source_address', 'destination_address', 'source_port', 'source_basis', 'destination_basis'],
+  ...DIALLED_COLUMNS,
 ]);
+
+const isDialled = (column: string) => DIALLED_COLUMNS.includes(column);
 
 const isShared = (parameter: FilterParameter) =>
   parameter.name !== 'flow_id' && parameter.columns.every((one) => SHARED.has(one.name));
@@ -49,6 +53,8 @@ export interface EdgesQuestion
   readonly interval: bigint | undefined;
   readonly cursor: Cursor | undefined;
   readonly hash: string;
+  /** Whether it speaks of services: then clients' views alone tell, for servers do not know what was dialled. */
+  readonly asDialled: boolean;
   /** What can answer it. */
   readonly from: 'edges_1m' | 'rows';
   /** Whether only edges with requests that pass the filters are wanted. */
@@ -59,10 +65,11 @@ export interface EdgesQuestion
 
 /** Names that edges can be grouped by. */
 export function edgeKeyNames(): string[] {
-  return [...KEY_COLUMNS, ...ENDS.flatMap((end) => END_PROPERTIES.map((property) => `${end}_${property}`))];
+  return [...KEY_COLUMNS, 'service', ...ENDS.flatMap((end) => END_PROPERTIES.map((property) => `${end}_${property}`))];
 }
 
 function keyOf(name: string): GroupKey {
+  if (name === 'service') return { name, kind: 'service' };
   if (KEY_COLUMNS.includes(name)) return { name, kind: 'column', column: column(FLOWS, name) };
   for (const end of ENDS) {
     const property = END_PROPERTIES.find((candidate) => name === `${end}_${candidate}`);
@@ -111,7 +118,7 @@ export function readEdgesQuestion(
     filters.every((filter) => columnsOf(filter).every(inRollup)) &&
     // a minute may hold rows of before and after
     !filters.some(({ any, none }) => [...any, ...none].some(({ test }) => mayChange(test))) &&
-    keys.every((key) => key.kind !== 'column' || inRollup(key.name)) &&
+    keys.every((key) => (key.kind !== 'column' || inRollup(key.name)) && key.kind !== 'service') &&
     (interval === undefined || interval % 60_000_000_000n === 0n);
   const hash = questionHash('edges', query);
   const text = single(query, 'cursor');
@@ -127,6 +134,8 @@ export function readEdgesQuestion(
     interval,
     cursor,
     hash,
+    asDialled:
+      keys.some(({ kind }) => kind === 'service') || filters.some((filter) => columnsOf(filter).some(isDialled)),
     from: rollup ? 'edges_1m' : 'rows',
     onlyWithRequests: shared.length < filters.length,
     filtersFor: (table) => (table.name === REQUESTS.name ? filters : shared),

@@ -1,6 +1,6 @@
 /** Brings the two views of one exchange together: the row that counts, and what the other end saw of it. */
 import { type HopIdentity, hopKey } from '../../store/ids.ts';
-import { OTHER_END_WITHIN_NS } from './sql/exchange.ts';
+import { OTHER_END_WITHIN_NS } from './sql/conditions.ts';
 import type { StoreRow } from './store.ts';
 
 /** A row of requests with the row of the other end, if that was observed. */

@@ -14,6 +14,8 @@ export type GroupKey =
   | { readonly name: string; readonly kind: 'column'; readonly column: Column }
   | { readonly name: string; readonly kind: 'end'; readonly end: End; readonly property: GroupProperty }
   | { readonly name: string; readonly kind: 'label'; readonly end: End; readonly label: string }
+  /** The service that was dialled, `namespace/name`. */
+  | { readonly name: string; readonly kind: 'service' }
   | { readonly name: string; readonly kind: 'interval' };
 
 /** How rows are grouped. */
@@ -36,11 +38,12 @@ const SECOND = 1_000_000_000n;
 export function groupNames(definition: RowDefinition): string[] {
   const own = definition.table.columns.filter((one) => !['time', 'list', 'map'].includes(kindOf(one)));
   const ends = ENDS.flatMap((end) => GROUP_PROPERTIES.map((property) => `${end}_${property}`));
-  return [...own.map((one) => one.name), ...ends, ...ENDS.map((end) => `${end}_label:<key>`)];
+  return [...own.map((one) => one.name), 'service', ...ends, ...ENDS.map((end) => `${end}_label:<key>`)];
 }
 
 function keyOf(definition: RowDefinition, name: string): GroupKey {
   const column = definition.table.columns.find((one) => one.name === name);
+  if (name === 'service') return { name, kind: 'service' };
   if (column !== undefined && groupNames(definition).includes(name)) return { name, kind: 'column', column };
   for (const end of ENDS) {
     const property = GROUP_PROPERTIES.find((candidate) => name === `${end}_${candidate}`);

@@ -17,7 +17,7 @@ export interface GroupPage {
 export function shapeKey(key: GroupKey, value: unknown): unknown {
   if (key.kind === 'interval')
     return instantText(BigInt(Date.parse(`${String(value).replace(' ', 'T')}Z`)) * 1_000_000n);
-  if (key.kind === 'end' || key.kind === 'label') return value === '' ? null : value;
+  if (key.kind === 'end' || key.kind === 'label' || key.kind === 'service') return value === '' ? null : value;
   return rowShaper([key.column])({ [key.name]: value })[key.name];
 }
 

@@ -41,7 +41,8 @@ export const GENERAL_PARAMETERS: Readonly<Record<string, string>> = {
   order: 'Column to order by, largest first with a leading -. Default: -time; for groups: -count.',
   group_by:
     'Columns to group by, separated by commas; the answer then has groups instead of rows. Also what the ends were at ' +
-    'that time (source_zone, destination_workload, source_services, …) and their labels (source_label:<key>).',
+    'that time (source_zone, destination_workload, source_services, …), their labels (source_label:<key>), and the ' +
+    'service that was dialled (service).',
   measures: 'What to tell of each group, separated by commas. Default: count.',
   interval: `Groups by spans of time of this length as well (interval_start): ${DURATION_ALLOWED}.`,
   format: 'json or ndjson; an Accept header of application/x-ndjson means the same.',

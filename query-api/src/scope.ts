@@ -5,10 +5,15 @@ import type { Parameters } from './sql/parameters.ts';
 export interface Scope {
   /** Clusters whose rows may be seen; `all` for every one. */
   readonly clusters: 'all' | readonly string[];
+  /**
+   * Whether somebody told who had which address in the time asked for. Then rows' ends are decided as they are read
+   * (sql/rows.ts); where nobody did, as without Kubernetes, rows say the same as they are, and are read as they are.
+   */
+  readonly claims: boolean;
 }
 
 /** The scope of whoever shows the API's token, or of this machine's users on loopback. */
-export const EVERYTHING: Scope = { clusters: 'all' };
+export const EVERYTHING: Scope = { clusters: 'all', claims: true };
 
 /** What is asked of, as far as endpoints are looked up for it. */
 export interface Asked {
@@ -34,8 +39,8 @@ export function scoped(scope: Scope, table: string, alias: string, parameters: P
   return { from: `${table} AS ${alias}`, condition };
 }
 
-/** Tables that hold nothing of any asker's: definitions, and what the store deleted. */
-const WITHOUT_SCOPE = ['system.tables', 'expirations'] as const;
+/** Tables that hold nothing of any asker's: definitions, and what the store deleted and built. */
+const WITHOUT_SCOPE = ['system.tables', 'expirations', 'edge_builds'] as const;
 
 /** The only way in which SQL names a table to which no scope applies. */
 export function withoutScope(table: (typeof WITHOUT_SCOPE)[number]): string {
@@ -43,6 +48,6 @@ export function withoutScope(table: (typeof WITHOUT_SCOPE)[number]): string {
 }
 
 /** Whether a row of the live feed is in the scope. */
-export function inScope(scope: Scope, row: Readonly<Record<string, unknown>>): boolean {
+export function inScope(scope: Pick<Scope, 'clusters'>, row: Readonly<Record<string, unknown>>): boolean {
   return scope.clusters === 'all' || scope.clusters.includes(String(row.cluster));
 }

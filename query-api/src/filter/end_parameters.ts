@@ -110,6 +110,23 @@ function badSelector(parameter: string, value: string, { at, message }: Selector
   );
 }
 
+/** The service that was dialled. */
+export function serviceParameter(table: Table): FilterParameter {
+  const own = column(table, 'service_name');
+  return {
+    name: 'service',
+    doc: own.doc,
+    columns: [own],
+    splits: true,
+    allowed: '[namespace/]name, exactly or with * and ?',
+    parse: (text) => {
+      const { name: pattern, ...where } = namespaced(text);
+      if (pattern === '' || text.length > MOST_CHARACTERS) return undefined;
+      return [{ column: own, test: { kind: 'service', pattern, ...where } }];
+    },
+  };
+}
+
 /** What of an end has a filter; `node` alone is the node that observed it. */
 const OF_ENDS = [
   ['namespace', 'Namespace'],

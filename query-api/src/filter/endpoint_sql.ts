@@ -48,6 +48,17 @@ export function endpointHoldsSql(test: EndpointTest, alias: string, parameters: 
   return `(${wanted}${inNamespace})`;
 }
 
+/** How each interval of an endpoint answers the test: a subquery with endpoint_id, valid_from and holds. */
+function answersSql(test: EndpointTest, asked: Asked, parameters: Parameters): string {
+  const holds = `argMax(toUInt8(${endpointHoldsSql(test, 'e', parameters)}), e.updated)`;
+  return intervalsSince({ holds }, asked, parameters);
+}
+
+/** Condition that the endpoint with this id was such a one at some time. */
+export function endpointOnceSql(test: EndpointTest, id: string, asked: Asked, parameters: Parameters): string {
+  return `${id} IN (SELECT endpoint_id FROM ${answersSql(test, asked, parameters)} WHERE holds = 1)`;
+}
+
 /**
  * Condition that the endpoint with this id was such a one at that time. It is what its interval says that began last by
  * then, the first from the beginning, as in the named views. Most endpoints say the same in all their intervals; those
@@ -60,8 +71,7 @@ export function endpointHeldSql(
   asked: Asked,
   parameters: Parameters,
 ): string {
-  const holds = `argMax(toUInt8(${endpointHoldsSql(test, 'e', parameters)}), e.updated)`;
-  const known = intervalsSince({ holds }, asked, parameters);
+  const known = answersSql(test, asked, parameters);
   const ids = (having: string) => `(SELECT endpoint_id FROM ${known} GROUP BY endpoint_id HAVING ${having})`;
   const mixed = 'min(holds) != max(holds)';
   const intervals = [

@@ -12,6 +12,8 @@ export type Test =
   /** Addresses from `from` to `to`, both included, as 128-bit numbers. */
   | { readonly kind: 'address'; readonly from: bigint; readonly to: bigint }
   | EndpointTest
+  /** The service that was dialled, by its name and namespace; patterns as in `glob`. */
+  | { readonly kind: 'service'; readonly pattern: string; readonly namespace?: string }
   /** One connection at one end. */
   | { readonly kind: 'flow'; readonly boot: string; readonly cookie: bigint; readonly generation: bigint };
 

@@ -55,6 +55,12 @@ function alternativeHolds({ column, test }: Alternative, row: Row, endpoints: En
       const number = addressOf(String(value));
       return number !== undefined && number >= test.from && number <= test.to;
     }
+    case 'service':
+      return (
+        value !== '' &&
+        globMatches(test.namespace ?? '*', String(row.service_namespace ?? '')) &&
+        globMatches(test.pattern, String(value))
+      );
     case 'endpoint':
       return endpoints(test, String(value));
   }

@@ -21,8 +21,18 @@ function literal(column: Column, value: string | number | bigint | boolean, para
   }
 }
 
-function alternativeSql({ column, test }: Alternative, time: string, asked: Asked, parameters: Parameters): string {
-  const name = `t.${column.name}`;
+/**
+ * Condition that one alternative holds for a row `t`.
+ * @param time the row's time
+ * @param name the value that is tested; the alternative's column if absent
+ */
+export function alternativeSql(
+  { column, test }: Alternative,
+  time: string,
+  asked: Asked,
+  parameters: Parameters,
+  name = `t.${column.name}`,
+): string {
   switch (test.kind) {
     case 'equals':
       return `${name} = ${literal(column, test.value, parameters)}`;
@@ -47,6 +57,14 @@ function alternativeSql({ column, test }: Alternative, time: string, asked: Aske
       // of the row itself, where that is an endpoint
       if (column.name === 'endpoint_id') return endpointHoldsSql(test, 't', parameters);
       return endpointHeldSql(test, name, time, asked, parameters);
+    case 'service': {
+      const { pattern, namespace = '*' } = test;
+      const parts = [
+        textMatches('t.service_namespace', namespace, false, parameters),
+        textMatches(name, pattern, false, parameters),
+      ];
+      return `(${name} != '' AND ${parts.join(' AND ')})`;
+    }
     case 'flow':
       return (
         `(t.boot_id = ${parameters.bind(test.boot, 'UUID')} AND t.socket_cookie = ${parameters.bind(test.cookie, 'UInt64')}` +

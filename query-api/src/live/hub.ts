@@ -4,6 +4,7 @@ import { completenessOf, readCoverage } from '../completeness.ts';
 import { addNames } from '../endpoint_names.ts';
 import type { Exchange } from '../exchange.ts';
 import { rowShaper } from '../fields.ts';
+import { withClaims } from '../identities.ts';
 import { flowId } from '../ids.ts';
 import { shapeExchange } from '../pages.ts';
 import { EVERYTHING } from '../scope.ts';
@@ -156,9 +157,10 @@ export class LiveHub {
   async #tellCompleteness(): Promise<void> {
     const until = wallClock() - SETTLED_NS;
     if (until <= this.#told) return;
-    const asked = { scope: EVERYTHING, filters: [], since: this.#told, until };
+    const { store } = this.#parts;
     try {
-      const coverage = await readCoverage(this.#parts.store, LIVE_TYPES.request.table, asked);
+      const asked = await withClaims(store, { scope: EVERYTHING, filters: [], since: this.#told, until });
+      const coverage = await readCoverage(store, LIVE_TYPES.request.table, asked);
       this.#told = until;
       this.#toAll({ type: 'completeness', completeness: completenessOf(coverage, false) });
     } catch (error) {

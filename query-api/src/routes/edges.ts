@@ -11,6 +11,7 @@ import { EDGE_FILTERS, EDGE_GENERAL_DOCS, type EdgesQuestion, readEdgesQuestion 
 import { addNames, nameSchemas } from '../endpoint_names.ts';
 import { instantText } from '../fields.ts';
 import { shapeKey } from '../groups.ts';
+import { withClaims } from '../identities.ts';
 import { namesFor } from '../pages.ts';
 import { goneSignal, queryOf } from '../requester.ts';
 import { edgesSql, wholeMinute } from '../sql/edges.ts';
@@ -60,8 +61,8 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
   };
   app.get('/v1/edges', { schema }, async (request, reply) => {
     const signal = goneSignal(reply);
-    const scope = scopeOf(request);
-    const question = readEdgesQuestion(queryOf(request), request.headers.accept, scope, limits);
+    const asked = readEdgesQuestion(queryOf(request), request.headers.accept, scopeOf(request), limits);
+    const question = await withClaims(store, asked, signal);
     const offset = Number(question.cursor?.after[0] ?? 0);
     const [found, coverage] = await Promise.all([
       store.rows(edgesSql(question, offset, question.limit + 1), signal),
@@ -73,7 +74,7 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
       return Object.fromEntries([...keys, ...shownMeasures(one)]);
     });
     if (question.keys.some((key) => key.name.endsWith('_endpoint_id'))) {
-      const names = await namesFor(store, rows, scope, signal);
+      const names = await namesFor(store, rows, question.scope, signal);
       for (const one of rows) addNames(one, names);
     }
     const { since, until, hash } = question;

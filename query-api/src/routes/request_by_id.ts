@@ -7,6 +7,7 @@ import type { Context } from '../context.ts';
 import { addNames } from '../endpoint_names.ts';
 import { QueryError } from '../errors.ts';
 import { rowShaper } from '../fields.ts';
+import { claimsOf } from '../identities.ts';
 import { flowId, placeOf } from '../ids.ts';
 import { namesFor, paired, shapeExchange, withWholeViews } from '../pages.ts';
 import { refuseUnknown } from '../query_string.ts';
@@ -57,9 +58,9 @@ export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
   };
   app.get('/v1/requests/:id', { schema }, async (asked, reply) => {
     const signal = goneSignal(reply);
-    const scope = scopeOf(asked);
     refuseUnknown(queryOf(asked), []);
     const place = placeOf((asked.params as { id: string }).id);
+    const scope = await claimsOf(store, scopeOf(asked), { since: place.time, until: place.time + 1n }, signal);
     const [row] = await store.rows(requestByIdSql(place, scope), signal);
     if (row === undefined) {
       throw new QueryError(404, 'FLOW_QUERY_NO_SUCH_REQUEST', 'there is no request with this id, or no longer', {

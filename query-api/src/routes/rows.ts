@@ -8,6 +8,7 @@ import type { RowDefinition } from '../definition.ts';
 import { nameSchemas } from '../endpoint_names.ts';
 import { fieldSchema, rowSchema } from '../fields.ts';
 import { readGroups } from '../groups.ts';
+import { withClaims } from '../identities.ts';
 import { OTHER_SIDE, readPage } from '../pages.ts';
 import { readQuestion } from '../question.ts';
 import { goneSignal, queryOf } from '../requester.ts';
@@ -45,7 +46,8 @@ export function addRowRoute({ app, store, limits, scopeOf }: Context, definition
   };
   app.get(`/v1/${definition.route}`, { schema }, async (request, reply) => {
     const signal = goneSignal(reply);
-    const question = readQuestion(definition, queryOf(request), request.headers.accept, scopeOf(request), limits);
+    const asked = readQuestion(definition, queryOf(request), request.headers.accept, scopeOf(request), limits);
+    const question = await withClaims(store, asked, signal);
     const { grouping, cursor, limit } = question;
     const [page, coverage] = await Promise.all([
       grouping === undefined

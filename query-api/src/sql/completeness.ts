@@ -1,11 +1,11 @@
 /** SQL behind the completeness object: reports, losses, retention, opaque connections. */
 import { COLLECTOR_REPORTS, FLOWS, LOSSES, type StoredTable } from '../../../store/tables.ts';
 import type { Filter } from '../filter/filter.ts';
-import { filtersSql } from '../filter/sql.ts';
 import type { Question } from '../question.ts';
 import { scoped, withoutScope } from '../scope.ts';
 import { endNs, inWindow, startNs } from './conditions.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
+import { rowsSql } from './rows.ts';
 
 type Asked = Pick<Question, 'scope' | 'filters' | 'since' | 'until'>;
 
@@ -79,15 +79,12 @@ function connectionFilters(filters: readonly Filter[]): Filter[] {
 /** How many connections of those asked for carried what cannot be seen into. */
 export function opaqueConnectionsSql({ scope, filters, since, until }: Asked): BoundQuery {
   const parameters = new Parameters();
-  const { from, condition } = scoped(scope, FLOWS.name, 't', parameters);
+  const asked = { scope, filters: connectionFilters(filters), since, until };
+  const conditions = [`t.protocol = 6 AND t.application_protocol IN ('tls', 'http2', 'other')`];
+  const { from, where } = rowsSql(asked, { table: FLOWS, columns: [], conditions }, parameters);
   const connections = (carried: string) =>
     'uniqIf((t.source_address, t.source_port, t.destination_address, t.destination_port),' +
     ` t.application_protocol = '${carried}') AS ${carried}`;
-  const sql = [
-    `SELECT ${['tls', 'http2', 'other'].map(connections).join(', ')} FROM ${from}`,
-    `WHERE ${condition} AND ${inWindow({ since, until }, 't', parameters)}`,
-    `AND t.protocol = 6 AND t.application_protocol IN ('tls', 'http2', 'other')`,
-    `AND ${filtersSql(connectionFilters(filters), { scope, since }, parameters)}`,
-  ].join('\n');
+  const sql = `SELECT ${['tls', 'http2', 'other'].map(connections).join(', ')} FROM ${from} WHERE ${where}`;
   return { sql, parameters };
 }

@@ -17,6 +17,12 @@ export function hop(alias: string): string {
   return `bitOr(bitShiftLeft(toUInt64(${alias}.request_sequence), 32), toUInt64(${alias}.response_sequence))`;
 }
 
+/**
+ * How far the ends of one exchange may lie apart at its two ends, in nanoseconds: clocks differ, lost last bytes are sent
+ * again, and a client gives up long before the server has answered.
+ */
+export const OTHER_END_WITHIN_NS = 30_000_000_000n;
+
 /** Whole nanoseconds since the epoch at which the described thing ended. */
 export const endNs = (alias: string): string => `toUnixTimestamp64Nano(${alias}.time)`;
 

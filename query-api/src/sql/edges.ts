@@ -11,9 +11,10 @@ import { ENDS } from '../endpoint_names.ts';
 import { filtersSql } from '../filter/sql.ts';
 import type { Window } from '../question.ts';
 import { scoped } from '../scope.ts';
-import { inWindow } from './conditions.ts';
+import { SERVICE_SQL } from './dialled.ts';
 import { namesJoin } from './group.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
+import { rowsSql } from './rows.ts';
 
 const MINUTE_NS = 60_000_000_000n;
 const SECOND_NS = 1_000_000_000n;
@@ -61,7 +62,7 @@ const AGGREGATES: readonly Aggregate[] = [
 
 /** One edge's columns besides the aggregates: both ends, what the question groups by, and the observed end. */
 function identity(question: EdgesQuestion): string[] {
-  const asked = question.keys.flatMap((key) => (key.kind === 'column' ? [key.name] : []));
+  const asked = question.keys.flatMap(({ kind, name }) => (kind === 'column' || kind === 'service' ? [name] : []));
   return [...new Set(['source_endpoint_id', 'destination_endpoint_id', ...asked])];
 }
 
@@ -71,6 +72,8 @@ function intervalColumn(question: EdgesQuestion, time: string): string[] {
     `toStartOfInterval(toDateTime(${time}), toIntervalSecond(${question.interval / SECOND_NS})) AS interval_start`,
   ];
 }
+
+const keySql = (name: string) => (name === 'service' ? SERVICE_SQL('t') : `t.${name}`);
 
 interface Reading {
   readonly question: EdgesQuestion;
@@ -83,21 +86,23 @@ function select(question: EdgesQuestion, time: string, aggregate: (one: Aggregat
   const keys = [...identity(question), 'observation_point'];
   const columns = [
     ...interval,
-    ...keys.map((name) => `t.${name} AS ${name}`),
+    ...keys.map((name) => `${keySql(name)} AS ${name}`),
     ...AGGREGATES.map((one) => `${aggregate(one)} AS a_${one.name}`),
     `${weight} AS weight`,
   ];
-  const grouped = [...interval.map(() => 'interval_start'), ...keys.map((name) => `t.${name}`)];
+  const grouped = [...interval.map(() => 'interval_start'), ...keys.map(keySql)];
   return `SELECT ${columns.join(', ')} FROM {from} WHERE {where} GROUP BY ${grouped.join(', ')}`;
 }
 
 function fromRows({ question, parameters }: Reading, table: Table, window: Window): string {
-  const { from, condition } = scoped(question.scope, table.name, 't', parameters);
-  const filters = filtersSql(question.filtersFor(table), { scope: question.scope, since: window.since }, parameters);
+  const asked = { scope: question.scope, filters: question.filtersFor(table), ...window };
+  const conditions = question.asDialled ? ["t.observation_point = 'client'"] : [];
+  const columns = ['source_endpoint_id', 'destination_endpoint_id'];
+  const { from, where } = rowsSql(asked, { table, columns, conditions }, parameters);
   const own = (one: Aggregate) => (one.table === table ? one.of : one.empty);
   return select(question, 't.time', own, 'max(t.sample_weight)')
     .replace('{from}', () => from)
-    .replace('{where}', () => `${condition} AND ${inWindow(window, 't', parameters)} AND ${filters}`);
+    .replace('{where}', () => where);
 }
 
 function fromRollup({ question, parameters }: Reading, window: Window): string {

@@ -1,7 +1,7 @@
 /** /v1/flows: connections, one row per interval and observed end. */
 import { FLOWS } from '../../../store/tables.ts';
 import type { RowDefinition } from '../definition.ts';
-import { endParameters } from '../filter/end_parameters.ts';
+import { endParameters, serviceParameter } from '../filter/end_parameters.ts';
 import { aliasParameter, allParameters, durationParameters, eitherEndParameters } from '../filter/parameters.ts';
 
 export const FLOWS_DEFINITION: RowDefinition = {
@@ -21,6 +21,7 @@ export const FLOWS_DEFINITION: RowDefinition = {
   ],
   filters: allParameters(FLOWS, [
     ...endParameters(FLOWS),
+    serviceParameter(FLOWS),
     ...eitherEndParameters(FLOWS),
     ...durationParameters(FLOWS, 'connection_age_ns'),
     aliasParameter(FLOWS, 'cause', ['close_cause']),

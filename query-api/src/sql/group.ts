@@ -2,15 +2,15 @@
 
 import { ENDS, type End } from '../endpoint_names.ts';
 import { kindOf } from '../fields.ts';
-import { filtersSql } from '../filter/sql.ts';
 import type { Grouping, GroupKey } from '../grouping.ts';
 import type { Question } from '../question.ts';
-import { type Asked, scoped } from '../scope.ts';
-import { inWindow } from './conditions.ts';
+import type { Asked } from '../scope.ts';
+import { SERVICE_SQL } from './dialled.ts';
 import { latestNamesSql, propertySql } from './endpoints_by_id.ts';
 import { requestsOnceSql } from './exchange.ts';
 import { intervalsSql } from './intervals.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
+import { rowsSql } from './rows.ts';
 
 /** Latest names of each endpoint, to be joined under the given alias. */
 export function namesJoin(asked: Asked, end: End, parameters: Parameters): string {
@@ -38,6 +38,7 @@ function keyExpression(key: GroupKey, index: number, interval: bigint | undefine
   if (key.kind === 'interval')
     return `toStartOfInterval(t.time, toIntervalSecond(${(interval ?? 1n) / 1_000_000_000n}))`;
   if (key.kind === 'end' || key.kind === 'label') return `${key.end}.${endColumn(index)}`;
+  if (key.kind === 'service') return SERVICE_SQL('t');
   return kindOf(key.column) === 'hex' ? `lower(hex(t.${key.name}))` : `t.${key.name}`;
 }
 
@@ -65,15 +66,14 @@ function columnsRead(question: Question, grouping: Grouping): string[] {
  */
 export function groupSql(question: Question, grouping: Grouping, offset: number, limit: number): BoundQuery {
   const parameters = new Parameters();
-  const { definition, scope, filters, order } = question;
+  const { definition, order } = question;
+  const columns = columnsRead(question, grouping);
   let source: string;
   if (definition.table.name === 'requests') {
-    source = `${requestsOnceSql(question, columnsRead(question, grouping), parameters)} AS t`;
+    source = `${requestsOnceSql(question, columns, parameters)} AS t`;
   } else {
-    const { from, condition } = scoped(scope, definition.table.name, 't', parameters);
-    const wanted = `${inWindow(question, 't', parameters)} AND ${filtersSql(filters, question, parameters)}`;
-    const list = columnsRead(question, grouping).map((name) => `t.${name} AS ${name}`);
-    source = `(SELECT ${list.join(', ')} FROM ${from} WHERE ${condition} AND ${wanted}) AS t`;
+    const { from, where } = rowsSql(question, { table: definition.table, columns }, parameters);
+    source = `(SELECT ${columns.map((name) => `t.${name} AS ${name}`).join(', ')} FROM ${from} WHERE ${where}) AS t`;
   }
   const keys = grouping.keys.map((key, index) => `${keyExpression(key, index, grouping.interval)} AS k${index}`);
   const seconds = secondsOf(question, grouping);

@@ -1,11 +1,12 @@
 /** SQL for a page of rows in a stable order: time or one column first, then time, then a key of the row. */
-import { type Column, column } from '../../../store/tables.ts';
+import { type Column, column, REQUESTS } from '../../../store/tables.ts';
+import { ENDS } from '../endpoint_names.ts';
 import { selectExpression } from '../fields.ts';
-import { filtersSql } from '../filter/sql.ts';
 import type { Question } from '../question.ts';
-import { scoped } from '../scope.ts';
-import { endNs, inWindow, rowKey } from './conditions.ts';
+import { endNs, rowKey } from './conditions.ts';
+import { saysWhichEnd } from './exchange.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
+import { rowsSql, stampColumns } from './rows.ts';
 
 /** Name under which each row carries the values that order it, as an array of decimal numbers. */
 export const ORDER_VALUES = '_order';
@@ -61,21 +62,22 @@ export function behind(question: Question, after: readonly string[], parameters:
  */
 export function listSql(question: Question, after: readonly string[] | undefined, limit: number): BoundQuery {
   const parameters = new Parameters();
-  const { definition, scope, filters } = question;
-  const { from, condition } = scoped(scope, definition.table.name, 't', parameters);
-  const columns = shownColumns(definition.table.columns);
-  const conditions = [
-    condition,
-    inWindow(question, 't', parameters),
-    filtersSql(filters, question, parameters),
-    ...(after === undefined ? [] : [behind(question, after, parameters)]),
-  ];
+  const { definition, scope } = question;
+  const { table } = definition;
+  const page = `ORDER BY ${orderSql(question)} LIMIT ${parameters.bind(limit, 'UInt64')}`;
+  const read = {
+    table,
+    // what was dialled is told by the other end's view, with which a row is paired when it is there
+    columns: ENDS.map((end) => `${end}_endpoint_id`),
+    conditions: after === undefined ? [] : [behind(question, after, parameters)],
+    page,
+    once: table.name === REQUESTS.name && !saysWhichEnd(question),
+  };
+  const { from, where } = rowsSql(question, read, parameters);
+  const columns = [...shownColumns(table.columns), ...stampColumns(scope), ...(definition.alongside ?? [])];
   const sql = [
-    `SELECT ${[...columns, ...(definition.alongside ?? [])].join(', ')}, ${orderValues(question)} AS ${ORDER_VALUES}`,
-    `FROM ${from}`,
-    `WHERE ${conditions.join(' AND ')}`,
-    `ORDER BY ${orderSql(question)}`,
-    `LIMIT ${parameters.bind(limit, 'UInt64')}`,
+    `SELECT ${columns.join(', ')}, ${orderValues(question)} AS ${ORDER_VALUES}`,
+    `FROM ${from} WHERE ${where} ${page}`,
   ].join('\n');
   return { sql, parameters };
 }

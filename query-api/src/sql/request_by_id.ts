@@ -2,12 +2,14 @@
 
 import { type RequestPlace, SPAN_ID_SQL } from '../../../store/ids.ts';
 import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../../store/tables.ts';
-import { type Scope, scoped } from '../scope.ts';
+import type { Window } from '../question.ts';
+import type { Scope } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
-import { endNs, startNs } from './conditions.ts';
+import { startNs } from './conditions.ts';
 import { shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 import { pairingColumns } from './requests.ts';
+import { stampColumns, wholeRowsSql } from './rows.ts';
 
 /** Latest that the flow row of an interval follows something that happened in it, in nanoseconds. */
 const FLOW_ROW_WITHIN_NS = 300_000_000_000n;
@@ -15,15 +17,18 @@ const FLOW_ROW_WITHIN_NS = 300_000_000_000n;
 /** The row at this place: one five-minute bucket and one pair of endpoints are read. */
 export function requestByIdSql(place: RequestPlace, scope: Scope): BoundQuery {
   const parameters = new Parameters();
-  const { from, condition } = scoped(scope, REQUESTS.name, 't', parameters);
   const time = parameters.instant(place.time);
-  const sql = [
-    `SELECT ${[...shownColumns(REQUESTS.columns), ...pairingColumns('t')].join(', ')} FROM ${from}`,
-    `WHERE ${condition} AND toStartOfFiveMinutes(t.time) = toStartOfFiveMinutes(${time}) AND t.time = ${time}`,
-    `AND t.destination_endpoint_id = ${parameters.bind(place.destinationEndpointId, 'UInt64')}`,
-    `AND t.source_endpoint_id = ${parameters.bind(place.sourceEndpointId, 'UInt64')}`,
-    `AND ${SPAN_ID_SQL} = ${parameters.bind(place.spanId, 'String')} LIMIT 1`,
-  ].join('\n');
+  // the ends as they were stored: the place in the primary key
+  const conditions = [
+    `toStartOfFiveMinutes(t.time) = toStartOfFiveMinutes(${time})`,
+    `t.destination_endpoint_id = ${parameters.bind(place.destinationEndpointId, 'UInt64')}`,
+    `t.source_endpoint_id = ${parameters.bind(place.sourceEndpointId, 'UInt64')}`,
+    `${SPAN_ID_SQL} = ${parameters.bind(place.spanId, 'String')}`,
+  ];
+  const asked = { scope, filters: [], since: place.time, until: place.time + 1n };
+  const { from, where } = wholeRowsSql(REQUESTS, asked, conditions, parameters);
+  const columns = [...shownColumns(REQUESTS.columns), ...stampColumns(scope), ...pairingColumns('t')];
+  const sql = `SELECT ${columns.join(', ')} FROM ${from} WHERE ${where} LIMIT 1`;
   return { sql, parameters };
 }
 
@@ -39,9 +44,9 @@ function ofConnection(
   views: readonly StoreRow[],
   scope: Scope,
   parameters: Parameters,
-  when: string,
+  { since, until }: Window,
+  more: readonly string[] = [],
 ): BoundQuery {
-  const { from, condition } = scoped(scope, table.name, 't', parameters);
   const tuple = [
     ['source_address', 'IPv6'],
     ['source_port', 'UInt16'],
@@ -49,9 +54,15 @@ function ofConnection(
     ['destination_port', 'UInt16'],
   ] as const;
   const same = views.map((view) => tuple.map(([name, type]) => `t.${name} = ${parameters.bind(view[name], type)}`));
+  const clusters = parameters.bind([...new Set(views.map((view) => view.cluster))], 'Array(String)');
+  const conditions = [
+    ...more,
+    `t.cluster IN ${clusters}`,
+    `(${same.map((equal) => `(${equal.join(' AND ')})`).join(' OR ')})`,
+  ];
+  const { from, where } = wholeRowsSql(table, { scope, filters: [], since, until }, conditions, parameters);
   const sql = [
-    `SELECT ${shownColumns(table.columns).join(', ')} FROM ${from}`,
-    `WHERE ${condition} AND ${when} AND (${same.map((equal) => `(${equal.join(' AND ')})`).join(' OR ')})`,
+    `SELECT ${shownColumns(table.columns).join(', ')} FROM ${from} WHERE ${where}`,
     'ORDER BY t.time, t.observation_point LIMIT 1000',
   ].join('\n');
   return { sql, parameters };
@@ -60,15 +71,13 @@ function ofConnection(
 /** Events of the views' connection within the span, seen at either end. */
 export function eventsOfConnectionSql(views: readonly StoreRow[], span: Span, scope: Scope): BoundQuery {
   const parameters = new Parameters();
-  const when = `t.time >= ${parameters.instant(span.from)} AND t.time <= ${parameters.instant(span.to)}`;
-  return ofConnection(TCP_EVENTS, views, scope, parameters, when);
+  return ofConnection(TCP_EVENTS, views, scope, parameters, { since: span.from, until: span.to + 1n });
 }
 
 /** Flow rows of the views' connection whose interval touches the span, of either end. */
 export function flowsOfConnectionSql(views: readonly StoreRow[], span: Span, scope: Scope): BoundQuery {
   const parameters = new Parameters();
-  const when =
-    `t.time >= ${parameters.instant(span.from)} AND t.time <= ${parameters.instant(span.to + FLOW_ROW_WITHIN_NS)}` +
-    ` AND ${startNs('t')} <= ${parameters.bind(span.to, 'Int64')} AND ${endNs('t')} >= ${parameters.bind(span.from, 'Int64')}`;
-  return ofConnection(FLOWS, views, scope, parameters, when);
+  const window = { since: span.from, until: span.to + FLOW_ROW_WITHIN_NS + 1n };
+  const touches = `${startNs('t')} <= ${parameters.bind(span.to, 'Int64')}`;
+  return ofConnection(FLOWS, views, scope, parameters, window, [touches]);
 }

@@ -1,7 +1,7 @@
 /** /v1/requests: exchanges with the evidence of their connection. */
 import { FAILED_OUTCOMES_SQL, REQUESTS } from '../../../store/tables.ts';
 import type { RowDefinition } from '../definition.ts';
-import { endParameters } from '../filter/end_parameters.ts';
+import { endParameters, serviceParameter } from '../filter/end_parameters.ts';
 import {
   aliasParameter,
   allParameters,
@@ -15,11 +15,12 @@ import type { Question } from '../question.ts';
 import { PHASE_MEASURES } from '../request_phases.ts';
 import { type Scope, scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
-import { latest } from '../time.ts';
-import { endNs, startNs } from './conditions.ts';
-import { OTHER_END_WITHIN_NS, requestsOnceSql } from './exchange.ts';
+import { earliest, latest } from '../time.ts';
+import { endNs, OTHER_END_WITHIN_NS, startNs } from './conditions.ts';
+import { requestsOnceSql } from './exchange.ts';
 import { behind, ORDER_VALUES, orderSql, orderValues, shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
+import { stampColumns, wholeRowsSql } from './rows.ts';
 
 /** Begin and end of a view; nanoseconds since the epoch. */
 export function pairingColumns(alias: string): string[] {
@@ -38,6 +39,7 @@ export const REQUESTS_DEFINITION: RowDefinition = {
   measures: PHASE_MEASURES,
   filters: allParameters(REQUESTS, [
     ...endParameters(REQUESTS),
+    serviceParameter(REQUESTS),
     ...eitherEndParameters(REQUESTS),
     ...durationParameters(REQUESTS, 'duration_ns'),
     methodParameter(REQUESTS),
@@ -117,17 +119,20 @@ export const WHOLE_VIEWS: PartBounds<StoreRow> = {
 /** The whole rows of these views. */
 export function wholeViewsSql(views: readonly StoreRow[], scope: Scope): BoundQuery {
   const parameters = new Parameters();
-  const { from, condition } = scoped(scope, REQUESTS.name, 't', parameters);
   const ends = [...new Set(views.map((view) => BigInt(String(view._end))))];
   // the first part of the table's key: what one list of times cannot tell the index
   const buckets = [...new Set(ends.map((end) => end / BUCKET_NS))].map((bucket) =>
     new Date(Number((bucket * BUCKET_NS) / 1_000_000n)).toISOString().slice(0, 19).replace('T', ' '),
   );
-  const sql = [
-    `SELECT ${[...shownColumns(REQUESTS.columns), ...pairingColumns('t')].join(', ')} FROM ${from}`,
-    `WHERE ${condition} AND toStartOfFiveMinutes(t.time) IN ${parameters.bind(buckets, "Array(DateTime('UTC'))")}`,
-    `AND ${endNs('t')} IN ${parameters.bind(ends, 'Array(Int64)')} AND ${ofExchanges(views, parameters)}`,
-  ].join('\n');
+  const conditions = [
+    `toStartOfFiveMinutes(t.time) IN ${parameters.bind(buckets, "Array(DateTime('UTC'))")}`,
+    `${endNs('t')} IN ${parameters.bind(ends, 'Array(Int64)')}`,
+    ofExchanges(views, parameters),
+  ];
+  const window = { since: earliest(ends), until: latest(ends) + 1n };
+  const { from, where } = wholeRowsSql(REQUESTS, { scope, filters: [], ...window }, conditions, parameters);
+  const columns = [...shownColumns(REQUESTS.columns), ...stampColumns(scope), ...pairingColumns('t')];
+  const sql = `SELECT ${columns.join(', ')} FROM ${from} WHERE ${where}`;
   return { sql, parameters };
 }
 

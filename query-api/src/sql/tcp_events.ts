@@ -1,7 +1,7 @@
 /** /v1/tcp-events: what went wrong on connections. */
 import { TCP_EVENTS } from '../../../store/tables.ts';
 import type { RowDefinition } from '../definition.ts';
-import { endParameters } from '../filter/end_parameters.ts';
+import { endParameters, serviceParameter } from '../filter/end_parameters.ts';
 import { aliasParameter, allParameters, durationParameters, eitherEndParameters } from '../filter/parameters.ts';
 
 export const TCP_EVENTS_DEFINITION: RowDefinition = {
@@ -14,6 +14,7 @@ export const TCP_EVENTS_DEFINITION: RowDefinition = {
   ],
   filters: allParameters(TCP_EVENTS, [
     ...endParameters(TCP_EVENTS),
+    serviceParameter(TCP_EVENTS),
     ...eitherEndParameters(TCP_EVENTS),
     ...durationParameters(TCP_EVENTS, 'latency_ns'),
     aliasParameter(TCP_EVENTS, 'kind', ['event_kind']),
