@@ -106,6 +106,22 @@ describe('span of a request', () => {
     assert.match(String(attributes['flowspan.request_id']), /^[0-9a-f]{64}$/);
     assert.equal(attributes['process.pid'], 99);
   });
+
+  it('says which service was dialled, where that led to, and which container it was', () => {
+    const service = { service_namespace: 'shop', service_name: 'web', backend_address: '10.1.0.5', backend_port: 8080 };
+    const told = (row: object) =>
+      Object.entries(spanOf({ ...CLIENT, ...row }).attributes).filter(([name]) =>
+        /^(container|flowspan\.(service|backend))/.test(name),
+      );
+    assert.deepEqual(Object.fromEntries(told({ ...service, container_id: 'ab' })), {
+      'container.id': 'ab',
+      'flowspan.service_namespace': 'shop',
+      'flowspan.service_name': 'web',
+      'flowspan.backend_address': '10.1.0.5',
+      'flowspan.backend_port': 8080,
+    });
+    assert.deepEqual(told({}), []);
+  });
 });
 
 describe('ids', () => {

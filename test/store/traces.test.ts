@@ -196,7 +196,17 @@ test('names, status and attributes are what the semantic conventions for HTTP as
   };
   const missing = { http_status_code: '404', status: "'404'", outcome: "'client_error'", error_type: "'404'" };
   const url = { http_host: "'shop.test:8080'", http_path: "'/cart'", http_query: "'page=REDACTED'" };
-  const [client, server] = await spans({ ...missing, ...url, resource: "'/cart'", span_decision: "'slow'" });
+  const dialled = {
+    ...{ service_namespace: "'shop'", service_name: "'web'", container_id: "'ab'" },
+    ...{ backend_address: "toIPv6('10.1.0.5')", backend_port: '8080' },
+  };
+  const asked = { ...missing, ...url, ...dialled, resource: "'/cart'", span_decision: "'slow'" };
+  const [client, server] = await spans(asked);
+  for (const { SpanAttributes: of } of [client!, server!]) {
+    assert.deepEqual([of['flowspan.service_namespace'], of['flowspan.service_name']], ['shop', 'web']);
+    assert.deepEqual([of['flowspan.backend_address'], of['flowspan.backend_port']], ['10.1.0.5', '8080']);
+    assert.equal(of['container.id'], 'ab');
+  }
   assert.deepEqual([client!.StatusCode, client!.SpanAttributes['error.type']], ['Error', '404']);
   assert.deepEqual([server!.StatusCode, server!.SpanAttributes['error.type']], ['Unset', undefined]);
   assert.deepEqual([client!.SpanName, server!.SpanName], ['GET /cart', 'GET /cart']);
@@ -222,6 +232,8 @@ test('names, status and attributes are what the semantic conventions for HTTP as
 
   const [, nameless] = await spans({ operation: "'_OTHER'", resource: "''" });
   assert.equal(nameless!.SpanName, 'HTTP');
+  const unsaid = Object.keys(nameless!.SpanAttributes).filter((name) => /^container|service_|backend_/.test(name));
+  assert.deepEqual(unsaid, []);
   assert.deepEqual(
     [nameless!.SpanAttributes['http.request.method'], nameless!.SpanAttributes['http.request.method_original']],
     ['_OTHER', undefined],

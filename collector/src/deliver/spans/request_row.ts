@@ -6,6 +6,11 @@ export interface RequestRow {
   readonly source_endpoint_id: string | null;
   readonly destination_endpoint_id: string | null;
   readonly peer_observed: boolean;
+  readonly container_id: string | null;
+  readonly service_namespace: string | null;
+  readonly service_name: string | null;
+  readonly backend_address: string | null;
+  readonly backend_port: number | null;
   readonly socket_cookie: string;
   readonly generation: number;
   readonly source_address: string;
