@@ -38,7 +38,7 @@ soak: setup-test ## Set up, build and run the long tests
 fixtures: setup-test ## Build the real peers that some tests meet into fixtures/
 	@for script in test/fixtures/*.sh; do echo "fixtures: $$script"; "$$script" fixtures; done
 
-bench: setup-test ## Run one bench: NAME=overhead-rps, kernel-ns, disk, scrape or kubernetes-scale
+bench: setup-test ## Run one bench: NAME=overhead-rps, kernel-ns, kernel-lookup, disk, scrape or kubernetes-scale
 	@$(MAKE) --no-print-directory bpf native
 	@node test/bench/run.ts $(NAME)
 

@@ -24,8 +24,8 @@ const volatile u32 drop_events_per_second = 200;
 /* Nanoseconds a peer's window must have been closed to be told as an event; shorter stalls are counted only. */
 const volatile u64 zero_window_event_ns = 1000 * 1000;
 
-/* Whether `endpoint_of_address` is filled: where it is not, it is never looked at. */
-const volatile u8 addresses_known = 0;
+/* Slots of `address_table` that addresses are spread over; 0: it is not filled, and never looked at. */
+const volatile u32 address_slots = 0;
 
 /*
  * Id of the cgroup whose sockets alone are watched; 0: every socket of the machine. Programs for packets are attached to a

@@ -7,6 +7,7 @@
 #include "packet_drop.bpf.c"
 #include "udp_flow.bpf.c"
 #include "cgroup.bpf.c"
+#include "address_table.bpf.c"
 #include "packet.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -110,21 +110,4 @@ struct {
 	__type(value, u8);
 } listeners SEC(".maps");
 
-/* An address, IPv4 as v4-mapped. Words, so that a key is hashed and compared four bytes at a time. */
-struct address_key {
-	u32 words[4];
-};
-
-/*
- * Endpoint ids by the address that they have now. Written and deleted by the collector, which also gives it its room;
- * read once per connection. Not allocated beforehand: most clusters are small.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 1);
-	__type(key, struct address_key);
-	__type(value, u64);
-} endpoint_of_address SEC(".maps");
-
 #endif

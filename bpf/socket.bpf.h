@@ -3,6 +3,7 @@
 #ifndef FLOWSPAN_SOCKET_BPF_H
 #define FLOWSPAN_SOCKET_BPF_H
 
+#include "address_table.bpf.h"
 #include "record.bpf.h"
 
 static __always_inline void map_v4(wire_u8 *address, __be32 v4)
@@ -126,17 +127,14 @@ static __always_inline void stamp_ends(struct connection *connection, const stru
 static __always_inline void stamp_peer(struct connection *connection)
 {
 	struct address_key peer;
-	u64 *endpoint_id;
 
-	if (!addresses_known)
+	if (!address_slots)
 		return;
 	if (connection->observation_point == OBSERVATION_POINT_SERVER)
 		__builtin_memcpy(&peer, connection->source_address, sizeof(peer));
 	else
 		__builtin_memcpy(&peer, connection->destination_address, sizeof(peer));
-	endpoint_id = bpf_map_lookup_elem(&endpoint_of_address, &peer);
-	if (endpoint_id)
-		connection->peer_endpoint_id = *endpoint_id;
+	connection->peer_endpoint_id = endpoint_of_address(&peer);
 }
 
 /*

@@ -169,8 +169,9 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       sinks: spans === undefined ? [live] : [live, spans],
       flush: (nowMs) => delivery.flush(nowMs),
     });
-    const { endpointOfAddress: map } = kernel;
-    const addresses = kubernetes && new KernelAddresses({ cluster: kubernetes.identity.cluster, map, counters });
+    const { addressTable: table } = kernel;
+    const addresses =
+      kubernetes && table && new KernelAddresses({ cluster: kubernetes.identity.cluster, table, counters });
     const drainSpans = own && new DrainSpans(own, () => counters.recordsRead);
     const drain = new Drain({
       arena,

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
 import { type BpfMap, enableStats, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
+import { ADDRESS_TABLE, AddressTable } from './attach/address_table.ts';
 import type { Host } from './attach/host.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
 import { formatReport } from './attach/table.ts';
@@ -19,8 +20,8 @@ export interface RecordCount {
 export interface Kernel {
   readonly rings: readonly RecordRing[];
   readonly programs: readonly ProgramStatus[];
-  /** Endpoint ids by address: what connections are stamped with when they begin. Only looked at where that was asked for. */
-  readonly endpointOfAddress: BpfMap;
+  /** Who has which address: what connections are stamped with when they begin. Undefined where it was not asked for. */
+  readonly addressTable: AddressTable | undefined;
   /** Gives sockets that were there before a place to be counted in. Writes records while it runs. */
   adopt(): Promise<void>;
   /** Makes a row of every open connection and flow. Writes records while it runs. */
@@ -51,7 +52,7 @@ function perCpuSum(map: BpfMap, key: number, offset: number): number {
 }
 
 /** Opens the rings and counters of programs that are attached. Closing it detaches them. */
-export function openKernel(attached: Attached): Kernel {
+export function openKernel(attached: Attached, addressesKnown = false): Kernel {
   const { object, iterators, programs } = attached;
   const rings: Ring[] = [openRing(object, 'records'), openRing(object, 'request_records')];
   const records = object.map('record_counters');
@@ -60,11 +61,12 @@ export function openKernel(attached: Attached): Kernel {
     const link = iterators.get(program);
     if (link !== undefined) await object.iterateAsync(link);
   };
-  const sweeps = programs.some(({ name, attached: there }) => name === 'sweep_udp_flows' && there);
+  const runs = (program: string) => programs.some(({ name, attached: there }) => name === program && there);
+  const sweeps = runs('sweep_udp_flows');
   return {
     rings,
     programs,
-    endpointOfAddress: object.map('endpoint_of_address'),
+    addressTable: addressesKnown && runs('apply_address_changes') ? new AddressTable(object) : undefined,
     adopt: () => walk('adopt_sockets'),
     async snapshot() {
       await walk('snapshot_flows');
@@ -87,12 +89,9 @@ const cgroupId = (path: string): bigint => statSync(path, { bigint: true }).ino;
 
 const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', import.meta.url));
 
-/** Addresses of pods that the kernel knows at most: the largest clusters have 150,000 pods, of two addresses each. */
-const MOST_ADDRESSES = 524_288;
-
 /**
  * Attaches to this machine's kernel; prints what is attached and what is not.
- * @param addressesKnown whether `endpointOfAddress` will be filled
+ * @param addressesKnown whether the table of addresses will be filled
  * @throws AttachError; nothing stays attached
  */
 export function attachKernel(config: Config, host: Host, addressesKnown: boolean): Kernel {
@@ -101,15 +100,15 @@ export function attachKernel(config: Config, host: Host, addressesKnown: boolean
     objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
     cgroupRoot: host.cgroupRoot,
     knobs: {
-      addresses_known: addressesKnown ? 1 : 0,
+      ...(addressesKnown ? ADDRESS_TABLE.knobs : {}),
       watched_cgroup_id: config.collector.cgroup_root_only ? cgroupId(host.cgroupRoot) : 0,
     },
     mapEntries: {
       records: records_ring_bytes,
       request_records: requests_ring_bytes,
-      endpoint_of_address: addressesKnown ? MOST_ADDRESSES : 1,
+      ...(addressesKnown ? ADDRESS_TABLE.mapEntries : {}),
     },
   });
   process.stdout.write(formatReport(host, attached.programs));
-  return openKernel(attached);
+  return openKernel(attached, addressesKnown);
 }

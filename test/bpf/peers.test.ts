@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { addressTableOf } from '../../collector/src/attach/address_table.ts';
+import { addressBytes } from '../../collector/src/correlate/address_text.ts';
 import { listening } from '../../deploy/lab/program.ts';
 import { done, startTalker } from '../support/talker.ts';
 import { ask, serve } from './http/scripted.ts';
@@ -12,7 +14,7 @@ import type { Seen } from './watcher.ts';
 const SERVER_ID = 0xfedc_ba98_7654_3211n;
 const CLIENT_ID = 0x8000_0000_0000_0001n;
 const NEXT_ID = 3n;
-const FILLED = { knobs: { addresses_known: 1 }, mapEntries: { endpoint_of_address: 16 } };
+const FILLED = addressTableOf(64);
 const HTTP_PORT = 8090;
 const UDP_PORT = 5353;
 
@@ -128,9 +130,13 @@ describe('the endpoint of the other end of older connections', () => {
   });
 
   it('is never asked for where addresses are not known', async () => {
-    const scene = await createScene(undefined, { mapEntries: { endpoint_of_address: 16 } });
+    const scene = await createScene(undefined, { mapEntries: FILLED.mapEntries });
     try {
-      scene.watcher.own(scene.address.ipv4, SERVER_ID);
+      // Where the search for any address would begin.
+      const slot = Buffer.alloc(24);
+      slot.set(addressBytes(scene.address.ipv4));
+      slot.writeBigUInt64LE(SERVER_ID, 16);
+      scene.watcher.map('address_table').update(Buffer.alloc(4), slot);
       await scene.peer('say', scene.address.ipv4, PORT, 'echo', 10);
       const rows = await scene.watcher.wait({ flow_state: 'closed', destination_port: PORT_SEEN }, 2);
       assert.deepEqual(peersOf(rows), both(0n, 0n));

@@ -1,4 +1,5 @@
 /** The kernel side without a collector: loads the object for one cgroup and shows what it writes, record by record. */
+import assert from 'node:assert/strict';
 import {
   CGROUP_RECORD_FIELDS,
   ENUMS,
@@ -8,7 +9,8 @@ import {
   TCP_EVENT_RECORD_FIELDS,
   type WireField,
 } from '../../bpf/wire/events.gen.ts';
-import { openRing, type Ring } from '../../collector/native/addon.ts';
+import { type BpfMap, openRing, type Ring } from '../../collector/native/addon.ts';
+import { AddressTable } from '../../collector/src/attach/address_table.ts';
 import { type AttachOptions, attachPrograms } from '../../collector/src/attach/load.ts';
 import { addressBytes } from '../../collector/src/correlate/address_text.ts';
 import type { Cgroup } from '../../deploy/lab/cgroup.ts';
@@ -46,10 +48,12 @@ export class Watcher {
   readonly #buffer = Buffer.alloc(4 * 1024 ** 2);
   readonly #attached: ReturnType<typeof attachPrograms>;
   readonly #rings: readonly Ring[];
+  readonly #addresses: AddressTable;
 
   constructor(cgroup: Cgroup, options: Partial<AttachOptions> = {}) {
     this.#attached = attachPrograms({ objectPath: 'build/bpf/flowspan.bpf.o', cgroupRoot: cgroup.path, ...options });
     this.#rings = ['records', 'request_records'].map((name) => openRing(this.#attached.object, name));
+    this.#addresses = new AddressTable(this.#attached.object);
   }
 
   /** Runs the walk over descriptors that finds connections older than the watcher. */
@@ -70,12 +74,14 @@ export class Watcher {
   }
 
   /** Says whose an address is from now on; nobody's without an id. */
-  own(address: string, id?: bigint): void {
-    const map = this.#attached.object.map('endpoint_of_address');
-    const key = addressBytes(address);
-    if (id === undefined) map.delete(key);
-    else map.update(key, new Uint8Array(BigUint64Array.of(id).buffer));
-    map.close();
+  own(address: string, id = 0n): void {
+    this.#addresses.set(addressBytes(address), id);
+    assert.equal(this.#addresses.apply(), 0);
+  }
+
+  /** A map of the kernel side; the caller's to close. */
+  map(name: string): BpfMap {
+    return this.#attached.object.map(name);
   }
 
   /** Every record so far for which all of `like` holds. */
@@ -118,7 +124,7 @@ export class Watcher {
   }
 
   #sum(name: string, key: number, offset: number): bigint {
-    const map = this.#attached.object.map(name);
+    const map = this.map(name);
     const keyBytes = Buffer.alloc(4);
     keyBytes.writeUInt32LE(key);
     const perCpu = map.lookup(keyBytes) ?? Buffer.alloc(0);

@@ -140,4 +140,11 @@ export const PROGRAMS: readonly Program[] = [
     kernelFloor: '5.14',
     missing: 'rows of UDP flows',
   },
+  {
+    name: 'apply_address_changes',
+    kind: 'syscall',
+    required: false,
+    kernelFloor: '5.17',
+    missing: 'whose address the other end had, of pods that nobody remembers any more',
+  },
 ];

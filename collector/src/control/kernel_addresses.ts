@@ -3,7 +3,7 @@
  * per turn of the event loop, so that the rings are read in between; what waits is one bit per claim. The table is this
  * collector's own: empty when it starts, gone when it ends.
  */
-import type { BpfMap } from '../../native/addon.ts';
+import { type AddressTable, CHANGES } from '../attach/address_table.ts';
 import type { Counters } from '../counters.ts';
 import { endpointId } from './identity.ts';
 import { addressOfWords, type Words } from './kubernetes/addresses.ts';
@@ -11,16 +11,14 @@ import type { Cluster } from './kubernetes/cluster.ts';
 import { Column } from './kubernetes/columns.ts';
 
 export interface KernelAddressesOptions {
-  /** Kernel table `endpoint_of_address`. */
-  readonly map: Pick<BpfMap, 'updateBatch' | 'deleteBatch'>;
+  readonly table: AddressTable;
   readonly cluster: Pick<Cluster, 'claims' | 'pods'>;
   readonly counters: Counters;
 }
 
-const ADDRESS_BYTES = 16;
 const BITS = 32;
-/** Addresses per turn: some 5 µs each, most of it to hash the pod's UID. */
-const PER_TURN = 256;
+/** Addresses per turn: some 5 µs each, most of it to hash the pod's UID. As many as the table takes at once. */
+const PER_TURN = CHANGES;
 
 /** Keeps the kernel's table like the index. */
 export class KernelAddresses {
@@ -31,10 +29,7 @@ export class KernelAddresses {
   /** Where the search for what waits goes on: all before it that waits came later. */
   #at = 0;
   readonly #words: Words = new Uint32Array(4);
-  readonly #owned = Buffer.alloc(PER_TURN * ADDRESS_BYTES);
-  readonly #owners = new BigUint64Array(PER_TURN);
-  readonly #ownerBytes = new Uint8Array(this.#owners.buffer);
-  readonly #left = Buffer.alloc(PER_TURN * ADDRESS_BYTES);
+  readonly #address = Buffer.alloc(16);
   #turn: NodeJS.Immediate | undefined;
   #written: () => void = () => undefined;
 
@@ -107,32 +102,17 @@ export class KernelAddresses {
     this.#waitingCount -= 1;
   }
 
-  /** Writes who has the addresses of some claims, which may be over; a few hundred at most. */
+  /** Writes who has the addresses of some claims, which may be over. */
   #write(some: readonly number[]): void {
-    const { map, counters } = this.#options;
+    const { table, counters } = this.#options;
     const { claims, pods } = this.#options.cluster;
-    let owned = 0;
-    let left = 0;
     for (const claim of some) {
       claims.read(claim, this.#words);
+      addressOfWords(this.#words, this.#address, 0);
       const pod = claims.sole(this.#words);
-      if (pod === 0) {
-        addressOfWords(this.#words, this.#left, left * ADDRESS_BYTES);
-        left += 1;
-      } else {
-        addressOfWords(this.#words, this.#owned, owned * ADDRESS_BYTES);
-        this.#owners[owned] = endpointId('pod', pods.nodeUid(pod));
-        owned += 1;
-      }
+      table.set(this.#address, pod === 0 ? 0n : endpointId('pod', pods.nodeUid(pod)));
     }
-    // What is deleted makes room for what is written.
-    if (left > 0) map.deleteBatch(this.#left.subarray(0, left * ADDRESS_BYTES));
-    for (let at = 0; at < owned; ) {
-      const keys = this.#owned.subarray(at * ADDRESS_BYTES, owned * ADDRESS_BYTES);
-      at += map.updateBatch(keys, this.#ownerBytes.subarray(at * 8, owned * 8));
-      if (at === owned) break;
-      counters.discard('address_table_full');
-      at += 1;
-    }
+    const homeless = table.apply();
+    if (homeless > 0) counters.discard('address_table_full', homeless);
   }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type BpfMap, openObject } from '../../../collector/native/addon.ts';
+import { AddressTable, addressTableOf } from '../../../collector/src/attach/address_table.ts';
 import { endpointId } from '../../../collector/src/control/identity.ts';
 import { KernelAddresses } from '../../../collector/src/control/kernel_addresses.ts';
 import { wordsOfText } from '../../../collector/src/control/kubernetes/addresses.ts';
@@ -17,22 +18,24 @@ afterEach(() => {
   for (const close of opened.splice(0).reverse()) close();
 });
 
-/** The table of the BPF object, without its programs. */
-function openTable(entries: number): BpfMap {
+/** The table of the BPF object, and of its programs only the one that writes it. */
+function openTable(slots: number): { map: BpfMap; table: AddressTable } {
   const object = openObject('build/bpf/flowspan.bpf.o');
   opened.push(() => object.close());
-  for (const { name } of object.programs()) object.setAutoload(name, false);
-  object.setMaxEntries('endpoint_of_address', entries);
+  for (const { name } of object.programs()) object.setAutoload(name, name === 'apply_address_changes');
+  const { knobs, mapEntries } = addressTableOf(slots);
+  object.setGlobal('address_slots', new Uint8Array(Uint32Array.of(knobs.address_slots).buffer));
+  object.setMaxEntries('address_table', mapEntries.address_table);
   object.load();
-  return object.map('endpoint_of_address');
+  return { map: object.map('address_table'), table: new AddressTable(object) };
 }
 
-async function open({ entries = 65_536, early = [] as PodValues[] } = {}) {
+async function open({ slots = 1024, early = [] as PodValues[] } = {}) {
   const index = await openCluster();
   index.put('pods', ...early.map(podObject));
-  const map = openTable(entries);
+  const { map, table } = openTable(slots);
   const counters = new Counters();
-  const addresses = new KernelAddresses({ cluster: index.cluster, map, counters });
+  const addresses = new KernelAddresses({ cluster: index.cluster, table, counters });
   opened.push(() => index.close());
   opened.push(() => addresses.close());
   await addresses.start();
@@ -40,9 +43,13 @@ async function open({ entries = 65_536, early = [] as PodValues[] } = {}) {
 }
 
 function tableOf(map: BpfMap): Map<string, bigint> {
-  const { keys, values, count } = map.entries();
-  const at = (index: number) => addressText(keys, index * 16);
-  return new Map(Array.from({ length: count }, (_, index) => [at(index), values.readBigUInt64LE(index * 8)]));
+  const owned = new Map<string, bigint>();
+  const { values, count } = map.entries();
+  for (let at = 0; at < count * 24; at += 24) {
+    const endpointId = values.readBigUInt64LE(at + 16);
+    if (endpointId !== 0n) owned.set(addressText(values, at), endpointId);
+  }
+  return owned;
 }
 
 /** Of 10.0.0.0/24 what the index says. */
@@ -119,21 +126,22 @@ it('takes back what it can be told no more of, before the number of its claim is
 });
 
 it('counts what finds no room, and writes the rest', async () => {
-  const many = Array.from({ length: 6 }, (_, at) => pod(at, `10.0.0.${at}`));
-  const { map, counters, put, remove } = await open({ entries: 4, early: many });
-  assert.equal(tableOf(map).size, 4);
-  assert.equal(counters.discards.address_table_full, 2);
-  const [held] = [...tableOf(map)].find(([, id]) => id === idOf(0) || id === idOf(5))!;
-  const last = Number(held.split('.')[3]);
-  remove('pods', podObject(pod(last, held)));
-  put('pods', podObject(pod(7, '10.0.0.7')));
+  const early = Array.from({ length: 50 }, (_, at) => pod(at, `10.0.0.${at}`));
+  const { map, counters, put, remove } = await open({ slots: 1, early });
+  const held = tableOf(map);
+  assert.equal(held.size, 32);
+  for (const [address, id] of held) assert.equal(id, idOf(Number(address.split('.')[3])));
+  assert.equal(counters.discards.address_table_full, 18);
+  const [address = ''] = held.keys();
+  remove('pods', podObject(pod(Number(address.split('.')[3]), address)));
+  put('pods', podObject(pod(77, '10.0.0.77')));
   await turn();
-  assert.equal(tableOf(map).get('10.0.0.7'), idOf(7));
-  assert.equal(counters.discards.address_table_full, 2);
+  assert.equal(tableOf(map).get('10.0.0.77'), idOf(77));
+  assert.equal(counters.discards.address_table_full, 18);
 });
 
 it('lets others work between a few hundred addresses', async () => {
-  const addresses = 20_000;
+  const addresses = 5000;
   let turns = 0;
   let filling = true;
   const count = () => {
@@ -142,7 +150,7 @@ it('lets others work between a few hundred addresses', async () => {
   };
   setImmediate(count);
   const early = Array.from({ length: addresses }, (_, at) => pod(at, `10.1.${at >> 8}.${at & 255}`));
-  const { map } = await open({ early });
+  const { map } = await open({ slots: 16_384, early });
   filling = false;
   assert.equal(tableOf(map).size, addresses);
   assert.ok(turns >= addresses / 512, `${turns} turns`);

@@ -4,7 +4,8 @@
  */
 import http from 'node:http';
 import { ENUMS, FLOW_RECORD } from '../../../bpf/wire/events.gen.ts';
-import { type BpfMap, isNativeError, openConntrack, openRing, type Ring } from '../../../collector/native/addon.ts';
+import { isNativeError, openConntrack, openRing, type Ring } from '../../../collector/native/addon.ts';
+import { AddressTable, addressTableOf } from '../../../collector/src/attach/address_table.ts';
 import { AttachError } from '../../../collector/src/attach/error.ts';
 import { checkHost } from '../../../collector/src/attach/host.ts';
 import { attachPrograms } from '../../../collector/src/attach/load.ts';
@@ -12,8 +13,8 @@ import { attachPrograms } from '../../../collector/src/attach/load.ts';
 /** Begins the line that carries the report. */
 export const REPORT_MARK = 'FLOWSPAN-REPORT ';
 
-/** Room in the kernel's table of addresses. */
-export const ADDRESSES = 1000;
+/** Addresses that are given to the kernel. */
+const ADDRESSES = 1000;
 const ENDPOINT = 0xfedc_ba98_7654_3211n;
 const CGROUP = String(ENUMS.record_kind.cgroup);
 
@@ -31,8 +32,8 @@ export interface Report {
   readonly records: Readonly<Record<string, number>>;
   /** Code and error number of what connection tracking said, which has no modules here; empty if it was there. */
   readonly conntrack: string;
-  /** How many addresses found room in the kernel's table. */
-  readonly addresses: number;
+  /** How many addresses found no room in the kernel's table. */
+  readonly homeless: number;
   /** Records that carry the endpoint of their other end. */
   readonly stamped: number;
 }
@@ -58,14 +59,17 @@ async function makeRequests(): Promise<void> {
   await new Promise((resolve) => server.close(resolve));
 }
 
-/** Gives the loopback address, and many others beside it, to an endpoint. @returns how many were taken */
-function fillAddresses(map: BpfMap): number {
-  const keys = Buffer.alloc(2 * ADDRESSES * 16);
-  for (let index = 0; index < 2 * ADDRESSES; index++) {
-    keys.writeUInt32BE(0xffff, index * 16 + 8);
-    keys.writeUInt32BE(0x7f000001 + index, index * 16 + 12);
+/** Gives the loopback address, and many others beside it, to an endpoint. @returns how many found no room */
+function fillAddresses(table: AddressTable): number {
+  const address = Buffer.alloc(16);
+  address.writeUInt16BE(0xffff, 10);
+  let homeless = 0;
+  for (let index = 0; index < ADDRESSES; index++) {
+    address.writeUInt32BE(0x7f000001 + index, 12);
+    table.set(address, ENDPOINT);
+    if (table.isFull) homeless += table.apply();
   }
-  return map.updateBatch(keys, new Uint8Array(new BigUint64Array(2 * ADDRESSES).fill(ENDPOINT).buffer));
+  return homeless + table.apply();
 }
 
 /** Counts records by kind; @returns those that carry the endpoint */
@@ -98,10 +102,9 @@ async function watch(): Promise<Report> {
     const { object, programs, iterators, close } = attachPrograms({
       objectPath,
       cgroupRoot,
-      knobs: { addresses_known: 1 },
-      mapEntries: { endpoint_of_address: ADDRESSES },
+      ...addressTableOf(4 * ADDRESSES),
     });
-    const written = fillAddresses(object.map('endpoint_of_address'));
+    const homeless = fillAddresses(new AddressTable(object));
     const rings = ['records', 'request_records'].map((name) => openRing(object, name));
     for (const link of iterators.values()) await object.iterateAsync(link);
     await makeRequests();
@@ -122,7 +125,7 @@ async function watch(): Promise<Report> {
       })),
       records,
       conntrack,
-      addresses: written,
+      homeless,
       stamped,
     };
   } catch (error) {
@@ -135,7 +138,7 @@ async function watch(): Promise<Report> {
       programs: [],
       records: {},
       conntrack,
-      addresses: 0,
+      homeless: 0,
       stamped: 0,
     };
   }
