@@ -1,12 +1,11 @@
 /** A collector on a node of a test's cluster: in the node's network, watching the node's cgroup, as a DaemonSet's is. */
 import { fileURLToPath } from 'node:url';
-import { start } from '../../../deploy/lab/program.ts';
+import { run, start } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
 import { temporaryFolder } from '../flowspan.ts';
 import type { Node } from './node.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../query-api/cli/flowspan.ts', import.meta.url));
-const ADDRESS = '127.0.0.1:7471';
 const TIMEOUT_MS = 60_000;
 
 /** A running collector. */
@@ -27,17 +26,25 @@ export interface CollectorStatus {
   };
 }
 
-/** Starts a collector and resolves when it is attached. @param env FLOWSPAN_* variables, the store's address among them */
-export async function startNodeCollector(node: Node, env: Readonly<Record<string, string>>): Promise<NodeCollector> {
+/**
+ * Starts a collector and resolves when it is attached.
+ * @param env FLOWSPAN_* variables, the store's address among them
+ * @param port where it answers, in the node's network
+ */
+export async function startNodeCollector(
+  node: Node,
+  env: Readonly<Record<string, string>>,
+  port = 7471,
+): Promise<NodeCollector> {
+  const address = `127.0.0.1:${port}`;
   const program = start({ namespace: node.namespace }, [process.execPath, COMMAND, 'collector'], {
     FLOWSPAN_DATA_DIR: temporaryFolder(),
-    FLOWSPAN_COLLECTOR_LISTEN: ADDRESS,
+    FLOWSPAN_COLLECTOR_LISTEN: address,
     FLOWSPAN_COLLECTOR_CGROUP_ROOT: node.cgroup.path,
-    FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '1',
     FLOWSPAN_NODE: node.name,
     ...env,
   });
-  const get = (path: string): string => node.namespace.run('curl', '-sf', '-m', '5', `http://${ADDRESS}${path}`);
+  const get = (path: string): string => node.namespace.run('curl', '-sf', '-m', '5', `http://${address}${path}`);
   const status = (): CollectorStatus => JSON.parse(get('/status')) as CollectorStatus;
   try {
     await eventually(
@@ -54,13 +61,16 @@ export async function startNodeCollector(node: Node, env: Readonly<Record<string
       TIMEOUT_MS,
     );
   } catch (error) {
+    const ask = ['curl', '-s', '-m', '5', `http://${address}/readyz`];
+    const said = await run({ namespace: node.namespace }, ask).catch(() => '');
     await program.stop();
-    throw new Error(`${(error as Error).message}\n${program.output()}`);
+    throw new Error(`${(error as Error).message}: ${said}\n${program.output()}`);
   }
   return {
     status,
     settled: async () => {
       const wanted = status().counters;
+      const said = (): string => JSON.stringify({ wanted, now: status().counters });
       await eventually(
         `what ${node.name} recorded to be stored`,
         () => {
@@ -70,7 +80,9 @@ export async function startNodeCollector(node: Node, env: Readonly<Record<string
           );
         },
         TIMEOUT_MS,
-      );
+      ).catch((error: Error) => {
+        throw new Error(`${error.message}\n${said()}\n${program.output()}`);
+      });
     },
     output: program.output,
     stop: () => program.stop(),
