@@ -50,6 +50,7 @@ export const FILTERS: Readonly<Record<string, FilterFlag>> = {
   ...sides('namespace', 'namespace', 'namespace'),
   ...sides('workload', 'workload', 'workload'),
   ...sides('service', 'services', 'one of the services'),
+  'via-service': plain('service', 'service that was dialled: [namespace/]name'),
   ...sides('container', 'container', 'container (where there is just one)'),
   ...NODES,
   ...sides('zone', 'zone', 'zone'),

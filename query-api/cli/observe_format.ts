@@ -46,6 +46,12 @@ function endText(row: Row, end: 'source' | 'destination'): string {
   return `${printable(namespace ? `${namespace}/${who}` : who)}:${row[`${end}_port`]}`;
 }
 
+/** `via svc/<namespace>/<name>` where a service was dialled. */
+export function viaText(row: Row): string[] {
+  if (row.service_name === null || row.service_name === undefined) return [];
+  return [printable(`via svc/${row.service_namespace ?? ''}/${row.service_name}`)];
+}
+
 /** `label=value` of numbers that are not zero. */
 function counts(row: Row, names: Readonly<Record<string, string>>): string[] {
   return Object.entries(names)
@@ -149,10 +155,17 @@ export class Formatter {
     const time = String(row.time);
     const [source, destination] = [endText(row, 'source'), endText(row, 'destination')];
     if (this.#output === 'table') {
-      return this.#columns([time.slice(11, 29), kind, source, destination, this.#paint(parts.join(' '), colour)]);
+      return this.#columns([
+        time.slice(11, 29),
+        kind,
+        source,
+        destination,
+        this.#paint([...viaText(row), ...parts].join(' '), colour),
+      ]);
     }
     const stamp = this.#paint(`${time.slice(0, 10)} ${time.slice(11, 23)}`, 'grey');
-    return `${stamp} ${source} -> ${destination} ${this.#paint(parts[0] ?? '', colour)} ${parts.slice(1).join(' ')}`.trimEnd();
+    const ends = [`${source} -> ${destination}`, ...viaText(row)].join(' ');
+    return `${stamp} ${ends} ${this.#paint(parts[0] ?? '', colour)} ${parts.slice(1).join(' ')}`.trimEnd();
   }
 
   /** What is no row; undefined if nothing needs to be said. For people it belongs on standard error. */

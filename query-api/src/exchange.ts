@@ -1,6 +1,7 @@
 /** Brings the two views of one exchange together: the row that counts, and what the other end saw of it. */
 import { type HopIdentity, hopKey } from '../../store/ids.ts';
 import { OTHER_END_WITHIN_NS } from './sql/conditions.ts';
+import { BACKEND_COLUMNS, SERVICE_COLUMNS } from './sql/dialled.ts';
 import type { StoreRow } from './store.ts';
 
 /** A row of requests with the row of the other end, if that was observed. */
@@ -49,6 +50,16 @@ export function completed(exchanges: readonly Exchange[], whole: readonly StoreR
     row: { ...row, ...byIdentity.get(identity(row)) },
     other: other === undefined ? undefined : byIdentity.get(identity(other)),
   }));
+}
+
+/**
+ * The row, with what the other end's view knows of what was dialled where its own does not: as a rule only the client's
+ * end knows. Unknown is null, or empty and 0 as the store has it.
+ */
+export function asDialled({ row, other }: Exchange): StoreRow {
+  if (other === undefined) return row;
+  const taken = [...(row.service_name ? [] : SERVICE_COLUMNS), ...(row.backend_port ? [] : BACKEND_COLUMNS)];
+  return { ...row, ...Object.fromEntries(taken.map((name) => [name, other[name]])) };
 }
 
 /** Whether this view is the one that counts: the server's, or the client's where no server's is known. */

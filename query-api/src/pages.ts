@@ -1,13 +1,12 @@
 /** Pages of rows: read, paired where the table has two views of one thing, named, shaped. */
 import { stampOf } from '../../store/resolved.ts';
 import { addNames, END_PROPERTIES, ENDS, type EndpointNames } from './endpoint_names.ts';
-import { completed, counts, type Exchange, pairUp } from './exchange.ts';
+import { asDialled, completed, counts, type Exchange, pairUp } from './exchange.ts';
 import { rowShaper } from './fields.ts';
 import { flowId, idOf } from './ids.ts';
 import { inParts } from './parts.ts';
 import type { Question } from './question.ts';
 import type { Scope } from './scope.ts';
-import { BACKEND_COLUMNS, SERVICE_COLUMNS } from './sql/dialled.ts';
 import { endpointNamesSql, NAMES_AT_ONCE } from './sql/endpoints_by_id.ts';
 import { saysWhichEnd } from './sql/exchange.ts';
 import { listSql, ORDER_VALUES } from './sql/list.ts';
@@ -71,16 +70,12 @@ function stampsOf(row: StoreRow): Record<string, unknown> {
   return Object.fromEntries(stamps.filter(([, stamp]) => stamp !== undefined));
 }
 
-function copy(names: readonly string[], from: Record<string, unknown>, to: Record<string, unknown>): void {
-  for (const name of names) to[name] = from[name];
-}
-
 /** A request as answers show it, with the other end's view alongside. Each end knows best who it is itself. */
 export function shapeExchange(
   { row, other }: Exchange,
   shape: (row: StoreRow) => Record<string, unknown>,
 ): Record<string, unknown> {
-  const shown = shape(row);
+  const shown = shape(asDialled({ row, other }));
   shown.id = idOf({ ...shown, ...stampsOf(row) });
   shown.flow_id = flowId(shown);
   shown.other_side = null;
@@ -92,9 +87,6 @@ export function shapeExchange(
     const server = row.observation_point === 'client' ? seen : { ...shown };
     shown.source_endpoint_id = client.source_endpoint_id ?? server.source_endpoint_id;
     shown.destination_endpoint_id = server.destination_endpoint_id ?? client.destination_endpoint_id;
-    // it is the client's end that knows what was dialled, and as a rule where that led to
-    if (shown.service_name === null) copy(SERVICE_COLUMNS, seen, shown);
-    if (shown.backend_port === null) copy(BACKEND_COLUMNS, seen, shown);
   }
   return shown;
 }

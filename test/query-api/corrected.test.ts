@@ -170,17 +170,16 @@ const FILTERS: readonly Readonly<Record<string, string>>[] = [
   { source_endpoint_id: `!${LATER}`, destination_zone: 'z3' },
   { service: 'shop/web' },
   { service: 'w?b', destination_namespace: 'jobs' },
-  { service: '!shop/*' },
 ];
 
 describe('rows, by every filter', () => {
-  for (const filter of FILTERS) {
+  for (const [index, filter] of FILTERS.entries()) {
+    // every filter on requests, each on one of the others
+    const other = index % 2 === 0 ? 'flows' : 'tcp-events';
     test(encoded(filter), async () => {
-      for (const route of ['requests', 'flows', 'tcp-events']) {
+      for (const route of ['requests', ...('service' in filter ? ['flows'] : [other])]) {
         const rows = await alike(route, filter);
-        const none = route === 'tcp-events' && filter.service !== undefined && !filter.service.startsWith('!');
-        assert.equal(rows.length > 0, !none, route);
-        assert.ok(rows.length < 60 || filter.service === '!shop/*', `${route}: ${rows.length} rows`);
+        assert.ok(rows.length > 0 && rows.length < 60, `${route}: ${rows.length} rows`);
       }
     });
   }
@@ -188,14 +187,12 @@ describe('rows, by every filter', () => {
 
 describe('groups', () => {
   const properties = ['namespace', 'workload', 'workload_kind', 'name', 'node', 'zone', 'services', 'label:version'];
-  for (const property of properties) {
-    test(property, async () => {
+  for (const end of ['source', 'destination']) {
+    test(`by all that is said of the ${end}`, async () => {
+      const group_by = properties.map((property) => `${end}_${property}`).join(',');
       for (const route of ['requests', 'flows', 'tcp-events']) {
-        const rows = await alike(route, {
-          group_by: `source_${property},destination_${property}`,
-          order: `source_${property}`,
-        });
-        assert.ok(rows.length > 1, route);
+        const rows = await alike(route, { group_by, order: `${end}_name` });
+        assert.ok(rows.length > 2, route);
       }
     });
   }
@@ -217,20 +214,22 @@ describe('groups', () => {
 });
 
 test('rows say whom they are decided to be, page by page, in any order', async () => {
-  for (const order of ['time', '-time', '-destination_port']) {
-    for (const route of ['requests', 'flows']) {
-      const pages: Row[] = [];
-      for (let next: string | null = ''; next !== null; ) {
-        const path = `/v1/${route}?${SPAN}&cluster=told&order=${order}&limit=7&destination_namespace=jobs${next === '' ? '' : `&cursor=${next}`}`;
-        const { body } = await scene.get(path);
-        pages.push(...body.data);
-        next = body.next;
-      }
-      assert.deepEqual(
-        pages.map(comparable),
-        (await ask(route, 'truth', { order, destination_namespace: 'jobs' })).map(comparable),
-      );
+  for (const [route, order] of [
+    ['requests', '-time'],
+    ['requests', '-destination_port'],
+    ['flows', 'time'],
+  ] as const) {
+    const pages: Row[] = [];
+    for (let next: string | null = ''; next !== null; ) {
+      const path = `/v1/${route}?${SPAN}&cluster=told&order=${order}&limit=9&destination_namespace=jobs${next === '' ? '' : `&cursor=${next}`}`;
+      const { body } = await scene.get(path);
+      pages.push(...body.data);
+      next = body.next;
     }
+    assert.deepEqual(
+      pages.map(comparable),
+      (await ask(route, 'truth', { order, destination_namespace: 'jobs' })).map(comparable),
+    );
   }
 });
 

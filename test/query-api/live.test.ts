@@ -159,6 +159,19 @@ test('a request that both ends saw is shown once, with both views', async () => 
   assert.equal(frames[1].row.other_side, null);
 });
 
+test('what the client dialled is told of the request, and can be asked for', async () => {
+  const { frames } = await watch('?types=request&service=shop/web');
+  const server = request(SECOND, { source_port: 44010 });
+  collector.row(REQUESTS, request(SECOND, { source_port: 44011 }));
+  collector.row(REQUESTS, server);
+  const dialled = { service_namespace: 'shop', service_name: 'web', backend_address: '10.0.0.2', backend_port: 80 };
+  collector.row(REQUESTS, clientView(server, MS, { ...dialled, destination_address: '10.96.0.1' }));
+  await count(frames, 1);
+  const [{ row }] = frames as [Frame];
+  assert.deepEqual([row.observation_point, row.source_port, row.service_name], ['server', 44010, 'web']);
+  assert.deepEqual([row.backend_address, row.destination_address], ['10.0.0.2', '10.0.0.2']);
+});
+
 test('a view that comes late does not make it another request', async () => {
   const { frames } = await watch('?types=request');
   const server = request(SECOND, { source_port: 44002 });

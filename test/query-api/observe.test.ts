@@ -7,7 +7,7 @@ import { eventually } from '../../deploy/lab/wait.ts';
 import { UsageError } from '../../query-api/cli/filter_flags.ts';
 import { wantsColour } from '../../query-api/cli/observe.ts';
 import { readObserveCommand } from '../../query-api/cli/observe_flags.ts';
-import { bytesText, durationText, printable } from '../../query-api/cli/observe_format.ts';
+import { bytesText, durationText, Formatter, printable } from '../../query-api/cli/observe_format.ts';
 import { COLLECTOR_REPORTS, FLOWS, REQUESTS } from '../../store/tables.ts';
 import { FakeCollector } from './fake_collector.ts';
 import { BEGIN, flow, MS, report, request, SECOND } from './rows.ts';
@@ -113,6 +113,7 @@ for (const [args, types, query] of [
     'flow,request,tcp_event',
     'source_label=!canary&destination_label=!(app+in+(a,b))',
   ],
+  [['--via-service', 'shop/web'], 'flow,request,tcp_event', 'service=shop/web'],
   [['--trace-id', 'ab'], 'request', 'trace_id=ab'],
   [['--min-duration', '50ms', '-t', 'request'], 'request', 'min_duration=50ms'],
 ] as const) {
@@ -254,6 +255,18 @@ test('a reader that goes away ends it quietly', async () => {
   clearInterval(feed);
   assert.equal(code, 0);
   assert.equal(errors, '');
+});
+
+test('the service that was dialled stands behind the destination', () => {
+  const row = {
+    ...{ time: '2026-11-21T11:32:02.000000000Z', source_address: '10.0.0.1', source_port: 1, flow_state: 'opened' },
+    ...{ destination_workload: 'cart', destination_namespace: 'shop', destination_port: 8080, protocol: 6 },
+    ...{ verdict: 'FORWARDED', application_protocol: 'http1', observation_point: 'client' },
+    ...{ service_namespace: 'shop', service_name: 'cart\u001b' },
+  };
+  const line = new Formatter('compact', false).row({ type: 'flow', row });
+  assert.match(line, /10\.0\.0\.1:1 -> shop\/cart:8080 via svc\/shop\/cart\ufffd TCP opened/);
+  assert.doesNotMatch(new Formatter('table', false).row({ type: 'flow', row: { ...row, service_name: null } }), /via/);
 });
 
 test('lengths and sizes', () => {

@@ -1,5 +1,5 @@
 /** Requests that show a finding, and one line about each. */
-import { durationText, printable } from '../observe_format.ts';
+import { durationText, printable, viaText } from '../observe_format.ts';
 import { numberOf, type Row, type Sample, textOf } from './answers.ts';
 import type { Example, Finding } from './finding.ts';
 
@@ -41,6 +41,7 @@ function line(row: Row): string {
   const atClient = other.observation_point === 'client' ? numberOf(other, 'duration_ns') : 0;
   const parts = [
     `${String(row.time).slice(11, 23)} ${row.operation} ${shown} ${endText(row)} after ${durationText(Math.max(numberOf(row, 'duration_ns'), atClient))}`,
+    ...viaText(row),
     ...phasesText(row),
     ...(again > 0 ? [`${again} segment${again === 1 ? '' : 's'} sent again`] : []),
   ];

@@ -8,7 +8,17 @@ import type { Question } from './ask.ts';
 /** Filters that say which edges are meant: they hold for edges, requests and events alike. */
 const EDGE_FLAGS = [
   ...['from-pod', 'to-pod', 'pod', 'from-namespace', 'to-namespace', 'namespace'],
-  ...['from-service', 'to-service', 'service', 'from-container', 'to-container', 'container', 'from-node', 'to-node'],
+  ...[
+    'from-service',
+    'to-service',
+    'service',
+    'via-service',
+    'from-container',
+    'to-container',
+    'container',
+    'from-node',
+    'to-node',
+  ],
   ...['from-zone', 'to-zone', 'zone', 'from-label', 'to-label', 'label'],
   ...['from-workload', 'to-workload', 'workload', 'from-ip', 'to-ip', 'ip', 'to-port', 'port', 'node-name', 'cluster'],
 ];

@@ -2,7 +2,7 @@
 import type { FastifyBaseLogger } from 'fastify';
 import { completenessOf, readCoverage } from '../completeness.ts';
 import { addNames } from '../endpoint_names.ts';
-import type { Exchange } from '../exchange.ts';
+import { asDialled, type Exchange } from '../exchange.ts';
 import { rowShaper } from '../fields.ts';
 import { withClaims } from '../identities.ts';
 import { flowId } from '../ids.ts';
@@ -118,7 +118,7 @@ export class LiveHub {
 
   #showRequest(exchange: Exchange, everyView: boolean): void {
     const shown = shapeExchange(exchange, SHAPERS.request);
-    this.#show('request', exchange.row, shown, (watcher) => watcher.question.everyView === everyView);
+    this.#show('request', asDialled(exchange), shown, (watcher) => watcher.question.everyView === everyView);
   }
 
   #show(

@@ -15,7 +15,8 @@ const SUMMARY =
   'Rows as they are recorded, over a WebSocket. Text frames: {"type":"flow"|"request"|"tcp_event","row":{…}} with rows ' +
   'as in the other answers; {"type":"completeness","completeness":{…}} every 10 s; {"type":"lost","reason","count"} when ' +
   'rows were left out because somebody is too slow; {"type":"unreachable","collector","reason"}. Browsers show a token ' +
-  'as subprotocol flowspan.token.<token> beside flowspan.live.';
+  'as subprotocol flowspan.token.<token> beside flowspan.live. Ends are told as the collectors know them at that moment: ' +
+  'an end with basis address or none may be told otherwise, or at all, by the other answers later.';
 
 const PING_MS = 15_000;
 
