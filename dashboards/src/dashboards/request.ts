@@ -68,6 +68,24 @@ export const REQUEST: Board = {
           ],
         },
         {
+          height: 5,
+          panels: [
+            sqlTable(
+              {
+                title: 'Service and backend',
+                description:
+                  'Which service the client dialled, the address it dialled, and the backend that was translated to; as each end knows it.',
+              },
+              one.dialled(),
+              {
+                observed_at: { width: 110, shown: 'as seen by' },
+                dialled: { shown: 'address' },
+                server_node: { shown: 'node of the server' },
+              },
+            ),
+          ],
+        },
+        {
           height: 9,
           panels: [
             sqlTable(

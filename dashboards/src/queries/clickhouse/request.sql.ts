@@ -11,6 +11,7 @@ import {
   SPAN_ID_SQL,
   TRACE_ID_SQL,
 } from '../../../../store/ids.ts';
+import { addressSql } from '../../../../store/named_views.ts';
 import { REQUESTS, type StoredColumn } from '../../../../store/tables.ts';
 import { REQUEST_ID, TRACE_ID } from '../../links.ts';
 import { named } from './named.sql.ts';
@@ -92,6 +93,20 @@ SELECT time, cluster, source_namespace, source_workload, destination_namespace, 
 FROM ${named('requests_named', BOTH_ENDS)}
 ORDER BY observation_point = 'server' DESC
 LIMIT 1`;
+}
+
+/** Which service was dialled and where that led to, as each end knows it; empty where it does not. */
+export function dialled(): string {
+  const at = (address: string, port: string) =>
+    `if(${port} = 0, '', concat(${addressSql(address)}, ' port ', toString(${port})))`;
+  return `WITH ${ID}
+SELECT toString(observation_point) AS observed_at, source AS client,
+  if(service_name = '', '', concat(service_namespace, '/', service_name)) AS service,
+  ${at('destination_address', 'destination_port')} AS dialled,
+  ${at('backend_address', 'backend_port')} AS backend,
+  if(destination_name = '', destination, destination_name) AS server, destination_node AS server_node
+FROM ${named('requests_named', BOTH_ENDS)}
+ORDER BY observed_at`;
 }
 
 /** Every fact of the exchange, one row each, as its ends saw it. */
