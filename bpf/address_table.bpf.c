@@ -15,6 +15,8 @@ struct {
 struct address_changes_context {
 	u32 count;	/* in: how many of address_changes */
 	u32 no_room;	/* out: addresses that found no slot */
+	s32 more;	/* out: by how many addresses the table has more owned ones; less if negative */
+	u32 reserved;
 };
 
 static __always_inline bool is_untouched(const struct address_slot *slot)
@@ -45,8 +47,7 @@ static __always_inline void take_slot(struct address_slot *slot, const struct ad
 	*(volatile u64 *)&slot->endpoint_id = change->endpoint_id;
 }
 
-/* False if there is no slot for an address. */
-static __always_inline bool apply_change(const struct address_slot *change)
+static __always_inline void apply_change(const struct address_slot *change, struct address_changes_context *context)
 {
 	u32 first = first_slot(&change->address);
 	struct address_slot *free = NULL;
@@ -57,11 +58,12 @@ static __always_inline bool apply_change(const struct address_slot *change)
 		if (!slot)
 			break;
 		if (same_address(&slot->address, &change->address)) {
+			context->more += !!change->endpoint_id - !!slot->endpoint_id;
 			if (change->endpoint_id)
 				*(volatile u64 *)&slot->endpoint_id = change->endpoint_id;
 			else
 				free_address(slot, first + probe);
-			return true;
+			return;
 		}
 		if (!free && !slot->endpoint_id)
 			free = slot;
@@ -69,10 +71,13 @@ static __always_inline bool apply_change(const struct address_slot *change)
 			break;
 	}
 	if (!change->endpoint_id)
-		return true;
-	if (free)
-		take_slot(free, change);
-	return free;
+		return;
+	if (!free) {
+		context->no_room++;
+		return;
+	}
+	take_slot(free, change);
+	context->more++;
 }
 
 static long apply_nth_change(u32 index, struct address_changes_context *context)
@@ -81,8 +86,7 @@ static long apply_nth_change(u32 index, struct address_changes_context *context)
 
 	if (!change)
 		return 1;
-	if (!apply_change(change))
-		context->no_room++;
+	apply_change(change, context);
 	return 0;
 }
 
@@ -92,9 +96,10 @@ int apply_address_changes(struct address_changes_context *context)
 {
 	struct address_changes_context result = {.count = context->count};
 
-	if (!address_slots)
+	if (!has_address_table())
 		return 0;
 	bpf_loop(result.count, apply_nth_change, &result, 0);
 	context->no_room = result.no_room;
+	context->more = result.more;
 	return 0;
 }

@@ -26,8 +26,8 @@ struct address_slot {
 #define ADDRESS_PROBES 32
 
 /*
- * Written by apply_address_changes alone; read once per connection. Knob address_slots and ADDRESS_PROBES more, so that
- * no search goes round its end.
+ * Written by apply_address_changes alone; read once per connection. As many entries as knob address_slots says, of which
+ * the last ADDRESS_PROBES are nobody's first, so that no search goes round the end.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -41,13 +41,19 @@ static __always_inline bool same_address(const struct address_key *one, const st
 	return one->low == other->low && one->high == other->high;
 }
 
+/* Whether there is a table at all; dead code follows where there is none. */
+static __always_inline bool has_address_table(void)
+{
+	return address_slots > ADDRESS_PROBES;
+}
+
 /* Fibonacci hashing: addresses that follow one another, as those of a node do, lie far apart and evenly. */
 static __always_inline u32 first_slot(const struct address_key *key)
 {
 	u64 prefix = bpf_be64_to_cpu(key->high) * 0x94d049bb133111ebull;
 	u64 hash = (bpf_be64_to_cpu(key->low) ^ prefix >> 32) * 0x9e3779b97f4a7c15ull;
 
-	return (hash >> 32) * address_slots >> 32;
+	return (hash >> 32) * (address_slots - ADDRESS_PROBES) >> 32;
 }
 
 static __always_inline struct address_slot *address_slot_at(u32 at)

@@ -128,7 +128,7 @@ static __always_inline void stamp_peer(struct connection *connection)
 {
 	struct address_key peer;
 
-	if (!address_slots)
+	if (!has_address_table())
 		return;
 	if (connection->observation_point == OBSERVATION_POINT_SERVER)
 		__builtin_memcpy(&peer, connection->source_address, sizeof(peer));

@@ -171,7 +171,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     });
     const { addressTable: table } = kernel;
     const addresses =
-      kubernetes && table && new KernelAddresses({ cluster: kubernetes.identity.cluster, table, counters });
+      kubernetes && table && new KernelAddresses({ cluster: kubernetes.identity.cluster, table, counters, log });
     const drainSpans = own && new DrainSpans(own, () => counters.recordsRead);
     const drain = new Drain({
       arena,

@@ -29,7 +29,7 @@ export const DISCARDS = [
   'cgroup_path_cut',
   /** An endpoint beyond what is kept; its rows stay unresolved. */
   'endpoint_table_full',
-  /** An address of a pod for which the kernel's table had no room: connections to it are not stamped with its pod. */
+  /** An address of a pod that found no room in the kernel's table: connections to it are not stamped with its pod. */
   'address_table_full',
   /** A process looked up too late: it was gone, and nothing told its name. */
   'process_gone',

@@ -73,17 +73,18 @@ export function statusOf(parts: StatusParts): unknown {
     endpoints: endpoints.count,
     live: { clients: live.clients },
     spans: { decisions: spans.decisions, exported: spans.exported, lost: spans.lost },
-    kubernetes: kubernetes === undefined ? { enabled: false } : kubernetesStatus(kubernetes),
+    kubernetes: kubernetes === undefined ? { enabled: false } : kubernetesStatus(kubernetes, kernel),
     clickhouse: { url: config.clickhouse.url, database: config.clickhouse.database },
   };
 }
 
-function kubernetesStatus({ identity, watch }: Kubernetes): unknown {
+function kubernetesStatus({ identity, watch }: Kubernetes, { addressTable }: Kernel): unknown {
   return {
     enabled: true,
     synced: watch.synced,
     own_addresses: { open: identity.ownAddresses.open, rows: identity.ownAddresses.rows },
     cluster_uid: identity.cluster.uid,
+    addresses_in_kernel: addressTable?.owned ?? 0,
     resources: watch.status().map(({ resource, synced, objects, lastEventMs, relists, requests, bytes, skipped }) => ({
       ...{ resource, synced, objects, relists, requests, received_bytes: bytes, skipped },
       last_event: lastEventMs === 0 ? '' : rfc3339(BigInt(Math.round(lastEventMs)) * 1_000_000n),

@@ -10,7 +10,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { LAYOUT_HASH } from '../../bpf/wire/events.gen.ts';
 import { type BpfObject, enableStats, openObject } from '../../collector/native/addon.ts';
-import { ADDRESS_SLOTS, ADDRESS_TABLE, AddressTable } from '../../collector/src/attach/address_table.ts';
+import { ADDRESS_TABLE, AddressTable } from '../../collector/src/attach/address_table.ts';
 import { median, printResult, resultOf } from './result.ts';
 
 const ADDRESSES = Number(process.env.ADDRESSES ?? 150_000);
@@ -54,7 +54,7 @@ function addressesOf(net: number): Buffer {
 function load(path: string, on: boolean, asked: number, known: boolean): BpfObject {
   const object = openObject(path);
   const u32 = (value: number) => new Uint8Array(Uint32Array.of(value).buffer);
-  if (on) object.setGlobal('address_slots', u32(ADDRESS_SLOTS));
+  if (on) object.setGlobal('address_slots', u32(ADDRESS_TABLE.knobs.address_slots));
   object.setGlobal('bench_asked', u32(asked));
   object.setMaxEntries('bench_addresses', ADDRESSES);
   object.setMaxEntries('address_table', on ? ADDRESS_TABLE.mapEntries.address_table : 1);

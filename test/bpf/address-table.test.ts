@@ -6,6 +6,7 @@ import { AddressTable, addressTableOf } from '../../collector/src/attach/address
 import { addressBytes } from '../../collector/src/correlate/address_text.ts';
 import { builtTestProgram } from '../native/build.ts';
 
+/** Slots an address may be in. */
 const PROBES = 32;
 
 describe('the table of addresses', () => {
@@ -14,7 +15,7 @@ describe('the table of addresses', () => {
 
   function open(slots: number): void {
     object = openObject(builtTestProgram('look_up.bpf.o'));
-    const { knobs, mapEntries } = addressTableOf(slots);
+    const { knobs, mapEntries } = addressTableOf(slots + PROBES);
     object.setGlobal('address_slots', new Uint8Array(Uint32Array.of(knobs.address_slots).buffer));
     object.setMaxEntries('address_table', mapEntries.address_table);
     object.load();
@@ -30,8 +31,12 @@ describe('the table of addresses', () => {
 
   /** @returns how many found no room */
   function write(...changes: readonly (readonly [address: string, endpointId: bigint])[]): number {
-    for (const [address, endpointId] of changes) table.set(addressBytes(address), endpointId);
-    return table.apply();
+    let homeless = 0;
+    for (const [address, endpointId] of changes) {
+      table.set(addressBytes(address), endpointId);
+      if (table.isFull) homeless += table.apply();
+    }
+    return homeless + table.apply();
   }
 
   /** Slots where searches that find nothing do not end: some address is or was there. */
@@ -84,6 +89,7 @@ describe('the table of addresses', () => {
         const homeless = write([address, id]);
         if (id === 0n || homeless > 0) owned.delete(address);
         else owned.set(address, id);
+        assert.equal(table.owned, owned.size);
         assert.ok(homeless === 0 || owned.size >= Math.min(PROBES, slots), `no room at ${owned.size} of ${slots}`);
         if (step % 20 !== 0) continue;
         for (const each of addresses)
@@ -97,9 +103,11 @@ describe('the table of addresses', () => {
 
   it('forgets who went where nobody is behind, so that searches stay short', () => {
     open(4096);
+    assert.equal(table.owned, 0);
     for (let round = 0; round < 50; round += 1) {
       const some = Array.from({ length: 200 }, (_, at): [string, bigint] => [`10.${round}.${at >> 7}.${at & 127}`, 1n]);
       assert.equal(write(...some), 0);
+      assert.equal(table.owned, 200);
       write(...some.map(([address]): [string, bigint] => [address, 0n]));
     }
     assert.ok(touched() < 200, `${touched()} slots of 10,000 addresses that went`);

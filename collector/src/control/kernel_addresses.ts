@@ -3,7 +3,8 @@
  * per turn of the event loop, so that the rings are read in between; what waits is one bit per claim. The table is this
  * collector's own: empty when it starts, gone when it ends.
  */
-import { type AddressTable, CHANGES } from '../attach/address_table.ts';
+import type { Logger } from 'pino';
+import type { AddressTable } from '../attach/address_table.ts';
 import type { Counters } from '../counters.ts';
 import { endpointId } from './identity.ts';
 import { addressOfWords, type Words } from './kubernetes/addresses.ts';
@@ -14,12 +15,10 @@ export interface KernelAddressesOptions {
   readonly table: AddressTable;
   readonly cluster: Pick<Cluster, 'claims' | 'pods'>;
   readonly counters: Counters;
+  readonly log: Pick<Logger, 'error'>;
 }
 
 const BITS = 32;
-/** Addresses per turn: some 5 µs each, most of it to hash the pod's UID. As many as the table takes at once. */
-const PER_TURN = CHANGES;
-
 /** Keeps the kernel's table like the index. */
 export class KernelAddresses {
   readonly #options: KernelAddressesOptions;
@@ -71,14 +70,15 @@ export class KernelAddresses {
     if (this.#waitingCount === 0) this.#written();
   };
 
-  /** Some claims that have waited; they do not any more. */
+  /** As many claims that have waited as the table takes at once; they wait no more. Some 5 µs each until written. */
   #next(): number[] {
+    const most = this.#options.table.capacity;
     const claims: number[] = [];
     const words = Math.floor(this.#options.cluster.claims.last / BITS) + 1;
-    for (let looked = 0; looked <= words && this.#waitingCount > 0 && claims.length < PER_TURN; looked += 1) {
+    for (let looked = 0; looked <= words && this.#waitingCount > 0 && claims.length < most; looked += 1) {
       if (this.#at >= words) this.#at = 0;
       let bits = this.#waiting.get(this.#at);
-      while (bits !== 0 && claims.length < PER_TURN) {
+      while (bits !== 0 && claims.length < most) {
         const claim = this.#at * BITS + 31 - Math.clz32(bits);
         this.#take(claim);
         claims.push(claim);
@@ -104,7 +104,7 @@ export class KernelAddresses {
 
   /** Writes who has the addresses of some claims, which may be over. */
   #write(some: readonly number[]): void {
-    const { table, counters } = this.#options;
+    const { table, counters, log } = this.#options;
     const { claims, pods } = this.#options.cluster;
     for (const claim of some) {
       claims.read(claim, this.#words);
@@ -112,7 +112,11 @@ export class KernelAddresses {
       const pod = claims.sole(this.#words);
       table.set(this.#address, pod === 0 ? 0n : endpointId('pod', pods.nodeUid(pod)));
     }
-    const homeless = table.apply();
-    if (homeless > 0) counters.discard('address_table_full', homeless);
+    try {
+      counters.discard('address_table_full', table.apply());
+    } catch (error) {
+      counters.discard('address_table_full', some.length);
+      log.error({ err: error }, 'addresses of pods were not written to the kernel');
+    }
   }
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
 import { type BpfMap, openObject } from '../../../collector/native/addon.ts';
 import { AddressTable, addressTableOf } from '../../../collector/src/attach/address_table.ts';
 import { endpointId } from '../../../collector/src/control/identity.ts';
@@ -35,7 +36,7 @@ async function open({ slots = 1024, early = [] as PodValues[] } = {}) {
   index.put('pods', ...early.map(podObject));
   const { map, table } = openTable(slots);
   const counters = new Counters();
-  const addresses = new KernelAddresses({ cluster: index.cluster, table, counters });
+  const addresses = new KernelAddresses({ cluster: index.cluster, table, counters, log: pino({ level: 'silent' }) });
   opened.push(() => index.close());
   opened.push(() => addresses.close());
   await addresses.start();
@@ -127,7 +128,7 @@ it('takes back what it can be told no more of, before the number of its claim is
 
 it('counts what finds no room, and writes the rest', async () => {
   const early = Array.from({ length: 50 }, (_, at) => pod(at, `10.0.0.${at}`));
-  const { map, counters, put, remove } = await open({ slots: 1, early });
+  const { map, counters, put, remove } = await open({ slots: 33, early });
   const held = tableOf(map);
   assert.equal(held.size, 32);
   for (const [address, id] of held) assert.equal(id, idOf(Number(address.split('.')[3])));

@@ -37,6 +37,21 @@ export interface StandIn {
   stop(): void;
 }
 
+/** Writes a kubeconfig that leads to a server; @returns its path */
+export function kubeconfigFor(server: string): string {
+  const kubeconfig = join(temporaryFolder(), 'kubeconfig');
+  writeFileSync(
+    kubeconfig,
+    JSON.stringify({
+      clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
+      users: [{ name: 'u', user: { token: 'stand-in' } }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+      'current-context': 'x',
+    }),
+  );
+  return kubeconfig;
+}
+
 export async function startStandIn(): Promise<StandIn> {
   const asked: Asked[] = [];
   const sockets = new Set<Socket>();
@@ -54,17 +69,7 @@ export async function startStandIn(): Promise<StandIn> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const kubeconfig = join(temporaryFolder(), 'kubeconfig');
-  const cluster = { server: `http://127.0.0.1:${port}/prefix`, 'insecure-skip-tls-verify': true };
-  writeFileSync(
-    kubeconfig,
-    JSON.stringify({
-      clusters: [{ name: 'c', cluster }],
-      users: [{ name: 'u', user: { token: 'stand-in' } }],
-      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-      'current-context': 'x',
-    }),
-  );
+  const kubeconfig = kubeconfigFor(`http://127.0.0.1:${port}/prefix`);
   const api = new KubernetesApi(new Credentials({ kubeconfig }), 'flowspan-test');
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
