@@ -238,7 +238,10 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         () => kernel.snapshot(),
       ),
       every(REPORT_MS, 'report', () => reporter.report()),
-      every(ENDPOINTS_MS, 'endpoints', () => reporter.tellEndpoints()),
+      every(ENDPOINTS_MS, 'endpoints', () => {
+        reporter.tellEndpoints();
+        correlation.forgetEnded(performance.now());
+      }),
       every(
         () => listeners.pauseMs,
         'search for listeners',

@@ -57,6 +57,20 @@ const allowedOf = ({ redaction }: Config['collector']) => ({
   pathSegments: new Set(redaction.allow_path_segments),
 });
 
+/**
+ * Gives up endpoints that ended a while ago, also where they are remembered without end; to be called every second or so.
+ * @param nowMs any time that only grows, milliseconds
+ */
+export function forgetEnded(
+  { endpoints, localEnd, requestText }: { endpoints: Endpoints; localEnd: LocalEnd; requestText: RequestText },
+  nowMs: number,
+): void {
+  const gone = endpoints.sweep(nowMs);
+  if (gone.size === 0) return;
+  localEnd.drop(gone);
+  requestText.drop(gone);
+}
+
 /** Makes the parts; identities are learned from now on. */
 export async function openCorrelation(options: CorrelationOptions) {
   const { config, host, scope, arena, clock, counters, state, kubernetes, log } = options;
@@ -82,7 +96,7 @@ export async function openCorrelation(options: CorrelationOptions) {
   };
   const ends = new Ends({ ...endsParts, node: () => kubernetes?.identity.ownNode ?? identity.node });
   const news = {
-    updated: (one: Identity) => endpoints.refresh(one),
+    updated: (one: Identity) => endpoints.refresh(one, clock.nowNs()),
     ended: (id: bigint, timeNs: bigint) => endpoints.end(id, timeNs),
   };
   for (const source of sources) await source.start(() => ends.forget(), news);
@@ -99,6 +113,8 @@ export async function openCorrelation(options: CorrelationOptions) {
       requestText.allow(allowedOf(next));
       identity.setOutside(next.outside);
     },
+    /** As `forgetEnded`. */
+    forgetEnded: (nowMs: number) => forgetEnded({ endpoints, localEnd, requestText }, nowMs),
     close(): void {
       for (const source of sources) source.close();
       conntrack?.close();

@@ -43,7 +43,7 @@ export interface Identity {
   readonly labels: Readonly<Record<string, string>>;
   /** Of a pod that Kubernetes knows. The same object for as long as nothing of it has changed. */
   readonly pod?: PodFacts;
-  /** Since when it is there as far as its source knows, nanoseconds since the epoch; what is seen here is more exact. */
+  /** Since when it is there, with these labels, as far as its source knows, nanoseconds since the epoch; what is seen here is more exact. */
   readonly validFromNs?: bigint | undefined;
   /** When it ended as far as its source knows; undefined while it lives. */
   readonly validToNs?: bigint | undefined;

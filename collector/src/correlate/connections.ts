@@ -74,8 +74,9 @@ export class Connections {
   }
 
   /** Where a connection is; NOWHERE if it is not remembered. */
-  find(low: number, high: number): number {
-    return this.#table.find(low, high);
+  find(low: number, high: number, nowS: number): number {
+    const place = this.#table.find(low, high);
+    return place === -1 || nowS - this.#table.written(place) > CONNECTION_S ? NOWHERE : place;
   }
 
   /** What is known of one end: an endpoint's number, NOT_SEEN or NOT_KNOWN. @param place as found, or NOWHERE */

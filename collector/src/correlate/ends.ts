@@ -113,7 +113,7 @@ export class Ends {
     if (fingerprint.ofSequences(record)) {
       const same = isFlow
         ? this.#translated.note(fingerprint.low, fingerprint.high, record, isFlow, local, now)
-        : this.#translated.find(fingerprint.low, fingerprint.high);
+        : this.#translated.find(fingerprint.low, fingerprint.high, this.#moment.s);
       if (service !== 0 && same !== NOWHERE) this.#translated.values[same * this.#translated.width + OWN] = service;
     }
     if (point === CLIENT) return;
@@ -127,13 +127,13 @@ export class Ends {
     const point = arena.bytes[record + F.observation_point] as number;
     const fingerprint = this.#fingerprint;
     fingerprint.ofConnection(record);
-    const place = this.#connections.find(fingerprint.low, fingerprint.high);
+    const place = this.#connections.find(fingerprint.low, fingerprint.high, this.#moment.s);
     let client = this.#connections.end(place, CLIENT);
     let server = this.#connections.end(place, SERVER);
     // One end, or both, under other addresses.
     let same = NOWHERE;
     if ((client === NOT_SEEN || server === NOT_SEEN) && fingerprint.ofSequences(record))
-      same = this.#translated.find(fingerprint.low, fingerprint.high);
+      same = this.#translated.find(fingerprint.low, fingerprint.high, this.#moment.s);
     const isClientElsewhere = client === NOT_SEEN;
     const isServerElsewhere = server === NOT_SEEN;
     if (isClientElsewhere) client = this.#translated.end(same, CLIENT);
@@ -196,6 +196,7 @@ export class Ends {
   }
 
   #set(point: number, number: number, basis: number): void {
+    this.#options.endpoints.use(number);
     if (point === CLIENT) {
       this.source = number;
       this.sourceBasis = basis;

@@ -84,6 +84,12 @@ export class LocalEnd {
     this.#processes.clear();
   }
 
+  /** These numbers of endpoints stand for nobody any more. */
+  drop(numbers: ReadonlySet<number>): void {
+    for (const [id, { number }] of this.#cgroups) if (numbers.has(number)) this.#cgroups.delete(id);
+    for (const [pid, { number }] of this.#processes) if (numbers.has(number)) this.#processes.delete(pid);
+  }
+
   /** Endpoint number of the end that a record was observed at, 0 if it is not known. @param isFlow flows carry the command */
   of(record: number, isFlow: boolean): number {
     const { bytes, view } = this.#options.arena;

@@ -11,6 +11,8 @@ import { Owners } from './owners.ts';
 /** Places that are remembered, and addresses that were told to be an endpoint's. */
 const SERVERS = 1 << 14;
 const TOLD = 1 << 14;
+/** How often that is told again, seconds. */
+const TOLD_S = 600;
 
 /** Learned from observed servers and from what is found to listen. A place that several answer at is nobody's. */
 export class Servers {
@@ -54,7 +56,9 @@ export class Servers {
     if (this.#fingerprint.isLoopback(address)) return;
     this.#noteAt(protocol, address, port, 0, number);
     this.#fingerprint.ofAddressAnd(address, number);
-    if (this.#told.find(this.#fingerprint.low, this.#fingerprint.high) !== -1) return;
+    const told = this.#told.find(this.#fingerprint.low, this.#fingerprint.high);
+    // The number may stand for another endpoint later.
+    if (told !== -1 && this.#moment.s - this.#told.written(told) <= TOLD_S) return;
     this.#told.claim(this.#fingerprint.low, this.#fingerprint.high, this.#moment.s);
     this.#endpoints.addAddress(number, addressText(bytes, address));
   }

@@ -49,7 +49,7 @@ export function describePod(cluster: Cluster, pod: number, place: Place): { iden
     here: place.here,
     labels: plain(labels),
     pod: facts,
-    validFromNs: nanoseconds(table.startedMs(pod)),
+    validFromNs: nanoseconds(table.describedMs(pod)),
     validToNs: nanoseconds(pods.endedMs(pod)),
   };
   const compared = [

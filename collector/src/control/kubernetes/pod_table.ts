@@ -59,6 +59,8 @@ export class PodTable {
   readonly #node = new Column(Uint32Array);
   /** Seconds since the epoch; 0 if not known. */
   readonly #started = new Column(Uint32Array);
+  /** When labels or owner changed last, milliseconds since the epoch; 0: never. */
+  readonly #altered = new Column(Float64Array);
   /** Head of the pod's list of claims. */
   readonly claims = new Column(Uint32Array);
 
@@ -93,6 +95,7 @@ export class PodTable {
     this.#node.set(pod, 0);
     this.#flags.set(pod, 0);
     this.#started.set(pod, 0);
+    this.#altered.set(pod, 0);
     this.claims.set(pod, 0);
     return pod;
   }
@@ -105,8 +108,8 @@ export class PodTable {
     this.#slots.giveBack(pod);
   }
 
-  /** Takes over what an object says. @returns whether something is different now */
-  describe(pod: number, object: PodObject): boolean {
+  /** Takes over what an object says, and was said at a time. @returns whether something is different now */
+  describe(pod: number, object: PodObject, nowMs: number): boolean {
     const { name, node, owner, labels, images, resourceAttributes, hostNetwork, startedMs } = object;
     const { prefix, suffix } = splitName(name, owner);
     const packed: Packed = [
@@ -114,7 +117,11 @@ export class PodTable {
       owner === undefined ? null : [owner.kind, owner.name, owner.uid],
       ...([[...labels], [...images], [...resourceAttributes]] as const),
     ];
-    const isOther = this.#setText(this.#common, pod, JSON.stringify(packed));
+    const text = JSON.stringify(packed);
+    const before = this.#texts.of(this.#common.get(pod));
+    if (before !== '' && before !== text && isAltered(JSON.parse(before) as Packed, packed))
+      this.#altered.set(pod, nowMs);
+    const isOther = this.#setText(this.#common, pod, text);
     let differs = this.#setText(this.#node, pod, node) || isOther;
     for (let index = 0; index < SUFFIX; index += 1)
       this.#suffix.set(pod * SUFFIX + index, index < suffix.length ? suffix.charCodeAt(index) : 0);
@@ -170,6 +177,12 @@ export class PodTable {
     return seconds === 0 ? undefined : seconds * 1000;
   }
 
+  /** Since when it has its labels and its owner, as `startedMs`. */
+  describedMs(pod: number): number | undefined {
+    const altered = this.#altered.get(pod);
+    return altered === 0 ? this.startedMs(pod) : altered;
+  }
+
   /** A full list begins: nothing has been seen in it yet. */
   unsee(): void {
     for (let pod = 0; pod <= this.#slots.last; pod += 1) this.#setFlag(pod, SEEN, false);
@@ -206,6 +219,11 @@ export class PodTable {
     const flags = this.#flags.get(pod);
     this.#flags.set(pod, on ? flags | flag : flags & ~flag);
   }
+}
+
+function isAltered(before: Packed, now: Packed): boolean {
+  const [, , , owner, labels] = before;
+  return JSON.stringify([owner, labels]) !== JSON.stringify([now[3], now[4]]);
 }
 
 function splitName(name: string, owner: Owner | undefined): { prefix: string; suffix: string } {

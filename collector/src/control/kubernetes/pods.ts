@@ -150,7 +150,7 @@ export class Pods {
     if (isNew) pod = this.table.add(object.uid);
     if (this.#listing) this.table.see(pod);
     if (this.#ended.has(pod)) return;
-    const described = this.table.describe(pod, object);
+    const described = this.table.describe(pod, object, nowMs);
     const contained = this.#containers.take(pod, object.containers);
     this.#takeStatic(pod, object);
     const moved = this.#takeAddresses(pod, object);

@@ -67,6 +67,12 @@ export class RequestText {
     this.#texts = new KnownTexts(BUCKETS, OVERFLOW_TEXT);
   }
 
+  /** These numbers of responders stand for nobody any more. */
+  drop(destinations: ReadonlySet<number>): void {
+    this.#routes.drop(destinations);
+    this.#texts = new KnownTexts(BUCKETS, OVERFLOW_TEXT);
+  }
+
   /**
    * Reads the texts of the request record at an offset of the arena.
    * @param destination a number that stands for the responder

@@ -167,6 +167,12 @@ export class Routes {
     this.#most = most;
   }
 
+  /** These stand for nobody any more. */
+  drop(destinations: Iterable<number>): void {
+    for (const destination of destinations) this.#tables.delete(destination);
+    this.#lastTable = undefined;
+  }
+
   /** The table of a destination, whatever number stands for it. */
   of(destination: number): RouteTable {
     if (destination === this.#last && this.#lastTable !== undefined) return this.#lastTable;
