@@ -18,6 +18,8 @@ const NOT_HERE: IdentitySource = {
   ofAddress: () => undefined,
 };
 const FIRST_ID = 1n << 40n;
+/** Whom a pod connects to. */
+const serverOf = (pod: number) => pod - (pod % 7) - 1;
 const pathOf = (pod: number) => `/kubepods/pod${pod}`;
 
 function identityOf(pod: number): Identity {
@@ -104,6 +106,7 @@ describe('more endpoints than there are numbers', () => {
       bytes.writeBigUInt64LE(BigInt(ms) * 1_000_000n, FLOW_RECORD.time_boot_ns);
       return bytes;
     };
+    const [STAYS, GONE] = [5, 60];
     const PER_SECOND = 56;
     const LIVES = 20 * PER_SECOND;
     const SECONDS = 1500;
@@ -114,19 +117,25 @@ describe('more endpoints than there are numbers', () => {
       for (let more = 0; more < PER_SECOND; more += 1) {
         last += 1;
         records.push(news(last, 'created', ms));
-        const server = last - (last % 7) - 1;
+        const server = serverOf(last);
         if (server > 0) records.push(flow(last, server, more % 2 === 0 ? 'client' : 'server', ms));
         const old = last - LIVES;
-        if (old > 0) {
+        if (last === GONE) records.push(flow(STAYS, GONE, 'server', ms));
+        if (old > 0 && old !== STAYS) {
           records.push(news(old, 'removed', ms));
           // Its last record comes after its end; others speak of it while servers are remembered, and long after.
           records.push(flow(old, Math.max(1, old - 3), 'client', ms));
         }
-        for (const ago of [300, 590, 700, 1000, 1500]) {
-          const server = last - ago * PER_SECOND;
-          if (more === 0 && server > 0)
-            records.push(flow(last, server, 'client', ms), flow(server + 1, server, 'unknown', ms));
+        if (more > 0) continue;
+        // What comes late: of who is here about who was, of who was here, and of nobody in particular.
+        for (const ago of [300, 590, 700, 1000, 1100, 1300]) {
+          const past = last - ago * PER_SECOND;
+          if (past < 7) continue;
+          records.push(flow(last, past, 'client', ms), flow(past, serverOf(past), 'unknown', ms));
+          if (ago >= 1100) records.push(flow(past + 1, serverOf(past + 1), 'client', ms));
         }
+        // One connection lasts for ever, though its server's pod is long gone.
+        if (second % 60 === 2) records.push(flow(STAYS, GONE, 'client', ms));
       }
       path.drain.look();
       path.endpoints.takeChanged();
@@ -138,6 +147,18 @@ describe('more endpoints than there are numbers', () => {
     assert.ok(seen.known > seen.ends / 2, JSON.stringify(seen));
     assert.equal(path.counters.discards.endpoint_table_full ?? 0, 0);
     assert.ok(path.endpoints.count < 65_536);
+  });
+
+  it('what is remembered of a connection is forgotten after two minutes, also for records of neither end', () => {
+    const processes = { 100: { executable: 'wrk', command: 'wrk', cgroupPaths: ['/'] } };
+    const path = openPath({ processes });
+    const rowAt = (second: number, observation_point: string) => {
+      path.wall.nowNs = EPOCH_NS + BigInt(second) * 1_000_000_000n;
+      return path.feed('flows', record('flow', connection({ observation_point })))[0]?.source_endpoint_id ?? null;
+    };
+    assert.notEqual(rowAt(1, 'client'), null);
+    assert.notEqual(rowAt(100, 'unknown'), null);
+    assert.equal(rowAt(130, 'unknown'), null);
   });
 
   it('who ended is remembered for a quarter of an hour after its last use, who lives for ever', () => {
@@ -160,6 +181,7 @@ describe('more endpoints than there are numbers', () => {
         [2, 36],
       ],
     );
+    assert.equal(endpoints.renamed, 2, 'whoever keeps names by number is told');
     assert.equal(endpoints.identity(1), undefined);
     assert.equal(endpoints.numberOf(identityOf(2).id), 0);
     assert.equal(endpoints.identity(3)?.name, 'pod-3');

@@ -18,6 +18,7 @@ export class Cgroups {
   readonly #mount: string;
   readonly #paths = new Map<number, string>();
   readonly #begun = new Map<number, bigint>();
+  readonly #ended = new Map<number, bigint>();
   readonly #strangers = new Set<number>();
   #nextWalkMs = Number.NEGATIVE_INFINITY;
 
@@ -41,6 +42,7 @@ export class Cgroups {
     if (this.#paths.size > MOST_PATHS) {
       this.#paths.clear();
       this.#begun.clear();
+      this.#ended.clear();
     }
     let left = MOST_DIRECTORIES;
     let level = [''];
@@ -80,6 +82,17 @@ export class Cgroups {
   add(id: number, path: string, timeNs: bigint): void {
     this.#paths.set(id, path);
     this.#begun.set(id, timeNs);
+    this.#ended.delete(id);
+  }
+
+  /** A cgroup is gone; its path is remembered. */
+  end(id: number, timeNs: bigint): void {
+    if (this.#paths.has(id)) this.#ended.set(id, timeNs);
+  }
+
+  /** When a cgroup was gone, nanoseconds since the epoch; undefined if it is there. */
+  endedNs(id: number): bigint | undefined {
+    return this.#ended.get(id);
   }
 
   /** When a cgroup began, nanoseconds since the epoch; undefined if that was not seen. */

@@ -45,8 +45,8 @@ export class Endpoints {
   /** By number. */
   readonly #entries: (Entry | undefined)[] = [undefined];
   readonly #free: number[] = [];
-  /** Those that have not ended. */
-  readonly #living = new Set<number>();
+  /** Those that have not ended, by their cgroup; empty for those elsewhere. */
+  readonly #living = new Map<string, Set<number>>();
   readonly #changed = new Set<number>();
   /** Intervals that are over and have not been told. */
   #past: EndpointRow[] = [];
@@ -96,7 +96,7 @@ export class Endpoints {
     this.#numbers.set(identity.id, number);
     this.#writeId(number, identity.id);
     this.#used[number] = 1;
-    if (validToNs === undefined) this.#living.add(number);
+    if (validToNs === undefined) this.#begin(number, identity);
     this.#changed.add(number);
     return number;
   }
@@ -169,7 +169,7 @@ export class Endpoints {
 
   /** A cgroup ended, and with it the endpoints that lived there. */
   endCgroup(path: string, timeNs: bigint): void {
-    for (const number of this.#living) if (this.identity(number)?.cgroupPath === path) this.#end(number, timeNs);
+    for (const number of this.#living.get(path) ?? []) this.#end(number, timeNs);
   }
 
   /** What changed since it was last asked for. */
@@ -183,16 +183,29 @@ export class Endpoints {
 
   /** Since when each endpoint that still holds does, by id: what the next run should know. */
   validity(): Map<bigint, bigint> {
-    const open = [...this.#living].map((number) => this.#entries[number] as Entry);
-    return new Map(open.map((entry) => [entry.identity.id, entry.validFromNs]));
+    const open = new Map<bigint, bigint>();
+    for (const entry of this.#entries)
+      if (entry !== undefined && entry.validToNs === undefined) open.set(entry.identity.id, entry.validFromNs);
+    return open;
   }
 
   #end(number: number, timeNs: bigint): void {
     const entry = this.#entries[number];
     if (entry === undefined || entry.validToNs !== undefined) return;
     entry.validToNs = timeNs;
-    this.#living.delete(number);
+    this.#leave(number, entry.identity);
     this.#changed.add(number);
+  }
+
+  #begin(number: number, { cgroupPath }: Identity): void {
+    const there = this.#living.get(cgroupPath);
+    if (there === undefined) this.#living.set(cgroupPath, new Set([number]));
+    else there.add(number);
+  }
+
+  #leave(number: number, { cgroupPath }: Identity): void {
+    const there = this.#living.get(cgroupPath);
+    if (there?.delete(number) && there.size === 0) this.#living.delete(cgroupPath);
   }
 
   #update(number: number, identity: Identity, cgroupId: number, nowNs: bigint): void {
@@ -202,7 +215,7 @@ export class Endpoints {
       if (this.#changed.has(number)) this.#past.push(rowOf(entry));
       entry.validFromNs = nowNs;
       entry.validToNs = undefined;
-      this.#living.add(number);
+      this.#begin(number, entry.identity);
       this.#changed.add(number);
     }
     this.#describe(number, entry, identity, nowNs);
@@ -225,6 +238,10 @@ export class Endpoints {
       // Rows of before keep what they were filtered by then.
       this.#past.push({ ...rowOf(entry), validToNs: nowNs });
       entry.validFromNs = nowNs;
+    }
+    if (entry.validToNs === undefined) {
+      this.#leave(number, before);
+      this.#begin(number, identity);
     }
     entry.identity = identity;
     this.#changed.add(number);

@@ -24,8 +24,8 @@ interface KnownCgroup {
   readonly path: string;
   readonly number: number;
   readonly container: Buffer;
-  /** It is gone; its last records may still come. */
-  ended: boolean;
+  /** When it was gone, nanoseconds since the epoch: its last records may still come. Undefined: it is there. */
+  endedNs: bigint | undefined;
 }
 
 interface KnownProcess {
@@ -122,8 +122,8 @@ export class LocalEnd {
     if (process === undefined || path === undefined) return 0;
     const identity = this.#ofCgroup(path);
     return identity === undefined || identity === 'process'
-      ? this.#numberOfProcess(path, process, true)
-      : this.#number(identity, 0, true);
+      ? this.#numberOfProcess(path, process, undefined)
+      : this.#number(identity, 0, undefined);
   }
 
   /** Takes a cgroup record in. @param timeNs wall-clock time of the change */
@@ -137,7 +137,8 @@ export class LocalEnd {
         for (const source of sources) source.cgroup?.(path, 'removed', timeNs);
       }
       const known = this.#cgroups.get(id);
-      if (known !== undefined) known.ended = true;
+      if (known !== undefined) known.endedNs = timeNs;
+      cgroups.end(id, timeNs);
       return;
     }
     const length = arena.view.getUint16(record + C.path_length, true);
@@ -173,10 +174,14 @@ export class LocalEnd {
     return true;
   }
 
-  #number(identity: Identity, cgroupId: number, lives: boolean): number {
+  /** @param endedNs when that was gone by which it was found; undefined if it is there */
+  #number(identity: Identity, cgroupId: number, endedNs: bigint | undefined): number {
     const { endpoints, counters } = this.#options;
     const begunNs = this.#options.cgroups.begunNs(cgroupId) ?? this.#nowNs;
-    const number = endpoints.number(identity, cgroupId, begunNs, lives);
+    const isOver = endedNs !== undefined;
+    // One that is heard of only now would not be told to end a second time.
+    const told = isOver ? { ...identity, validToNs: identity.validToNs ?? endedNs } : identity;
+    const number = endpoints.number(told, cgroupId, begunNs, !isOver);
     if (number === 0) counters.discard('endpoint_table_full');
     return number;
   }
@@ -193,10 +198,11 @@ export class LocalEnd {
     const path = this.#options.cgroups.pathOf(id, this.#nowMs);
     if (path === undefined) return undefined;
     const identity = this.#ofCgroup(path);
-    const number = identity === undefined || identity === 'process' ? 0 : this.#number(identity, id, true);
+    const endedNs = this.#options.cgroups.endedNs(id);
+    const number = identity === undefined || identity === 'process' ? 0 : this.#number(identity, id, endedNs);
     if (this.#cgroups.size >= MOST_CGROUPS) this.#cgroups.clear();
     const container = typeof identity === 'object' ? containerIn(identity, [path]) : NO_CONTAINER;
-    const known = { path, number, container, ended: false };
+    const known = { path, number, container, endedNs };
     this.#cgroups.set(id, known);
     return known;
   }
@@ -213,11 +219,11 @@ export class LocalEnd {
     let number = 0;
     this.container = NO_CONTAINER;
     if (process !== undefined) {
-      number = this.#numberOfProcess(path, process, !cgroup.ended);
+      number = this.#numberOfProcess(path, process, cgroup.endedNs);
       this.#executables.learn(path, command || process.command, process.executable);
     } else if (command !== '') {
       const executable = this.#executables.of(path, command);
-      number = this.#numberOfProcess(path, { executable, cgroupPaths: [] }, !cgroup.ended);
+      number = this.#numberOfProcess(path, { executable, cgroupPaths: [] }, cgroup.endedNs);
     } else {
       counters.discard('process_gone');
     }
@@ -233,12 +239,12 @@ export class LocalEnd {
     return number;
   }
 
-  #numberOfProcess(cgroupPath: string, process: ProcessFacts, lives: boolean): number {
+  #numberOfProcess(cgroupPath: string, process: ProcessFacts, endedNs: bigint | undefined): number {
     for (const source of this.#options.sources) {
       const identity = source.ofProcess(cgroupPath, process);
       if (identity === undefined) continue;
       this.container = containerIn(identity, process.cgroupPaths);
-      return this.#number(identity, 0, lives);
+      return this.#number(identity, 0, endedNs);
     }
     return 0;
   }
