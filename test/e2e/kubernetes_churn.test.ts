@@ -31,6 +31,7 @@ describe('identity while pods come and go', { skip: whyNot() ?? whyNoControlPlan
     judge = new Judge(scene);
     const { plane, nodes, places } = scene;
     churned = await churn({ admin: plane.admin, nodes, places, podsPerSecond: PODS_PER_SECOND, seconds: SECONDS });
+    await scene.quiet();
     await Promise.all(scene.collectors.map((each) => each.settled()));
     await eventually('the end of every pod', () => judge.allEnded(churned.pods.length), 60_000);
     await judge.prepare(churned.pods);

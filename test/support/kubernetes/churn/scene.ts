@@ -17,6 +17,8 @@ export interface ChurnScene {
   readonly store: Flowspan;
   /** By node. */
   readonly collectors: readonly Flowspan[];
+  /** Ends all traffic. */
+  quiet(): Promise<void>;
   end(): Promise<void>;
 }
 
@@ -58,7 +60,7 @@ export async function createChurnScene(places: number): Promise<ChurnScene> {
     for (const each of collectors) stops.push(() => each.stop());
     const [outside, ...places] = network.places as readonly [PodPlace, ...PodPlace[]];
     askFromOutside(host, outside, places);
-    return { plane, nodes, places, store, collectors, end };
+    return { plane, nodes, places, store, collectors, quiet: () => host.stop('SIGKILL'), end };
   } catch (error) {
     await end();
     throw error;
