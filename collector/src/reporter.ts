@@ -83,7 +83,8 @@ export class Reporter {
     }
     for (const pod of kubernetes.ownAddresses.takeFresh()) {
       const identity = kubernetes.identityOf(pod);
-      endpoints.number(identity, 0, identity.validFromNs ?? updated, identity.validToNs === undefined);
+      // News of a pod may come when its end has been seen here: that does not make it live again.
+      endpoints.number(identity, 0, identity.validFromNs ?? updated, false);
     }
   }
 

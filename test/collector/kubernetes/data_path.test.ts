@@ -31,11 +31,11 @@ describe('in the data path', () => {
       extraSources: [identity],
       processes: { 100: { executable: 'wrk', command: 'wrk', cgroupPaths: ['/'] } },
     });
-    const flowAt = (ms: number) =>
+    const flowAt = (ms: number, port = 50_000) =>
       record(
         'flow',
         connection({
-          ...{ observation_point: 'client', pid: 100, destination_address: '10.0.0.7' },
+          ...{ observation_point: 'client', pid: 100, source_port: port, destination_address: '10.0.0.7' },
           time_boot_ns: BigInt(ms) * 1_000_000n,
         }),
       );
@@ -47,6 +47,11 @@ describe('in the data path', () => {
     );
     const old = names.get(endpointId('pod', UID).toString());
     assert.deepEqual([old?.validFromNs, old?.validToNs], [EPOCH_NS, EPOCH_NS + 5_000_000_000n]);
+
+    clock.ms = atMs + 4 * 60_000;
+    identity.cluster.forget();
+    const [late] = path.feed('flows', flowAt(3000, 50_001));
+    assert.equal(String(late?.destination_endpoint_id), String(old?.identity.id), 'a row that comes minutes late');
     close();
   });
 

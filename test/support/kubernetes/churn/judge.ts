@@ -105,7 +105,7 @@ export class Judge {
       JOIN ${STRIPPED}.truth AS t ON r.socket_cgroup_id = t.cgroup_id WHERE observation_point = 'server'`;
     const tuple = 'source_address, source_port, destination_address, destination_port';
     const accepted = `
-      SELECT DISTINCT ${tuple}, t.endpoint_id AS endpoint_id, time - toIntervalNanosecond(connection_age_ns) AS opened
+      SELECT DISTINCT ${tuple}, t.endpoint_id AS endpoint_id, r.time - toIntervalNanosecond(connection_age_ns) AS opened
       FROM ${database}.flows AS r JOIN ${STRIPPED}.truth AS t ON r.socket_cgroup_id = t.cgroup_id
       WHERE observation_point = 'server' AND flow_state = 'opened'`;
     return this.#verdicts([
@@ -119,6 +119,11 @@ export class Judge {
        FROM ${database}.flows_resolved AS r JOIN (${accepted}) AS s USING (${tuple})
        WHERE observation_point = 'client' AND ${where('destination')}
          AND abs(toUnixTimestamp64Nano(s.opened) - toUnixTimestamp64Nano(r.time) + r.connection_age_ns) < 1e9`,
+      `SELECT 'tcp_events, server' AS what, s.endpoint_id AS truth, ${told('destination')} AS told
+       FROM ${database}.tcp_events_resolved AS r ASOF JOIN (${accepted}) AS s
+         ON r.source_address = s.source_address AND r.source_port = s.source_port
+         AND r.destination_address = s.destination_address AND r.destination_port = s.destination_port AND r.time >= s.opened
+       WHERE observation_point = 'client' AND event_kind != 'connect_failed' AND ${where('destination')}`,
     ]);
   }
 
