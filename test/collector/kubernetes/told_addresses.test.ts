@@ -50,7 +50,7 @@ it('an address, and a name for who has it; news that comes after the end of a po
   endpoints.endCgroup(POD, ns(400));
   clock.ms = T + 1000;
   put('pods', podObject({ uid: UID, name: 'web-1', address: '10.0.0.7', startedMs: T, runningMs: T }));
-  for (const one of told.updated) endpoints.refresh(one);
+  for (const one of told.updated) endpoints.refresh(one, ns(1000));
   reporter.tellEndpoints();
   const [address, ...named] = rows.splice(0);
   assert.deepEqual(
