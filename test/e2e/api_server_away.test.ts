@@ -53,8 +53,8 @@ describe('an API server that is away', { skip: whyNot() ?? whyNoControlPlane() ?
     scene = await createAwayScene();
   });
   afterEach(async () => {
-    await scene.stopCollectors();
-    await scene.proxy.set('open');
+    await scene?.stopCollectors();
+    await scene?.proxy.set('open');
   });
   after(() => scene?.end());
 

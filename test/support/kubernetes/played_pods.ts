@@ -117,7 +117,7 @@ export async function playPods(admin: KubernetesApi): Promise<PlayedPods> {
 
 /** Asks URLs, each on a connection of its own; resolves with what they answered. */
 export async function askAs(place: Place, urls: readonly string[]): Promise<string[]> {
-  return (await run(place, ['curl', '-sS', '-f', '--fail-early', '-m', '5', '-w', '\\n', ...urls])).trim().split('\n');
+  return (await run(place, ['curl', '-sS', '-f', '--fail-early', '-m', '15', '-w', '\\n', ...urls])).trim().split('\n');
 }
 
 /** Starts an nginx of one process that answers everything with a name. */
