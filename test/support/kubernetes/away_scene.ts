@@ -71,6 +71,8 @@ export async function createAwayScene(): Promise<AwayScene> {
         ...password,
         FLOWSPAN_CLICKHOUSE_URL: store.storeUrl,
         FLOWSPAN_KUBERNETES_KUBECONFIG: kubeconfig,
+        // Else each would see the other node's sockets, and need no address to know whose they are.
+        FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true',
         ...(silenceS === undefined ? {} : { FLOWSPAN_KUBERNETES_WATCH_SILENCE_S: String(silenceS) }),
       };
       const each = nodes.map(({ name, cgroup }) =>
