@@ -108,7 +108,7 @@ export class Reporter {
         pod_uid: pod?.uid ?? '',
         workload_kind: pod?.workloadKind ?? '',
         service_account: pod?.serviceAccount ?? '',
-        zone: pod?.zone ?? '',
+        zone: identity.zone ?? pod?.zone ?? '',
         services: pod?.services ?? [],
         container_id: identity.containerId,
         containers: Object.fromEntries(pod?.containers ?? []),

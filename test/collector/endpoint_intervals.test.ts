@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Identity, PodFacts } from '../../collector/src/control/identity.ts';
+import { addressBytes } from '../../collector/src/correlate/address_text.ts';
 import { Endpoints } from '../../collector/src/correlate/endpoints.ts';
 import { openCluster } from './kubernetes/support/cluster.ts';
-import { podObject } from './kubernetes/support/objects.ts';
+import { nodeObject, podObject } from './kubernetes/support/objects.ts';
 
 const UID = '1f2e3d4c-aaaa-4bbb-8ccc-000000000001';
 const S = 1_000_000_000n;
@@ -87,6 +88,23 @@ describe('intervals of an endpoint', () => {
       ['app,web', 'web', 10n, 20n],
       ['app,web', 'web', 30n, undefined],
     ]);
+  });
+});
+
+describe('nodes that the API server tells of', () => {
+  it('have their zone, also when it comes later', async () => {
+    const { put, identity, told, close } = await openCluster();
+    put('nodes', nodeObject('node-2', 'u2', ['192.0.2.2'], ''));
+    const before = identity.ofAddress(addressBytes('192.0.2.2'), 0) as Identity;
+    const endpoints = new Endpoints(10);
+    endpoints.number(before, 0, 10n, false);
+    assert.equal(endpoints.takeChanged()[0]?.identity.zone, '');
+    told.updated.length = 0;
+    put('nodes', nodeObject('node-2', 'u2', ['192.0.2.2'], 'west-1'));
+    for (const identity of told.updated) endpoints.refresh(identity, 20n);
+    const [row] = endpoints.takeChanged();
+    assert.deepEqual([row?.identity.zone, row?.validFromNs], ['west-1', 10n]);
+    close();
   });
 });
 

@@ -41,6 +41,8 @@ export interface Identity {
   /** Whether it lives on this node. */
   readonly here: boolean;
   readonly labels: Readonly<Record<string, string>>;
+  /** Of a node that Kubernetes knows. */
+  readonly zone?: string;
   /** Of a pod that Kubernetes knows. The same object for as long as nothing of it has changed. */
   readonly pod?: PodFacts;
   /** Since when it is there, with these labels, as far as its source knows, nanoseconds since the epoch; what is seen here is more exact. */

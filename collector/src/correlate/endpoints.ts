@@ -231,7 +231,8 @@ export class Endpoints {
     const named = before.name === identity.name && before.workload === identity.workload;
     // What is forgotten is not unsaid.
     if (identity.name === '' && before.name !== '') return;
-    if (named && before.pod === identity.pod && before.cgroupPath === identity.cgroupPath) return;
+    const placed = before.cgroupPath === identity.cgroupPath && before.zone === identity.zone;
+    if (named && placed && before.pod === identity.pod) return;
     if (!named) this.renamed += 1;
     const lasts = entry.validToNs === undefined && nowNs > entry.validFromNs && this.#past.length < MOST_PAST;
     if (lasts && isSomethingElse(before, identity)) {

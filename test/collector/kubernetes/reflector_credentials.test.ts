@@ -1,6 +1,9 @@
 /** The ways to prove who asks, each against a real API server with RBAC. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { KubernetesApi } from '../../../collector/src/control/kubernetes/api.ts';
@@ -100,7 +103,7 @@ describe('credentials for a real API server', { skip: whyNoControlPlane() ?? fal
     const status = { apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token } };
     writeFileSync(
       plugin,
-      `#!/bin/sh\n[ "$HOW" = hang ] && echo $$ >"$0.pid" && sleep 1000\n[ "$HOW" = fail ] && echo 'log in first' >&2 && exit 1\necho '${JSON.stringify(status)}'\n`,
+      `#!/bin/sh\necho "$KUBERNETES_EXEC_INFO" >"$0.info"\n[ "$HOW" = hang ] && echo $$ >"$0.pid" && sleep 1000\n[ "$HOW" = fail ] && echo 'log in first' >&2 && exit 1\necho '${JSON.stringify(status)}'\n`,
     );
     chmodSync(plugin, 0o755);
     const user = (how: string) => ({
@@ -112,6 +115,8 @@ describe('credentials for a real API server', { skip: whyNoControlPlane() ?? fal
       },
     });
     assert.equal(await outcome({ kubeconfig: kubeconfig('exec', user('work')), context: 'here' }), 'node-1');
+    const info = JSON.parse(readFileSync(`${plugin}.info`, 'utf8')) as object;
+    assert.deepEqual(info, { apiVersion: status.apiVersion, kind: 'ExecCredential', spec: { interactive: false } });
     assert.match(
       await outcome({ kubeconfig: kubeconfig('fail', user('fail')), context: 'here' }),
       /^FLOW_KUBERNETES_CONFIG: .*log in first/,
@@ -161,6 +166,32 @@ describe('credentials for a real API server', { skip: whyNoControlPlane() ?? fal
     }
   });
 
+  it('are in the file that a kubeconfig names, before its token', async () => {
+    writeFileSync(join(plane.folder, 'token'), `${token}\n`);
+    const file = kubeconfig('tokenfile', { token: 'old', tokenFile: 'token' });
+    assert.equal(await outcome({ kubeconfig: file, context: 'here' }), 'node-1,node-2');
+  });
+
+  it('go through the proxy that a kubeconfig names', async () => {
+    const asked: string[] = [];
+    const proxy = createServer().on('connect', (request, socket, head) => {
+      asked.push(request.url!);
+      const [host, port] = request.url!.split(':');
+      const onward = connect(Number(port), host, () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        onward.write(head);
+        onward.pipe(socket).pipe(onward);
+      });
+      for (const end of [onward, socket]) end.on('error', () => onward.destroy());
+    });
+    await once(proxy.listen(0, '127.0.0.1'), 'listening');
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const through = kubeconfig('proxied', { token }, { 'proxy-url': url });
+    assert.equal(await outcome({ kubeconfig: through, context: 'here' }), 'node-1,node-2');
+    assert.equal(asked[0], new URL(plane.url).host);
+    proxy.close();
+  });
+
   it('do not go to a server that nobody vouches for', async () => {
     const user = { token };
     const untrusted = kubeconfig('untrusted', user, { 'certificate-authority': undefined });
@@ -180,8 +211,8 @@ describe('credentials for a real API server', { skip: whyNoControlPlane() ?? fal
     assert.match(await outcome({ kubeconfig: '/nonexistent' }), config);
     assert.match(await outcome({ kubeconfig: kubeconfig('x', {}), context: 'other' }), /no context 'other'/);
     assert.match(
-      await outcome({ kubeconfig: kubeconfig('x', {}, { 'proxy-url': 'http://x' }), context: 'here' }),
-      /proxy-url is not supported/,
+      await outcome({ kubeconfig: kubeconfig('x', {}, { 'proxy-url': 'socks5://x' }), context: 'here' }),
+      /proxy-url socks5:\/\/x: only http and https/,
     );
   });
 });

@@ -23,6 +23,8 @@ export interface PrintedCredentials {
   readonly headers: Readonly<Record<string, string>>;
   /** File that holds the bearer token and is written anew while this runs. */
   readonly tokenFile?: string | undefined;
+  /** URL of an HTTP proxy that leads to the server. */
+  readonly proxy?: string | undefined;
   /** PEM texts, and the rest as node:tls takes it. */
   readonly tls: Readonly<
     Record<'ca' | 'cert' | 'key' | 'passphrase' | 'servername', string | undefined> & {
@@ -100,7 +102,9 @@ export class Credentials {
         await print(this.#options, this.#answerMs, this.#closing.signal),
       ) as PrintedCredentials;
       const { protocol } = new URL(printed.server);
-      const keepAlive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS };
+      const { proxy } = printed;
+      const proxyEnv = proxy === undefined ? undefined : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy };
+      const keepAlive = { keepAlive: true, keepAliveMsecs: KEEP_ALIVE_MS, proxyEnv };
       const agent = protocol === 'http:' ? new http.Agent(keepAlive) : tlsAgent(printed, keepAlive);
       this.#known = { ...printed, agent };
       return this.#known;

@@ -3,8 +3,11 @@
  * package takes some 80 MB of memory, which are given back at its end, and because an exec plugin that hangs can be ended.
  * Usage: credentials_main.ts JSON-OF-CREDENTIAL-OPTIONS
  */
+import { readFileSync } from 'node:fs';
 import type { RequestOptions } from 'node:https';
+import { dirname, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
+import { parse } from 'yaml';
 import type { CredentialOptions, PrintedCredentials } from './credentials.ts';
 
 const text = (value: unknown): string | undefined =>
@@ -17,7 +20,33 @@ else config.loadFromFile(kubeconfig);
 if (context !== undefined) config.setCurrentContext(context);
 const cluster = config.getCurrentCluster();
 if (cluster === null) throw new Error(`there is no context '${config.getCurrentContext()}' with a cluster`);
-if (cluster.proxyUrl) throw new Error('proxy-url is not supported: make the API server reachable without it');
+const proxy = cluster.proxyUrl;
+if (proxy !== undefined && !/^https?:/.test(proxy))
+  throw new Error(`proxy-url ${proxy}: only http and https are supported`);
+const user = config.getCurrentUser();
+if (user?.exec) {
+  const { apiVersion, provideClusterInfo } = user.exec as { apiVersion?: string; provideClusterInfo?: boolean };
+  const { server, caData, skipTLSVerify, tlsServerName } = cluster;
+  const known = {
+    server,
+    'certificate-authority-data': caData,
+    'insecure-skip-tls-verify': skipTLSVerify,
+    'tls-server-name': tlsServerName,
+    'proxy-url': proxy,
+  };
+  const spec = { interactive: false, ...(provideClusterInfo ? { cluster: known } : {}) };
+  // Plugins inherit it, as they do from kubectl.
+  process.env.KUBERNETES_EXEC_INFO = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec });
+}
+
+/** KubeConfig does not read a user's `tokenFile`, which goes before its `token`. */
+function tokenFileOf(path: string, name: string | undefined): string | undefined {
+  const { users } = parse(readFileSync(path, 'utf8')) as {
+    users?: { name?: unknown; user?: { tokenFile?: unknown } }[];
+  };
+  const file = users?.find((one) => one.name === name)?.user?.tokenFile;
+  return typeof file === 'string' && file !== '' ? resolve(dirname(path), file) : undefined;
+}
 
 const options: RequestOptions & { headers: Record<string, string> } = { headers: {} };
 await config.applyToHTTPSOptions(options);
@@ -26,7 +55,8 @@ if (typeof auth === 'string') headers.Authorization = `Basic ${Buffer.from(auth)
 const printed: PrintedCredentials = {
   server: cluster.server,
   headers,
-  tokenFile: config.getCurrentUser()?.authProvider?.config?.tokenFile,
+  tokenFile: kubeconfig === undefined ? user?.authProvider?.config?.tokenFile : tokenFileOf(kubeconfig, user?.name),
+  proxy,
   tls: { ca: text(ca), cert: text(cert), key: text(key), passphrase, rejectUnauthorized, servername },
 };
 process.stdout.write(JSON.stringify(printed));

@@ -205,6 +205,8 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
 
   nodeMoved(node: string): void {
     if (node === this.#options.node) this.#changed = true;
+    const known = this.cluster.nodes.get(node);
+    if (known !== undefined) this.#news?.updated(this.#ofNode(known));
     this.#refreshAll((pod) => this.cluster.pods.table.node(pod) === node);
   }
 

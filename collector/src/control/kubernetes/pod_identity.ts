@@ -77,8 +77,8 @@ export function unnamedPod(uid: string, cgroupPath: string, node: string): Ident
   return { ...NOTHING, id, kind: 'pod', namespace: '', workload: '', name: '', here: true, cgroupPath, pod };
 }
 
-export function nodeIdentity({ uid, name }: KubernetesNode, here: boolean): Identity {
-  return { ...NOTHING, id: endpointId('node', uid), kind: 'node', namespace: '', workload: name, name, here };
+export function nodeIdentity({ uid, name, zone }: KubernetesNode, here: boolean): Identity {
+  return { ...NOTHING, id: endpointId('node', uid), kind: 'node', namespace: '', workload: name, name, here, zone };
 }
 
 function nanoseconds(ms: number | undefined): bigint | undefined {
