@@ -133,6 +133,35 @@ describe('pods by cgroup path', () => {
   });
 });
 
+it('who is unknown is not another cluster’s because the API server is not heard', async () => {
+  const { identity, feed, put, clock, told, close } = await openCluster();
+  const uid = '99999999-aaaa-4bbb-8ccc-000000000009';
+  const kind = () => {
+    identity.tick();
+    return identity.ofCgroup(`/kubepods/pod${uid}/x`)?.kind;
+  };
+  const minutes = (count: number) => {
+    clock.ms += count * 60_000;
+  };
+  feed.heardToMs = clock.ms + 59_000;
+  assert.equal(kind(), 'pod');
+  minutes(10);
+  assert.equal(kind(), 'pod', 'silent');
+  feed.heardFromMs = clock.ms;
+  feed.heardToMs = Number.POSITIVE_INFINITY;
+  assert.equal(kind(), 'pod', 'heard again just now: the news of ten minutes may be on their way');
+  put('pods', podObject({ uid, name: 'late' }));
+  assert.deepEqual(
+    told.updated.map(({ name }) => name),
+    ['late'],
+  );
+  assert.equal(identity.ofCgroup('/kubepods/pod88888888-aaaa-4bbb-8ccc-000000000008/x')?.kind, 'pod');
+  minutes(1);
+  identity.tick();
+  assert.equal(identity.ofCgroup('/kubepods/pod88888888-aaaa-4bbb-8ccc-000000000008/x'), undefined);
+  close();
+});
+
 describe('workloads', () => {
   const ofPod = async (values: Partial<PodValues>, ...owners: ['replicasets' | 'jobs', unknown][]) => {
     const { identity, put, close } = await openCluster();

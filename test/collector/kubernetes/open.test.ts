@@ -23,7 +23,7 @@ it('Kubernetes is asked in a pod that may, with a kubeconfig, or where it is tol
 it('GET /metrics tells what is known, how fresh and at what price; nothing without Kubernetes', async () => {
   const status: ResourceStatus = {
     ...{ resource: 'pods', objects: 7, synced: true, lastEventMs: 1_700_000_000_500, relists: 2, skipped: 0 },
-    ...{ requests: 5, bytes: 1234, resourceVersion: '1' },
+    ...{ requests: 5, bytes: 1234, resourceVersion: '1', watchedSinceMs: 0 },
   };
   const text = async (statuses: ResourceStatus[]) => {
     let lines = '';

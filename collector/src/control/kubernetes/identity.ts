@@ -16,12 +16,20 @@ import { OwnAddresses } from './own_addresses.ts';
 import { PodCgroups } from './pod_cgroups.ts';
 import { describePod, nodeIdentity, unnamedPod } from './pod_identity.ts';
 
+/** A time within which every change was told, milliseconds since the epoch; from is Infinity where there is none. */
+export interface Heard {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
 /** What tells a cluster's index of its objects. */
 export interface Feed {
   /** Begins to tell; resolved when all is known, or after some time. */
   start(cluster: Cluster): Promise<void>;
   /** Whether all has been told once. */
   readonly synced: boolean;
+  /** The time up to the last word about pods, since the watch of them was broken last. */
+  readonly heardOfPods: Heard;
   close(): void;
 }
 
@@ -54,7 +62,7 @@ interface Unknown {
 const MOST_TOLD = 50_000;
 /** Containers and foreign pods that are remembered. */
 const MOST_OTHERS = 10_000;
-/** After this an unknown pod belongs to another cluster, whose node is on this machine too. */
+/** A pod that is unknown after so long of hearing belongs to another cluster, whose node is on this machine too. */
 const FOREIGN_MS = 60_000;
 /** For so long no address is anybody's while the API server has not told who is where. */
 const UNTOLD_MS = 30_000;
@@ -219,13 +227,12 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
       this.#ownersChanged = false;
       this.#refreshAll(() => true);
     }
-    if (this.#options.feed.synced) {
-      for (const [uid, { sinceMs }] of this.#unknown) {
-        if (nowMs < sinceMs + FOREIGN_MS) continue;
-        this.#unknown.delete(uid);
-        if (this.#foreign.size < MOST_OTHERS) this.#foreign.add(uid);
-        this.#changed = true;
-      }
+    const { fromMs, toMs } = this.#options.feed.heardOfPods;
+    for (const [uid, { sinceMs }] of this.#unknown) {
+      if (toMs - Math.max(fromMs, sinceMs) < FOREIGN_MS) continue;
+      this.#unknown.delete(uid);
+      if (this.#foreign.size < MOST_OTHERS) this.#foreign.add(uid);
+      this.#changed = true;
     }
     if (!this.#changed) return;
     this.#changed = false;

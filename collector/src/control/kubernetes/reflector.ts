@@ -49,13 +49,8 @@ const UNREADABLE_MOST = 3;
 
 export class Reflector {
   readonly state: ReflectorState = {
-    synced: false,
-    lastEventMs: 0,
-    relists: 0,
-    skipped: 0,
-    resourceVersion: '',
-    requests: 0,
-    bytes: 0,
+    ...{ synced: false, lastEventMs: 0, watchedSinceMs: Number.POSITIVE_INFINITY },
+    ...{ relists: 0, skipped: 0, resourceVersion: '', requests: 0, bytes: 0 },
   };
   readonly #options: ReflectorOptions;
   readonly #timing: ReflectorTiming;
@@ -87,6 +82,7 @@ export class Reflector {
   /** Mirrors until the signal is aborted; then it is resolved. Never rejects: failures are logged and tried again. */
   async start(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.state.watchedSinceMs = Number.POSITIVE_INFINITY;
       const paged = !this.#listed && performance.now() < this.#pagedUntilMs;
       try {
         if (paged) await this.#list(signal);
@@ -157,6 +153,7 @@ export class Reflector {
     const begunMs = performance.now();
     const body = await this.#get(signal, query, accept, watchSilenceMs);
     if (streaming) this.#beginList();
+    else this.state.watchedSinceMs = Date.now();
     const lines = new LineSplitter(
       {
         line: (bytes) => this.#event(watchEvent(bytes, this.#ofEvent)),
@@ -195,6 +192,7 @@ export class Reflector {
     this.#listed = true;
     this.#anyVersion = false;
     this.state.synced = true;
+    this.state.watchedSinceMs = Date.now();
     this.state.resourceVersion = version;
     this.#recovered();
     this.#options.listed?.();

@@ -53,6 +53,8 @@ export interface ReflectorState extends Traffic {
   synced: boolean;
   /** Wall clock of the last item, event or bookmark, milliseconds since the epoch; 0: none yet. */
   lastEventMs: number;
+  /** Up to lastEventMs every change has been told since then, milliseconds since the epoch; Infinity: none is sure to be. */
+  watchedSinceMs: number;
   /** Full lists that were begun after the first one was complete. */
   relists: number;
   /** Objects too large to be read, or that the sink could not take. */

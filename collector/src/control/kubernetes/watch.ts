@@ -5,7 +5,7 @@ import { KubernetesApi } from './api.ts';
 import { type Cluster, RESOURCES, type ResourceName } from './cluster.ts';
 import { Credentials } from './credentials.ts';
 import { NODE_FIELDS, OWNED_FIELDS, POD_FIELDS, SERVICE_FIELDS, SLICE_FIELDS } from './fields.ts';
-import type { Feed } from './identity.ts';
+import type { Feed, Heard } from './identity.ts';
 import { Reflector } from './reflector.ts';
 import type { ReflectorState, ReflectorTiming, Resource } from './resource.ts';
 
@@ -62,6 +62,11 @@ export class KubernetesWatch implements Feed {
 
   get synced(): boolean {
     return this.#reflectors.size > 0 && [...this.#reflectors.values()].every(({ state }) => state.synced);
+  }
+
+  get heardOfPods(): Heard {
+    const { watchedSinceMs = Number.POSITIVE_INFINITY, lastEventMs = 0 } = this.#reflectors.get('pods')?.state ?? {};
+    return { fromMs: watchedSinceMs, toMs: lastEventMs };
   }
 
   async start(cluster: Cluster): Promise<void> {

@@ -2,14 +2,22 @@
 
 import { type Identity, NOBODY_SURE } from '../../../../collector/src/control/identity.ts';
 import type { ResourceName } from '../../../../collector/src/control/kubernetes/cluster.ts';
-import { KubernetesIdentity } from '../../../../collector/src/control/kubernetes/identity.ts';
+import { type Heard, KubernetesIdentity } from '../../../../collector/src/control/kubernetes/identity.ts';
 import { addressBytes } from '../../../../collector/src/correlate/address_text.ts';
 
 export const BEGIN_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
 export async function openCluster(node = 'node-1') {
   const clock = { ms: BEGIN_MS, cgroupIsThere: true };
-  const feed = { synced: true, start: async () => undefined, close: () => undefined };
+  const feed = {
+    ...{ synced: true, start: async () => undefined, close: () => undefined },
+    /** By default the API server is heard all the time. */
+    heardFromMs: BEGIN_MS,
+    heardToMs: Number.POSITIVE_INFINITY,
+    get heardOfPods(): Heard {
+      return { fromMs: this.heardFromMs, toMs: Math.min(this.heardToMs, clock.ms) };
+    },
+  };
   const identity = new KubernetesIdentity({
     node,
     feed,
