@@ -50,6 +50,8 @@ export function createLegacyCgroups(): LegacyCgroup[] {
         writeFileSync(join(path, file), readFileSync(join(parent, file)));
       writeFileSync(join(path, 'cgroup.clone_children'), '1');
     }
+    // A cgroup has the weight of one process; what would run beside it without v1 has more together.
+    if (hierarchy.split(',').includes('cpu')) writeFileSync(join(path, 'cpu.shares'), `${20 * 1024}`);
     return { hierarchy, path };
   });
 }

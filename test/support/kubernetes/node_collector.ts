@@ -6,7 +6,7 @@ import { temporaryFolder } from '../flowspan.ts';
 import type { Node } from './node.ts';
 
 const COMMAND = fileURLToPath(new URL('../../../query-api/cli/flowspan.ts', import.meta.url));
-const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS = 120_000;
 
 /** A running collector. */
 export interface NodeCollector {

@@ -146,7 +146,7 @@ export async function routesOf(cluster: Cluster, shop: Shop): Promise<Route[]> {
 }
 
 function requests(route: string, address: string): string[] {
-  const send = `curl -sf -o /dev/null -m 5 http://${address}/${route}/$i`;
+  const send = `curl -sSf -o /dev/null -m 15 http://${address}/${route}/$i`;
   return ['sh', '-c', `i=0; while [ $i -lt ${REQUESTS} ]; do i=$((i + 1)); ${send} || exit 1; done`];
 }
 

@@ -23,7 +23,7 @@ function serve(port: number): object {
 const WAIT = ['sleep', 'infinity'];
 /** Of each class of service, by which cgroups are named, there are pods; the rest is besteffort. */
 const BURSTABLE = { resources: { requests: { memory: '16Mi' } } };
-const GUARANTEED = { resources: { limits: { cpu: '50m', memory: '64Mi' } } };
+const GUARANTEED = { resources: { limits: { cpu: '200m', memory: '64Mi' } } };
 
 /** Pods of the shop, by workload. */
 export type Shop = Readonly<Record<'front' | 'near' | 'far' | 'agent' | 'guard', KubernetesObject>>;

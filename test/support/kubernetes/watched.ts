@@ -1,5 +1,7 @@
 /** A cluster with the shop in it and collectors on its nodes, all of whose rows are in one store. */
+import { openClient } from '../../../collector/src/deliver/clickhouse.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
+import { migrate } from '../../../store/migrate.ts';
 import { type Flowspan, freePorts, startFlowspan } from '../flowspan.ts';
 import { type Cluster, type NodeStyle, startCluster } from './cluster.ts';
 import { collectorToken } from './collector_account.ts';
@@ -45,11 +47,13 @@ export async function startWatched(styles: readonly NodeStyle[], sights: readonl
   };
   try {
     const [port] = await freePorts(1);
+    const url = `http://${cluster.machineAddress}:${port}`;
+    const password = 'shared by the collectors';
     const env = {
       FLOWSPAN_STORE_LISTEN: `${cluster.machineAddress}:${port}`,
-      FLOWSPAN_CLICKHOUSE_URL: `http://${cluster.machineAddress}:${port}`,
+      FLOWSPAN_CLICKHOUSE_URL: url,
       FLOWSPAN_STORE_INSECURE_WITHOUT_PASSWORD: 'true',
-      FLOWSPAN_STORE_WRITER_PASSWORD: 'shared by the collectors',
+      FLOWSPAN_STORE_WRITER_PASSWORD: password,
       FLOWSPAN_KUBERNETES_KUBECONFIG: cluster.tokenKubeconfig(await collectorToken(cluster.admin)),
     };
     const envOf = (sight: Sight): Record<string, string> => ({
@@ -57,15 +61,17 @@ export async function startWatched(styles: readonly NodeStyle[], sights: readonl
       FLOWSPAN_CLUSTER: sight,
       FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: String(sight === 'node'),
     });
-    const [shop, store, collectors] = await Promise.all([
-      createShop(cluster),
-      noted(startFlowspan({ processes: ['store'], env })),
-      Promise.all(
-        cluster.nodes.flatMap((node) =>
-          sights.map((sight, index) => noted(startNodeCollector(node, envOf(sight), 7471 + 10 * index))),
-        ),
-      ),
-    ]);
+    const watch = async (): Promise<readonly [Flowspan, readonly NodeCollector[]]> => {
+      const store = await noted(startFlowspan({ processes: ['store'], env }));
+      // Each of them would do it, all at once.
+      const client = openClient(url, { username: 'collector', password });
+      await migrate(client, 'flowspan').finally(() => client.close());
+      const starts = cluster.nodes.flatMap((node) =>
+        sights.map((sight, index) => noted(startNodeCollector(node, envOf(sight), 7471 + 10 * index))),
+      );
+      return [store, await Promise.all(starts)];
+    };
+    const [shop, [store, collectors]] = await Promise.all([createShop(cluster), watch()]);
     await eventually(
       'the API server to have told all',
       () => collectors.every((each) => each.status().kubernetes.synced),
