@@ -13,6 +13,7 @@ const pod = (index: number, labels: Record<string, string> = {}) =>
 /** Tells what a cell has: all of it at the start, then what changes. */
 class CellFeed implements Feed {
   synced = false;
+  readonly heardOfPods = { fromMs: BEGIN_MS, toMs: BEGIN_MS };
   closed = false;
   #cluster: Cluster | undefined;
 
