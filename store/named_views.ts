@@ -1,5 +1,6 @@
 /** Views for people: resolved rows with the names of their ends. */
 import { quoteName } from './ddl.ts';
+import { CURRENT_EDGES } from './edge_builds.ts';
 import { CONTAINER_SQL, SERVICES_SQL } from './endpoint_properties.ts';
 import { resolvedName } from './resolved.ts';
 import { EDGES_1M } from './rollups.ts';
@@ -80,5 +81,5 @@ export const NAMED_VIEWS: readonly View[] = [
   namedView(FLOWS, resolvedName(FLOWS), 't.time', true),
   namedView(REQUESTS, resolvedName(REQUESTS), 't.time', true),
   namedView(TCP_EVENTS, resolvedName(TCP_EVENTS), 't.time', true),
-  namedView(EDGES_1M, EDGES_1M.name, "toDateTime64(t.minute + 59, 9, 'UTC')", false),
+  namedView(EDGES_1M, CURRENT_EDGES.name, "toDateTime64(t.minute + 59, 9, 'UTC')", false),
 ];

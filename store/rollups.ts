@@ -1,8 +1,17 @@
-/** Tables that inserts into other tables fill: edges per minute, and where in time a trace is. */
+/** What is summed up over rows: edges per minute, and where in time a trace is. */
 import { quoteName } from './ddl.ts';
 import { histogramSql } from './histogram.ts';
 import { SENT_TRACE_ID_SQL } from './ids.ts';
-import { column, FLOWS, OUTCOMES, REQUESTS, type StoredColumn, type StoredTable, TCP_EVENTS } from './tables.ts';
+import {
+  column,
+  FLOWS,
+  OUTCOMES,
+  REQUESTS,
+  type StoredColumn,
+  type StoredTable,
+  type Table,
+  TCP_EVENTS,
+} from './tables.ts';
 import type { View } from './view.ts';
 
 /** A sum over rows of one source table, each row times its sample_weight. */
@@ -109,6 +118,68 @@ export const EDGE_KEY = [
   'observation_point',
 ];
 
+/** An aggregate of edges_1m: how rows of one table make it, what it is where they cannot tell, how several are put together. */
+export interface EdgeAggregate {
+  readonly name: string;
+  readonly table: Table;
+  readonly of: string;
+  readonly empty: string;
+  readonly merge: 'sum' | 'sumMap' | 'max' | 'min';
+  /** Type of the result. */
+  readonly type: string;
+  readonly doc: string;
+  readonly unit: StoredColumn['unit'];
+}
+
+const sums = (table: Table, list: readonly Sum[]): EdgeAggregate[] =>
+  list.map(({ name, doc, of, unit }) => ({
+    name,
+    table,
+    of: `sum(toUInt64(${of}) * sample_weight)`,
+    empty: 'toUInt64(0)',
+    merge: 'sum',
+    type: 'UInt64',
+    doc,
+    unit: unit ?? 'count',
+  }));
+
+/** Everything that edges_1m counts, in the order of its columns. */
+export const EDGE_AGGREGATES: readonly EdgeAggregate[] = [
+  ...sums(FLOWS, FLOW_SUMS),
+  ...sums(REQUESTS, REQUEST_SUMS),
+  ...sums(TCP_EVENTS, EVENT_SUMS),
+  {
+    name: 'srtt_us_max',
+    table: FLOWS,
+    of: 'max(srtt_us)',
+    empty: 'toUInt32(0)',
+    merge: 'max',
+    type: 'UInt32',
+    doc: 'Highest srtt_us; 0 if none is known.',
+    unit: 'us',
+  },
+  {
+    name: 'min_rtt_us',
+    table: FLOWS,
+    of: 'min(nullIf(t.min_rtt_us, 0))',
+    empty: "CAST(NULL, 'Nullable(UInt32)')",
+    merge: 'min',
+    type: 'Nullable(UInt32)',
+    doc: 'Lowest min_rtt_us; NULL if none is known.',
+    unit: 'us',
+  },
+  {
+    name: 'duration_ns_histogram',
+    table: REQUESTS,
+    of: histogramSql('duration_ns', 'sample_weight'),
+    empty: "CAST(map(), 'Map(Int16, UInt64)')",
+    merge: 'sumMap',
+    type: 'Map(Int16, UInt64)',
+    doc: 'Durations of requests: buckets of store/histogram.ts with their counts.',
+    unit: 'ns',
+  },
+];
+
 const rollup = (name: string, type: string, doc: string, unit?: StoredColumn['unit']): StoredColumn => ({
   name,
   type,
@@ -119,28 +190,21 @@ const rollup = (name: string, type: string, doc: string, unit?: StoredColumn['un
 /** Connections, requests and TCP events per minute, edge and observed end. */
 export const EDGES_1M: StoredTable = {
   name: 'edges_1m',
-  doc: 'Per minute, source, destination, port and observed end: sums over flows, requests and tcp_events, each row times its sample_weight.',
+  doc: 'Per minute, source, destination, port and observed end: sums over resolved flows, requests and tcp_events, each row times its sample_weight. Read it FINAL; minutes that have just passed are not in it yet (edges_1m_named has them).',
   columns: [
     rollup('minute', "DateTime('UTC')", 'Begin of the minute that `time` of the rows fell into.'),
     ...EDGE_KEY.map((name) => column(FLOWS, name)),
-    ...[...FLOW_SUMS, ...REQUEST_SUMS, ...EVENT_SUMS].map(({ name, doc, unit }) =>
-      rollup(name, 'SimpleAggregateFunction(sum, UInt64)', doc, unit ?? 'count'),
+    ...EDGE_AGGREGATES.map(({ name, merge, type, doc, unit }) =>
+      rollup(name, `SimpleAggregateFunction(${merge}, ${type})`, doc, unit),
     ),
-    rollup('srtt_us_max', 'SimpleAggregateFunction(max, UInt32)', 'Highest srtt_us; 0 if none is known.', 'us'),
+    rollup('build', "DateTime64(9, 'UTC')", 'When this row was built; of one minute and edge the latest counts.'),
     rollup(
-      'min_rtt_us',
-      'SimpleAggregateFunction(min, Nullable(UInt32))',
-      'Lowest min_rtt_us; NULL if none is known.',
-      'us',
-    ),
-    rollup(
-      'duration_ns_histogram',
-      'SimpleAggregateFunction(sumMap, Map(Int16, UInt64))',
-      'Durations of requests: buckets of store/histogram.ts with their counts.',
-      'ns',
+      'gone',
+      'UInt8',
+      '1 if the last build found nothing of this edge in this minute any more; FINAL leaves it out.',
     ),
   ],
-  engine: 'AggregatingMergeTree',
+  engine: 'ReplacingMergeTree(build, gone)',
   partitionBy: 'toYYYYMMDD(minute)',
   orderBy: `(minute, ${EDGE_KEY.join(', ')})`,
   ttlDays: 30,
@@ -163,27 +227,8 @@ export const TRACE_TIMES: StoredTable = {
   ttlColumn: 'end',
 };
 
-function edgeFeed(from: StoredTable, sums: readonly Sum[], more: readonly string[] = []): View {
-  const lines = [
-    'toDateTime(toStartOfMinute(time)) AS minute',
-    ...EDGE_KEY,
-    ...sums.map(({ name, of }) => `sum(toUInt64(${of}) * sample_weight) AS ${name}`),
-    ...more,
-  ];
-  return {
-    name: `edges_1m_from_${from.name}`,
-    doc: `Feeds edges_1m with ${from.name}.`,
-    feed: { from: from.name, into: EDGES_1M.name },
-    select: (database) =>
-      `SELECT\n    ${lines.join(',\n    ')}\nFROM ${quoteName(database)}.${from.name}\nGROUP BY minute, ${EDGE_KEY.join(', ')}`,
-  };
-}
-
-/** What keeps the rollups up to date. */
+/** What keeps trace_times up to date; edges_1m is built (edge_builds.ts). */
 export const FEEDS: readonly View[] = [
-  edgeFeed(FLOWS, FLOW_SUMS, ['max(srtt_us) AS srtt_us_max', 'min(nullIf(min_rtt_us, 0)) AS min_rtt_us']),
-  edgeFeed(REQUESTS, REQUEST_SUMS, [`${histogramSql('duration_ns', 'sample_weight')} AS duration_ns_histogram`]),
-  edgeFeed(TCP_EVENTS, EVENT_SUMS),
   {
     name: 'trace_times_from_requests',
     doc: 'Feeds trace_times with requests that carried a traceparent.',

@@ -1,6 +1,7 @@
 /** Everything the database holds, in the order in which it is created. */
 import { createHash } from 'node:crypto';
 import { createTableSql, quoteName, quoteText } from './ddl.ts';
+import { CURRENT_EDGES, TOUCHED_MINUTES, TOUCHES } from './edge_builds.ts';
 import { EXPIRATIONS } from './expirations.ts';
 import { NAMED_VIEWS } from './named_views.ts';
 import { RESOLVED_VIEWS } from './resolved.ts';
@@ -17,8 +18,8 @@ export interface Schema {
 
 /** What this version of Flowspan wants. */
 export const SCHEMA: Schema = {
-  tables: [...TABLES, EDGES_1M, TRACE_TIMES, EXPIRATIONS],
-  views: [...FEEDS, ...RESOLVED_VIEWS, ...NAMED_VIEWS, ...TRACE_VIEWS],
+  tables: [...TABLES, EDGES_1M, TOUCHED_MINUTES, TRACE_TIMES, EXPIRATIONS],
+  views: [...FEEDS, ...TOUCHES, ...RESOLVED_VIEWS, CURRENT_EDGES, ...NAMED_VIEWS, ...TRACE_VIEWS],
 };
 
 /** CREATE for a view. Its comment ends with the hash by which a later migration sees whether it has changed. */

@@ -11,6 +11,7 @@ import { quoteName } from '../ddl.ts';
 import { FlowspanError } from '../errors.ts';
 import type { Account } from './accounts.ts';
 import { forgetUnmadeInserts, isInUse } from './crash_recovery.ts';
+import { startEdgeBuilder } from './edge_builder.ts';
 import { Engine } from './engine.ts';
 import { createFront } from './http_server.ts';
 import { StoreMetrics } from './metrics.ts';
@@ -87,6 +88,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     throw cause;
   }
   const upkeep = startUpkeep(engine, config, metrics, logger);
+  const builder = startEdgeBuilder(engine, config.clickhouse.database, metrics, logger);
   const bound = server.address();
   const port = typeof bound === 'object' && bound !== null ? bound.port : address.port;
   return {
@@ -95,7 +97,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
-      await upkeep.stop();
+      await Promise.all([builder.stop(), upkeep.stop()]);
       await engine.idle(GRACE_MS);
       server.closeAllConnections();
       await engine.close();

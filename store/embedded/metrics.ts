@@ -30,6 +30,7 @@ export class StoreMetrics {
   readonly #expired;
   readonly #upkeeps;
   readonly #upkeepTime;
+  readonly #edgesBehind;
 
   constructor(engine: Engine, { byteBudget, memoryBytes }: StoreLimits) {
     const registers = [this.page.registry];
@@ -102,6 +103,10 @@ export class StoreMetrics {
       'upkeep_last_success_timestamp_seconds',
       'When upkeep last succeeded, since 1970. Unit: seconds.',
     );
+    this.#edgesBehind = gauge(
+      'edges_behind_seconds',
+      'How long minutes of edges_1m wait to be built beyond their hold-back; questions read rows till then. Unit: seconds.',
+    );
     for (const result of ['ok', 'failed']) {
       this.#upkeeps.inc({ result }, 0);
       this.#inserts.inc({ result }, 0);
@@ -142,6 +147,11 @@ export class StoreMetrics {
       this.#expired.partitions.inc({ table });
       this.#expired.rows.inc({ table }, rows);
     }
+  }
+
+  /** It was looked for minutes of edges_1m to build. */
+  edgesBehind(seconds: number): void {
+    this.#edgesBehind.set(seconds);
   }
 
   /** A round of upkeep has ended. */

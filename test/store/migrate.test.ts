@@ -140,9 +140,22 @@ for (const [name, state] of recordedStates()) {
         query: `INSERT INTO ${database}.${table.name} (${times.join(', ')}) VALUES (${times.map(() => 'now64(9)').join(', ')})`,
       });
     }
+    const hour = 'toStartOfHour(now()) - 7200';
+    // as inserts left them: two rows of one key
+    const hadEdges = state.statements.some((sql) => sql.includes(` ${PLACEHOLDER}.edges_1m (`));
+    for (const requests of hadEdges ? [3, 4] : []) {
+      await writer.command({
+        query: `INSERT INTO ${database}.edges_1m (minute, requests_ok) SELECT ${hour}, ${requests}`,
+      });
+    }
     await migrate(writer, database);
     await migrate(writer, 'wholly_fresh');
     assert.deepEqual(await schemaOf(database), await schemaOf('wholly_fresh'));
+    const edges = await writer.query({
+      query: `SELECT sum(requests_ok) AS n FROM ${database}.edges_1m FINAL WHERE minute = ${hour}`,
+      format: 'JSONEachRow',
+    });
+    assert.deepEqual(await edges.json(), [{ n: hadEdges ? 7 : 0 }], 'edges keep their sums');
     for (const table of had) {
       const kept = await writer.query({
         query: `SELECT count() AS n FROM ${database}.${table.name}`,
@@ -153,7 +166,7 @@ for (const [name, state] of recordedStates()) {
     const query = `INSERT INTO ${database}.requests (time, outcome, sample_weight) VALUES (now64(9), 'ok', 1)`;
     await writer.command({ query });
     const fed = await writer.query({
-      query: `SELECT sum(requests_ok) AS n FROM ${database}.edges_1m`,
+      query: `SELECT sum(requests_ok) AS n FROM ${database}.edges_1m_current`,
       format: 'JSONEachRow',
     });
     assert.deepEqual(await fed.json(), [{ n: 1 }], 'feeds run after the migration');

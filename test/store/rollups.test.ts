@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { histogramQuantileSql, histogramSql } from '../../store/histogram.ts';
 import { migrate } from '../../store/migrate.ts';
+import { buildEdges } from './edges.ts';
 import { insertSql, requestColumns } from './generated_rows.ts';
 import { RunningStore } from './running_store.ts';
 
@@ -15,6 +16,7 @@ before(async () => {
   await run(insertSql('flowspan.requests', requestColumns(BEGIN, 30_000_000), COUNT));
   await run(insertSql('flowspan.flows', FLOW_COLUMNS, COUNT));
   await run(insertSql('flowspan.tcp_events', EVENT_COLUMNS, COUNT));
+  await buildEdges(store.writer(), 'flowspan');
 });
 after(() => store.close());
 
@@ -59,7 +61,7 @@ test('edges_1m equals the same question over the rows', async () => {
     SELECT minute, ${KEY}, sum(connections_opened), sum(connections_closed), sum(bytes_from_client),
       sum(bytes_from_server), sum(segments_from_client), sum(retransmitted_segments_from_server), sum(srtt_us_sum),
       sum(srtt_samples), max(srtt_us_max), min(min_rtt_us)
-    FROM flowspan.edges_1m GROUP BY minute, ${KEY} HAVING sum(srtt_us_sum) > 0 ORDER BY ALL`);
+    FROM flowspan.edges_1m FINAL GROUP BY minute, ${KEY} HAVING sum(srtt_us_sum) > 0 ORDER BY ALL`);
   const counted = await rows(`
     SELECT toDateTime(toStartOfMinute(time)) AS minute, ${KEY}, sum(sample_weight * (flow_state = 'opened')),
       sum(sample_weight * (flow_state = 'closed')),
@@ -74,7 +76,7 @@ test('edges_1m equals the same question over the rows', async () => {
 
   assert.deepEqual(
     await rows(`SELECT sum(requests_ok), sum(requests_client_error), sum(requests_server_error), sum(duration_ns_sum),
-      sum(connections_failed), sum(events_retransmit), sum(events_accept_overflow) FROM flowspan.edges_1m `),
+      sum(connections_failed), sum(events_retransmit), sum(events_accept_overflow) FROM flowspan.edges_1m FINAL`),
     await rows(`SELECT * FROM (SELECT sumIf(sample_weight, outcome = 'ok'), sumIf(sample_weight, outcome = 'client_error'),
       sumIf(sample_weight, outcome = 'server_error'), sum(sample_weight * duration_ns) FROM flowspan.requests) AS r,
       (SELECT sumIf(sample_weight, event_kind = 'connect_failed'), sumIf(sample_weight, event_kind = 'retransmit'),
@@ -85,7 +87,9 @@ test('edges_1m equals the same question over the rows', async () => {
 test('quantiles of the rollup are those of the rows, at most 2.2 % off the exact ones', async () => {
   const levels = [0.5, 0.9, 0.99];
   const quantiles = (histogram: string) => levels.map((level) => histogramQuantileSql(histogram, level)).join(', ');
-  const [rolled] = await rows<number[]>(`SELECT ${quantiles('sumMap(duration_ns_histogram)')} FROM flowspan.edges_1m`);
+  const [rolled] = await rows<number[]>(
+    `SELECT ${quantiles('sumMap(duration_ns_histogram)')} FROM flowspan.edges_1m FINAL`,
+  );
   const [fromRows] = await rows<number[]>(
     `SELECT ${quantiles(histogramSql('duration_ns', 'sample_weight'))} FROM flowspan.requests`,
   );
@@ -96,14 +100,15 @@ test('quantiles of the rollup are those of the rows, at most 2.2 % off the exact
   for (const [index, value] of exact!.entries()) assert.ok(Math.abs(rolled![index]! / value - 1) < 0.022);
   assert.deepEqual(
     await rows(
-      `SELECT ${quantiles('sumMap(duration_ns_histogram)')} FROM flowspan.edges_1m WHERE minute < '2000-01-01'`,
+      `SELECT ${quantiles('sumMap(duration_ns_histogram)')} FROM flowspan.edges_1m FINAL WHERE minute < '2000-01-01'`,
     ),
     [[null, null, null]],
   );
 });
 
 test('an insert sent again with its token counts once in table and rollup', async () => {
-  const sums = () => rows(`SELECT sum(requests_ok), (SELECT count() FROM flowspan.requests) FROM flowspan.edges_1m`);
+  const sums = () =>
+    rows(`SELECT sum(requests_ok), (SELECT count() FROM flowspan.requests) FROM flowspan.edges_1m_current`);
   const insert = async (token: string) => {
     await store.writer().insert({
       table: 'flowspan.requests',

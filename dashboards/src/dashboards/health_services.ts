@@ -110,11 +110,13 @@ export const STORE: Section = {
         graph(
           {
             title: 'Since the last upkeep',
-            description: 'Time since tables were last measured and the budget was kept; rounds that failed per second.',
+            description:
+              'Time since tables were last measured and the budget was kept; rounds that failed per second; how long minutes of edges_1m wait to be built (questions read rows till then).',
           },
           's',
           [
             { expr: 'time() - flowspan_store_upkeep_last_success_timestamp_seconds > 0', legend: INSTANCE },
+            { expr: 'flowspan_store_edges_behind_seconds', legend: `edges behind: ${INSTANCE}` },
             rates('flowspan_store_upkeeps_total', ['result'], 'rounds: {{result}}'),
           ],
         ),
