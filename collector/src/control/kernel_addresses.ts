@@ -19,6 +19,7 @@ export interface KernelAddressesOptions {
 }
 
 const BITS = 32;
+
 /** Keeps the kernel's table like the index. */
 export class KernelAddresses {
   readonly #options: KernelAddressesOptions;
@@ -50,6 +51,7 @@ export class KernelAddresses {
     this.#written();
   }
 
+  /** Written in one of the next turns. */
   changed(claim: number): void {
     if (this.#waits(claim)) return;
     this.#flip(claim);
@@ -70,7 +72,7 @@ export class KernelAddresses {
     if (this.#waitingCount === 0) this.#written();
   };
 
-  /** As many claims that have waited as the table takes at once; they wait no more. Some 5 µs each until written. */
+  /** As many claims that have waited as the table takes at once; they wait no more. Some 7 µs each until written. */
   #next(): number[] {
     const most = this.#options.table.capacity;
     const claims: number[] = [];
