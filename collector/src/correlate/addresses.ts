@@ -83,7 +83,9 @@ export class Addresses {
     const { values } = this.#answers;
     if (found !== -1 && this.#moment.s - this.#answers.written(found) <= ANSWER_S) {
       const number = values[found] as number;
-      return number === LOCAL ? this.#residents.of(low, high, this.#moment.s) : number;
+      if (number !== LOCAL) return number;
+      const resident = this.#residents.of(low, high, this.#moment.s);
+      return this.#options.endpoints.hasEnded(resident) ? 0 : resident;
     }
     const place = this.#answers.claim(low, high, this.#moment.s);
     values[place] = this.#lookUp(address);

@@ -1,6 +1,7 @@
 /** What is remembered of a connection: what the record of one end tells the later records, and those of the other end. */
 import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
+import type { Fingerprint } from './fingerprint.ts';
 import { FingerprintTable } from './fingerprint_table.ts';
 
 /** Connections that are remembered, and how long without records, seconds. */
@@ -18,11 +19,21 @@ export const NOWHERE = -1;
 const SEVERAL = 0xffffffff;
 
 const CLIENT = ENUMS.observation_point.client;
+const SERVER = ENUMS.observation_point.server;
+const STATE = ENUMS.flow_state;
 
-/** What is kept: endpoint number and namespace of each end, client first, and which ends were closed, a bit each. */
+/** What is kept: endpoint number, namespace and socket of each end, client first, and which ends were closed, a bit each. */
 const NETNS = 2;
-const CLOSED = 4;
-export const OWN = 5;
+const SOCKET = 4;
+const CLOSED = 6;
+export const OWN = 7;
+
+/** Cookie and generation of a record's socket as one number, never 0. */
+export function socketOf(view: DataView, record: number): number {
+  const cookie = view.getUint32(record + F.socket_cookie, true) ^ view.getUint32(record + F.socket_cookie + 4, true);
+  const generation = view.getUint32(record + F.generation, true);
+  return (cookie ^ Math.imul(generation + 1, 0x9e3779b1)) >>> 0 || 1;
+}
 
 /**
  * Connections by fingerprint, each with a place of its own. Wrong is worse than unknown: what two namespaces claim is
@@ -44,20 +55,22 @@ export class Connections {
   }
 
   /**
-   * The record's end was observed, which is the client or the server.
+   * The record's end was observed, which is the client or the server. Addresses and ports may be used again soon: what is
+   * kept of an end is its socket's, as flows have it; of a connection's first events the socket is its listener's.
+   * @param socket as `socketOf` has it
    * @param number of its endpoint, 0 if that could not be told
-   * @returns the connection's place
+   * @returns the connection's place, NOWHERE if the record is not of the connection that is there
    */
-  note(low: number, high: number, record: number, isFlow: boolean, number: number, nowS: number): number {
+  note(key: Fingerprint, record: number, isFlow: boolean, socket: number, number: number, nowS: number): number {
     const { bytes, view } = this.#arena;
     const { values } = this;
     const end = (bytes[record + F.observation_point] as number) - CLIENT;
-    const place = this.#table.claim(low, high, nowS, CONNECTION_S);
+    const place = this.#table.claim(key.low, key.high, nowS, CONNECTION_S);
     const at = place * this.width;
     const netns = view.getUint32(record + F.netns, true);
     const before = values[at + NETNS + end];
     if (before !== NOT_SEEN && before !== netns) {
-      if (((values[at + CLOSED] as number) & (1 << end)) === 0) {
+      if (!this.#isClosed(at, end)) {
         values[at + NETNS + end] = SEVERAL;
         values[at + end] = NOT_KNOWN;
         return place;
@@ -65,17 +78,49 @@ export class Connections {
       // Over, and begun again somewhere else.
       this.#table.reset(place);
     }
+    const known = values[at + SOCKET + end];
+    if (known !== NOT_SEEN && known !== socket) {
+      if (!isFlow && !this.#isClosed(at, end)) return NOWHERE;
+      this.#clear(at, end);
+      // Where the other end is not over, it is of the new connection already.
+      if (this.#isClosed(at, 1 - end)) this.#clear(at, 1 - end);
+    }
     values[at + NETNS + end] = netns;
-    if (isFlow && bytes[record + F.flow_state] === ENUMS.flow_state.closed) values[at + CLOSED]! |= 1 << end;
-    else values[at + CLOSED]! &= ~(1 << end);
+    if (isFlow) {
+      values[at + SOCKET + end] = socket;
+      const state = bytes[record + F.flow_state];
+      if (state === STATE.closed) values[at + CLOSED]! |= 1 << end;
+      else if (state === STATE.opened) values[at + CLOSED]! &= ~(1 << end);
+    }
     if (number !== 0) values[at + end] = number;
     else if (values[at + end] === NOT_SEEN) values[at + end] = NOT_KNOWN;
     return place;
   }
 
+  #isClosed(at: number, end: number): boolean {
+    return ((this.values[at + CLOSED] as number) & (1 << end)) !== 0;
+  }
+
+  #clear(at: number, end: number): void {
+    this.values[at + end] = NOT_SEEN;
+    this.values[at + NETNS + end] = NOT_SEEN;
+    this.values[at + SOCKET + end] = NOT_SEEN;
+    this.values[at + CLOSED]! &= ~(1 << end);
+  }
+
+  /** Where a record's connection is; NOWHERE if it is not remembered, or another has its addresses and ports by now. */
+  of(key: Fingerprint, record: number, isFlow: boolean, socket: number, nowS: number): number {
+    const place = this.find(key, nowS);
+    const point = this.#arena.bytes[record + F.observation_point] as number;
+    // Events of a server may have its listener's socket, and others none.
+    if (place === NOWHERE || (point !== CLIENT && (point !== SERVER || !isFlow))) return place;
+    const known = this.values[place * this.width + SOCKET + point - CLIENT];
+    return known === NOT_SEEN || known === socket ? place : NOWHERE;
+  }
+
   /** Where a connection is; NOWHERE if it is not remembered. */
-  find(low: number, high: number, nowS: number): number {
-    const place = this.#table.find(low, high);
+  find(key: Fingerprint, nowS: number): number {
+    const place = this.#table.find(key.low, key.high);
     return place === -1 || nowS - this.#table.written(place) > CONNECTION_S ? NOWHERE : place;
   }
 

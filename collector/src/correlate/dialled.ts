@@ -116,7 +116,7 @@ export class Dialled {
   }
 
   /** The record tells nothing of services, or its server's own address is all that there is to know. */
-  none(): void {
+  #none(): void {
     this.service = 0;
     this.clientPort = 0;
     this.#noBackend();
@@ -130,11 +130,12 @@ export class Dialled {
 
   /**
    * What the record's client dialled.
+   * @param place where the connection's facts are, or NOWHERE
    * @param isSeen whether its server's socket is observed here under another address
    */
   ofClient(record: number, place: number, isSeen: boolean): void {
-    this.none();
-    const service = this.#facts.areOf(place, record) ? this.#facts.service(place) : 0;
+    this.#none();
+    const service = place === NOWHERE ? 0 : this.#facts.service(place);
     this.service = service === NO_SERVICE ? 0 : service;
     if (isSeen && this.#fingerprint.ofSequences(record)) {
       const { low, high } = this.#fingerprint;
@@ -150,12 +151,13 @@ export class Dialled {
 
   /**
    * What was dialled for the record's server to be reached.
+   * @param place where the connection's facts are, or NOWHERE
    * @param service as the client's record told, 0 if none
    */
   ofServer(record: number, place: number, service: number): void {
-    this.none();
+    this.#none();
     this.service = service;
-    if (place !== NOWHERE && this.#facts.areOf(place, record)) {
+    if (place !== NOWHERE) {
       const own = this.#facts.service(place);
       if (service === 0 && own !== NO_SERVICE) this.service = own;
       // Only of those of which something was asked is there something to read.

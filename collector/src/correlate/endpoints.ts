@@ -134,6 +134,11 @@ export class Endpoints {
     return this.#numbers.get(id) ?? 0;
   }
 
+  /** Whether an endpoint is over, as far as is known: what was remembered to be its may be another's by now. */
+  hasEnded(number: number): boolean {
+    return this.#entries[number]?.validToNs !== undefined;
+  }
+
   /** Who an endpoint is, by its number; undefined for 0. */
   identity(number: number): Identity | undefined {
     return this.#entries[number]?.identity;

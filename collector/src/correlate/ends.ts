@@ -7,7 +7,7 @@
 import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import { IDENTITY_BASES as BASIS } from '../../../store/tables.ts';
 import { Addresses, type AddressesOptions } from './addresses.ts';
-import { Connections, NOT_KNOWN, NOT_SEEN, NOWHERE, OWN } from './connections.ts';
+import { Connections, NOT_KNOWN, NOT_SEEN, NOWHERE, OWN, socketOf } from './connections.ts';
 import { Dialled, type DialledOptions } from './dialled.ts';
 import { FACTS, Facts } from './facts.ts';
 import { Fingerprint } from './fingerprint.ts';
@@ -98,22 +98,25 @@ export class Ends {
 
   /** First pass: what a record tells about its observed end. */
   learn(record: number, isFlow: boolean): void {
-    const point = this.#options.arena.bytes[record + F.observation_point];
+    const { arena } = this.#options;
+    const point = arena.bytes[record + F.observation_point];
     if (point !== CLIENT && point !== SERVER) return;
     const local = this.#observed.of(record, point, isFlow);
     if (isFlow) this.#addresses.noteLocal(record + (point === CLIENT ? F.source_address : F.destination_address));
     const fingerprint = this.#fingerprint;
     const now = this.#moment.s;
     fingerprint.ofConnection(record);
-    const place = this.#connections.note(fingerprint.low, fingerprint.high, record, isFlow, local, now);
+    const socket = socketOf(arena.view, record);
+    const place = this.#connections.note(fingerprint, record, isFlow, socket, local, now);
+    if (place === NOWHERE) return;
     // What is found out about a connection is of its client's socket where that is here.
     const isClientElsewhere = this.#connections.end(place, CLIENT) === NOT_SEEN;
-    if (point === CLIENT || isClientElsewhere) this.#facts.renew(place, record);
+    if (point === CLIENT || isClientElsewhere) this.#facts.renew(place, socket);
     const service = point === CLIENT ? this.dialled.learnClient(record, place) : 0;
     if (fingerprint.ofSequences(record)) {
       const same = isFlow
-        ? this.#translated.note(fingerprint.low, fingerprint.high, record, isFlow, local, now)
-        : this.#translated.find(fingerprint.low, fingerprint.high, this.#moment.s);
+        ? this.#translated.note(fingerprint, record, isFlow, socket, local, now)
+        : this.#translated.find(fingerprint, this.#moment.s);
       if (service !== 0 && same !== NOWHERE) this.#translated.values[same * this.#translated.width + OWN] = service;
     }
     if (point === CLIENT) return;
@@ -127,30 +130,31 @@ export class Ends {
     const point = arena.bytes[record + F.observation_point] as number;
     const fingerprint = this.#fingerprint;
     fingerprint.ofConnection(record);
-    const place = this.#connections.find(fingerprint.low, fingerprint.high, this.#moment.s);
+    const socket = socketOf(arena.view, record);
+    const place = this.#connections.of(fingerprint, record, isFlow, socket, this.#moment.s);
+    const facts = this.#facts.of(place, record, socket);
     let client = this.#connections.end(place, CLIENT);
     let server = this.#connections.end(place, SERVER);
     // One end, or both, under other addresses.
     let same = NOWHERE;
     if ((client === NOT_SEEN || server === NOT_SEEN) && fingerprint.ofSequences(record))
-      same = this.#translated.find(fingerprint.low, fingerprint.high, this.#moment.s);
+      same = this.#translated.find(fingerprint, this.#moment.s);
     const isClientElsewhere = client === NOT_SEEN;
     const isServerElsewhere = server === NOT_SEEN;
     if (isClientElsewhere) client = this.#translated.end(same, CLIENT);
     if (isServerElsewhere) server = this.#translated.end(same, SERVER);
     if (point === SERVER) {
       this.peerObserved = client === NOT_SEEN ? 0 : 1;
-      this.dialled.ofServer(record, place, isClientElsewhere && same !== NOWHERE ? this.#service(same) : 0);
-      this.#resolveOther(CLIENT, client, record, isFlow, place);
+      this.dialled.ofServer(record, facts, isClientElsewhere && same !== NOWHERE ? this.#service(same) : 0);
+      this.#resolveOther(CLIENT, client, record, isFlow, facts);
       this.#resolveObserved(SERVER, server, record, isFlow);
     } else {
       if (point !== CLIENT) this.container = NO_CONTAINER;
       this.peerObserved = point === CLIENT && server !== NOT_SEEN ? 1 : 0;
-      if (place === NOWHERE) this.dialled.none();
-      else this.dialled.ofClient(record, place, isServerElsewhere && server !== NOT_SEEN);
+      this.dialled.ofClient(record, facts, isServerElsewhere && server !== NOT_SEEN);
       if (point === CLIENT) this.#resolveObserved(CLIENT, client, record, isFlow);
-      else this.#resolveOther(CLIENT, client, record, isFlow, place);
-      this.#resolveOther(SERVER, server, record, isFlow, place);
+      else this.#resolveOther(CLIENT, client, record, isFlow, facts);
+      this.#resolveOther(SERVER, server, record, isFlow, facts);
     }
     const peer = point === CLIENT ? this.destination : point === SERVER ? this.source : 0;
     if (this.peerObserved === 0 && this.#isOnAnotherNode(peer)) this.peerObserved = 1;
@@ -169,8 +173,12 @@ export class Ends {
     else this.#setSeen(point, end);
   }
 
-  /** The end that the record does not speak for. @param end what other records told of it */
-  #resolveOther(point: number, end: number, record: number, isFlow: boolean, place: number): void {
+  /**
+   * The end that the record does not speak for.
+   * @param end what other records told of it
+   * @param facts where the connection's facts are, or NOWHERE
+   */
+  #resolveOther(point: number, end: number, record: number, isFlow: boolean, facts: number): void {
     if (end !== NOT_SEEN) {
       this.#setSeen(point, end);
       return;
@@ -179,12 +187,12 @@ export class Ends {
     let number = 0;
     if (point === CLIENT) {
       const address = clientPort === 0 ? record + F.source_address : clientAddress;
-      number = this.#other.of(record, isFlow, place, address, 0);
-    } else if (backendPort !== 0) number = this.#other.of(record, isFlow, place, backendAddress, backendPort);
+      number = this.#other.of(record, isFlow, facts, address, 0);
+    } else if (backendPort !== 0) number = this.#other.of(record, isFlow, facts, backendAddress, backendPort);
     // Who has a service's address, be it a node's, is not who was reached.
     else if (service === 0) {
       const port = this.#options.arena.view.getUint16(record + F.destination_port, true);
-      number = this.#other.of(record, isFlow, place, record + F.destination_address, port);
+      number = this.#other.of(record, isFlow, facts, record + F.destination_address, port);
     }
     this.#set(point, number, number === 0 ? BASIS.none : this.#other.basis);
   }

@@ -1,7 +1,7 @@
 /** What is found out once about a connection and kept with it: the service dialled, the other end's endpoint. */
 import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
-import { type Connections, OWN } from './connections.ts';
+import { type Connections, NOWHERE, OWN } from './connections.ts';
 
 /** Numbers that are kept per connection, behind those of `Connections`. */
 export const FACTS = 5;
@@ -32,20 +32,20 @@ export class Facts {
     this.#width = width;
   }
 
-  /** From now on, facts at this place are of the record's socket. */
-  renew(place: number, record: number): void {
+  /** From now on, facts at this place are of a socket, as `socketOf` has it. */
+  renew(place: number, socket: number): void {
     const at = place * this.#width;
-    const socket = this.#socketOf(record);
     if (this.#values[at + SOCKET] === socket) return;
     for (let fact = 0; fact < FACTS; fact += 1) this.#values[at + OWN + fact] = 0;
     this.#values[at + SOCKET] = socket;
   }
 
-  /** Whether the facts at a place are of the record's socket, or the record, which has none, speaks of any. */
-  areOf(place: number, record: number): boolean {
-    const socket = this.socket(place);
-    if (this.#arena.bytes[record + F.observation_point] === UNKNOWN) return socket !== 0;
-    return socket === this.#socketOf(record);
+  /** The place if its facts are of the record's socket, or the record, which has none, speaks of any; else NOWHERE. */
+  of(place: number, record: number, socket: number): number {
+    if (place === NOWHERE) return NOWHERE;
+    const known = this.socket(place);
+    const isAny = this.#arena.bytes[record + F.observation_point] === UNKNOWN && known !== 0;
+    return isAny || known === socket ? place : NOWHERE;
   }
 
   /** A number that stands for the socket. */
@@ -92,12 +92,5 @@ export class Facts {
     const ageMs = Math.min(Math.floor(ageNs / 1e6), WRAP_MS - 1);
     this.#values[at] = (now - ageMs) >>> 0 || 1;
     return now - ageMs;
-  }
-
-  #socketOf(record: number): number {
-    const { view } = this.#arena;
-    const cookie = view.getUint32(record + F.socket_cookie, true) ^ view.getUint32(record + F.socket_cookie + 4, true);
-    const generation = view.getUint32(record + F.generation, true);
-    return (cookie ^ Math.imul(generation + 1, 0x9e3779b1)) >>> 0 || 1;
   }
 }

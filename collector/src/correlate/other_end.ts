@@ -45,7 +45,7 @@ export class OtherEnd {
 
   /**
    * Number of its endpoint, 0 if it is not known.
-   * @param place of the record's connection, or NOWHERE
+   * @param place of the record's connection where its facts are, or NOWHERE
    * @param address offset of its address: the record's, or its backend's
    * @param port its port if it is a server, else 0
    */
@@ -89,7 +89,7 @@ export class OtherEnd {
     const { arena, recordMs } = this.#options;
     const facts = this.#facts;
     const isTcp = arena.bytes[record + F.protocol] === TCP;
-    if (place === NOWHERE || !isTcp || !facts.areOf(place, record)) {
+    if (place === NOWHERE || !isTcp) {
       const found = this.#dated.find(address, recordMs(), this.#moment.ns);
       return found === NOT_DATED ? this.#stamped(record) : found;
     }

@@ -71,7 +71,8 @@ export class Servers {
 
   #at(protocol: number, address: number, port: number, netns: number): number {
     this.#fingerprint.ofService(protocol, address, port, netns);
-    return this.#owners.of(this.#fingerprint.low, this.#fingerprint.high, this.#moment.s);
+    const number = this.#owners.of(this.#fingerprint.low, this.#fingerprint.high, this.#moment.s);
+    return this.#endpoints.hasEnded(number) ? 0 : number;
   }
 
   #noteAt(protocol: number, address: number, port: number, netns: number, number: number): void {
