@@ -11,7 +11,7 @@ import { whyNot } from '../support/flowspan.ts';
 import type { Cluster } from '../support/kubernetes/cluster.ts';
 import { whyNoCluster } from '../support/kubernetes/find.ts';
 import { whyNoHybrid } from '../support/kubernetes/legacy_cgroups.ts';
-import { assertRouteApart, podEnd, processEnd, type Route } from '../support/kubernetes/routes.ts';
+import { assertRouteApart, podEnd, processEnd, type Route, type Told } from '../support/kubernetes/routes.ts';
 import { NAMESPACE } from '../support/kubernetes/shop.ts';
 import { startWatched, type Watched } from '../support/kubernetes/watched.ts';
 
@@ -64,10 +64,15 @@ describe('identity on a real cluster', { skip: whyNot() ?? whyNoCluster() ?? fal
   it('names the pod that answered, through a rollout and a scale-down under load', async (test) => {
     const path = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/far`;
     const { spec } = await cluster.admin.get(`/api/v1/namespaces/${NAMESPACE}/services/far`);
-    const send = `curl -s -m 2 http://${spec.clusterIP}:${spec.ports[0].port}/rollout/$i`;
+    const send = `echo "$i $(curl -s -m 2 http://${spec.clusterIP}:${spec.ports[0].port}/rollout/$i)"`;
     const load = cluster.exec(watched.shop.front, [
-      ...['sh', '-c', `i=0; until [ -e /tmp/enough ]; do i=$((i + 1)); echo "$i $(${send})"; done`],
+      ...['sh', '-c', `i=0; until [ -e /tmp/enough ]; do i=$((i + 1)); ${send}; done`],
     ]);
+    /** Enough requests that each of three pods answers one. */
+    const burst = (name: string): Promise<string> =>
+      cluster.exec(watched.shop.front, [
+        ...['sh', '-c', `n=0; while [ $n -lt 20 ]; do n=$((n + 1)); i=${name}-$n; ${send}; done`],
+      ]);
     const replicas = async (count: number): Promise<void> => {
       const { metadata } = await cluster.admin.get(path);
       await eventually(
@@ -84,31 +89,44 @@ describe('identity on a real cluster', { skip: whyNot() ?? whyNoCluster() ?? fal
     };
     await cluster.admin.patch(path, { spec: { replicas: 3 } });
     await replicas(3);
+    const before = await burst('before');
     await cluster.admin.patch(path, { spec: { template: { metadata: { annotations: { version: '2' } } } } });
     await replicas(3);
+    const after = await burst('after');
     await cluster.admin.patch(path, { spec: { replicas: 1 } });
     await replicas(1);
     await cluster.exec(watched.shop.front, ['sh', '-c', '>/tmp/enough']);
     // Some are answered by nobody: a pod may end before every node knows that it does.
-    const lines = (await load).split('\n').map((line) => line.split(' '));
+    const lines = [before, after, await load]
+      .join('')
+      .split('\n')
+      .map((line) => line.split(' '));
     const answered = new Map(lines.flatMap(([number = '', name = '']) => (name === '' ? [] : [[number, name]])));
     const pods = new Set(answered.values());
     test.diagnostic(`${answered.size} requests were answered by ${pods.size} pods`);
     assert.ok(pods.size >= 4, 'pods of both versions have answered');
     await watched.settled();
-    const seen = new Map((await watched.requests('node')).map((row) => [`${row.path} ${row.point}`, row]));
-    const ofAnswered = [...answered].flatMap(([number, name]) =>
-      ['client', 'server'].map((point) => ({ name, point, row: seen.get(`/rollout/${number} ${point}`) })),
-    );
-    // A pod that answers before the API server's news of it have come is not known yet: better than known wrongly.
-    const unknown = ofAnswered.filter(({ row }) => row?.destination.name === '');
-    test.diagnostic(`${unknown.length} of ${ofAnswered.length} rows do not know yet which pod answered`);
-    const wrong = ofAnswered.filter(
-      ({ name, row }) =>
-        row?.source.name !== watched.shop.front.metadata.name || !['', name].includes(row.destination.name),
-    );
+    const ofAnswered = async (): Promise<{ name: string; point: string; row: Told | undefined }[]> => {
+      const seen = new Map((await watched.requests('node')).map((row) => [`${row.path} ${row.point}`, row]));
+      return [...answered].flatMap(([number, name]) =>
+        ['client', 'server'].map((point) => ({ name, point, row: seen.get(`/rollout/${number} ${point}`) })),
+      );
+    };
+    const unknown = (all: Awaited<ReturnType<typeof ofAnswered>>): number =>
+      all.filter(({ row }) => row?.destination.name === '').length;
+    // A pod may answer before the API server's news of it: then it is told late, and the same rows know it.
+    const first = await ofAnswered();
+    test.diagnostic(`${unknown(first)} of ${first.length} rows do not know yet which pod answered`);
+    await eventually('all to be known', async () => unknown(await ofAnswered()) === 0, 30_000);
+    const all = await ofAnswered();
+    const front = watched.shop.front.metadata.name;
+    const wrong = all.filter(({ name, row }) => row?.source.name !== front || row.destination.name !== name);
     assert.deepEqual(wrong, []);
-    const dialled = ofAnswered.flatMap(({ point, row }) => (point === 'client' ? [row?.service] : []));
-    assert.deepEqual([...new Set(dialled)], [`${NAMESPACE}/far`]);
+    const clients = all.flatMap(({ point, row }) => (point === 'client' ? [row] : []));
+    assert.deepEqual([...new Set(clients.map((row) => row?.service))], [`${NAMESPACE}/far`]);
+    assert.ok(
+      clients.every((row) => /^10\.244\.2\.\d+:80$/.test(row?.backend ?? '')),
+      'backends are pods of the second node',
+    );
   });
 });
