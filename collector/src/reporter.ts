@@ -63,7 +63,7 @@ export class Reporter {
 
   /** Rows of addresses of this node's pods that are new or have changed, and who has them. */
   #tellAddresses(): void {
-    const { delivery, endpoints, kubernetes, nowNs, scope } = this.#options;
+    const { counters, delivery, endpoints, kubernetes, nowNs, scope } = this.#options;
     if (kubernetes === undefined) return;
     const updated = nowNs();
     for (const row of kubernetes.ownAddresses.takeChanged(updated)) {
@@ -84,7 +84,8 @@ export class Reporter {
     for (const pod of kubernetes.ownAddresses.takeFresh()) {
       const identity = kubernetes.identityOf(pod);
       // News of a pod may come when its end has been seen here: that does not make it live again.
-      endpoints.number(identity, 0, identity.validFromNs ?? updated, false);
+      const number = endpoints.number(identity, 0, identity.validFromNs ?? updated, false);
+      if (number === 0) counters.discard('endpoint_table_full');
     }
   }
 
