@@ -8,7 +8,9 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { endpointId } from '../../../../collector/src/control/identity.ts';
 import { openClient } from '../../../../collector/src/deliver/clickhouse.ts';
 import { migrate } from '../../../../store/migrate.ts';
+import { buildEdges } from '../../../store/edges.ts';
 import type { LivedPod } from './churn.ts';
+import { fromRows, rolledUp } from './edges.ts';
 import { OUTSIDER } from './node.ts';
 import type { ChurnScene } from './scene.ts';
 import { WRITER_PASSWORD } from './scene.ts';
@@ -164,6 +166,37 @@ export class Judge {
     const first = parts.findIndex((part) => !part.startsWith('0.0'));
     const last = parts.findIndex((part) => part.startsWith('100.0'));
     return `${all} addresses: ${parts.slice(first, last + 1).join(', ')}`;
+  }
+
+  /** Builds the minutes of the rollup that can be built. @returns how many edges of them are not what the rows say */
+  async builtEdges(
+    database: string,
+  ): Promise<{ readonly minutes: number; readonly edges: number; readonly differ: number }> {
+    await buildEdges(this.#client, database);
+    const built = `minute IN (SELECT minute FROM ${database}.edges_1m)`;
+    const [rolled, rows] = [rolledUp(database, built), fromRows(database, built)];
+    const [found] = await this.query<{ minutes: number; edges: number; differ: number }>(
+      `SELECT (SELECT uniqExact(minute) FROM ${database}.edges_1m) AS minutes, (SELECT count() FROM (${rows})) AS edges,
+         (SELECT count() FROM (${rolled} EXCEPT ${rows})) + (SELECT count() FROM (${rows} EXCEPT ${rolled})) AS differ`,
+    );
+    return found as { minutes: number; edges: number; differ: number };
+  }
+
+  /** How long after the end of its minute the rollup of the churn was built at last: median and most, seconds. */
+  async builtLate(): Promise<string> {
+    const [found] = await this.query<{ late: number[] }>(
+      `SELECT quantilesExact(0.5, 1)(late) AS late FROM (
+         SELECT minute, toUnixTimestamp(max(build)) - toUnixTimestamp(minute) - 60 AS late FROM ${OBSERVED}.edges_1m GROUP BY minute)`,
+    );
+    return (found?.late ?? []).join(' to ');
+  }
+
+  /** Edges of the rollup with an end that is known. */
+  async knownEdges(database: string): Promise<number> {
+    const [found] = await this.query<{ known: number }>(
+      `SELECT count() AS known FROM (${rolledUp(database, '(source_endpoint_id > 0 OR destination_endpoint_id > 0)')})`,
+    );
+    return found?.known ?? 0;
   }
 
   /** What rows say of who asked from outside: anything but a pod is right. */
