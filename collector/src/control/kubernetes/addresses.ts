@@ -7,6 +7,9 @@ import { Column } from './columns.ts';
 export type Words = Uint32Array;
 
 const MAPPED = 0xffff;
+const LONGEST_IPV4 = 15;
+const DOT = 0x2e;
+const ZERO = 0x30;
 
 /** Reads the 16 bytes of an address. */
 export function wordsOfBytes(bytes: Uint8Array, words: Words): void {
@@ -22,13 +25,33 @@ export function addressOfWords(words: Words, bytes: Buffer, at: number): void {
   for (let index = 0; index < 4; index += 1) bytes.writeUInt32BE(words[index] as number, at + index * 4);
 }
 
+/** The four bytes of an IPv4 address as a number; undefined if the text is none. */
+function wordOfIpv4(text: string): number | undefined {
+  if (text.length > LONGEST_IPV4) return undefined;
+  let word = 0;
+  let byte: number | undefined;
+  let dots = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code === DOT && byte !== undefined) {
+      word = word * 256 + byte;
+      byte = undefined;
+      dots += 1;
+    } else if (code >= ZERO && code <= ZERO + 9) byte = (byte ?? 0) * 10 + code - ZERO;
+    else return undefined;
+    if (byte !== undefined && byte > 255) return undefined;
+  }
+  return dots === 3 && byte !== undefined ? word * 256 + byte : undefined;
+}
+
 /** Reads the text of an address. @returns false if it is none */
 export function wordsOfText(text: string, words: Words): boolean {
-  const four = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (four !== null) {
-    const parts = four.slice(1).map(Number);
-    if (parts.some((part) => part > 255)) return false;
-    words.set([0, 0, MAPPED, (parts[0]! << 24) | (parts[1]! << 16) | (parts[2]! << 8) | parts[3]!]);
+  const four = wordOfIpv4(text);
+  if (four !== undefined) {
+    words[0] = 0;
+    words[1] = 0;
+    words[2] = MAPPED;
+    words[3] = four;
     return true;
   }
   if (!ipaddr.IPv6.isValid(text)) return false;

@@ -64,6 +64,8 @@ export class PodTable {
   /** Head of the pod's list of claims. */
   readonly claims = new Column(Uint32Array);
 
+  #last: { readonly prefix: string; readonly object: PodObject; readonly text: string } | undefined;
+
   constructor(texts: Texts) {
     this.#texts = texts;
   }
@@ -110,17 +112,11 @@ export class PodTable {
 
   /** Takes over what an object says, and was said at a time. @returns whether something is different now */
   describe(pod: number, object: PodObject, nowMs: number): boolean {
-    const { name, node, owner, labels, images, resourceAttributes, hostNetwork, startedMs } = object;
-    const { prefix, suffix } = splitName(name, owner);
-    const packed: Packed = [
-      ...([prefix, object.namespace, object.serviceAccount] as const),
-      owner === undefined ? null : [owner.kind, owner.name, owner.uid],
-      ...([[...labels], [...images], [...resourceAttributes]] as const),
-    ];
-    const text = JSON.stringify(packed);
+    const { node, hostNetwork, startedMs } = object;
+    const { prefix, suffix } = splitName(object.name, object.owner);
+    const text = this.#pack(prefix, object);
     const before = this.#texts.of(this.#common.get(pod));
-    if (before !== '' && before !== text && isAltered(JSON.parse(before) as Packed, packed))
-      this.#altered.set(pod, nowMs);
+    if (before !== '' && before !== text && isAltered(before, text)) this.#altered.set(pod, nowMs);
     const isOther = this.#setText(this.#common, pod, text);
     let differs = this.#setText(this.#node, pod, node) || isOther;
     for (let index = 0; index < SUFFIX; index += 1)
@@ -202,6 +198,21 @@ export class PodTable {
     return found;
   }
 
+  /** What a pod has in common with others, as text. Lists have those of one maker one after another. */
+  #pack(prefix: string, object: PodObject): string {
+    const last = this.#last;
+    if (last !== undefined && last.prefix === prefix && areAlike(last.object, object)) return last.text;
+    const { owner, labels, images, resourceAttributes } = object;
+    const packed: Packed = [
+      ...([prefix, object.namespace, object.serviceAccount] as const),
+      owner === undefined ? null : [owner.kind, owner.name, owner.uid],
+      ...([[...labels], [...images], [...resourceAttributes]] as const),
+    ];
+    const text = JSON.stringify(packed);
+    this.#last = { prefix, object, text };
+    return text;
+  }
+
   #packed(pod: number): Packed {
     return JSON.parse(this.#texts.of(this.#common.get(pod))) as Packed;
   }
@@ -221,9 +232,31 @@ export class PodTable {
   }
 }
 
-function isAltered(before: Packed, now: Packed): boolean {
-  const [, , , owner, labels] = before;
-  return JSON.stringify([owner, labels]) !== JSON.stringify([now[3], now[4]]);
+/** Whether two are the same but for what each has of its own. */
+function areAlike(one: PodObject, other: PodObject): boolean {
+  return (
+    one.namespace === other.namespace &&
+    one.serviceAccount === other.serviceAccount &&
+    one.owner?.uid === other.owner?.uid &&
+    one.owner?.name === other.owner?.name &&
+    one.owner?.kind === other.owner?.kind &&
+    haveSame(one.labels, other.labels) &&
+    haveSame(one.images, other.images) &&
+    haveSame(one.resourceAttributes, other.resourceAttributes)
+  );
+}
+
+function haveSame(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, string>): boolean {
+  if (one.size !== other.size) return false;
+  for (const [key, value] of one) if (other.get(key) !== value) return false;
+  return true;
+}
+
+/** Whether owner or labels are others. */
+function isAltered(before: string, now: string): boolean {
+  const [, , , owner, labels] = JSON.parse(before) as Packed;
+  const [, , , newOwner, newLabels] = JSON.parse(now) as Packed;
+  return JSON.stringify([owner, labels]) !== JSON.stringify([newOwner, newLabels]);
 }
 
 function splitName(name: string, owner: Owner | undefined): { prefix: string; suffix: string } {

@@ -81,7 +81,7 @@ export const EVENT_FIELDS: Kept = {
   object: {
     metadata: { resourceVersion: true, annotations: { 'k8s.io/initial-events-end': true } },
     // Of a Status.
-    ...{ kind: true, code: true, reason: true, message: true, details: true },
+    ...{ code: true, reason: true, message: true, details: true },
   },
 };
 
