@@ -59,12 +59,26 @@ export const resolvedName = (table: StoredTable): string => `${table.name}_resol
 /** Column of the resolved rows that holds what the row itself says of an end. */
 export const stampOf = (end: End): string => `stamped_${end}_endpoint_id`;
 
-function claims(database: string | undefined, columns: string, window: TimeWindow | undefined): string {
-  const within =
-    window === undefined
-      ? ''
-      : ` WHERE valid_to >= ${window.since} - toIntervalSecond(${REMEMBERED_S}) AND valid_from < ${window.until} + toIntervalSecond(${REMEMBERED_S})`;
-  return `SELECT ${columns} FROM ${named(database, ENDPOINT_ADDRESSES)} FINAL${within}`;
+/** Which claims are read. */
+interface ClaimsRead {
+  readonly database?: string | undefined;
+  readonly window?: TimeWindow | undefined;
+  /** Addresses that are asked for, as a subquery; all if absent. */
+  readonly addresses?: string | undefined;
+}
+
+function claims(columns: string, { database, window, addresses }: ClaimsRead): string {
+  const conditions = [
+    ...(window === undefined
+      ? []
+      : [
+          `valid_to >= ${window.since} - toIntervalSecond(${REMEMBERED_S})`,
+          `valid_from < ${window.until} + toIntervalSecond(${REMEMBERED_S})`,
+        ]),
+    ...(addresses === undefined ? [] : [`address IN (${addresses})`]),
+  ];
+  const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
+  return `SELECT ${columns} FROM ${named(database, ENDPOINT_ADDRESSES)} FINAL${where}`;
 }
 
 /**
@@ -72,7 +86,7 @@ function claims(database: string | undefined, columns: string, window: TimeWindo
  * `owner_id` then 0 if they leave several. Sums over claims that have begun and not ended tell how many hold at a time
  * and who: claims are all of one endpoint if their ids have no variance.
  */
-function owners(database: string | undefined, window: TimeWindow | undefined): string {
+function owners(read: ClaimsRead): string {
   const facts = 'cluster, address, endpoint_id, valid_from, sure_from, sure_to, valid_to';
   const isSure = 'sure_from < sure_to';
   const sums = (of: 'sure' | 'possible') =>
@@ -91,7 +105,7 @@ function owners(database: string | undefined, window: TimeWindow | undefined): s
           SELECT * REPLACE (least(sure_to, next_from) AS sure_to, least(valid_to, next_from) AS valid_to)
           FROM (
             SELECT *, if(${isSure}, ifNull(minOrNull(if(${isSure}, sure_from, NULL)) OVER later, valid_to), valid_to) AS next_from
-            FROM (${claims(database, facts, window)})
+            FROM (${claims(facts, read)})
             WINDOW later AS (PARTITION BY cluster, address ORDER BY sure_from DESC, endpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
           )
         )
@@ -102,10 +116,10 @@ function owners(database: string | undefined, window: TimeWindow | undefined): s
   )`;
 }
 
-function endpointOf(database: string | undefined, end: End, window: TimeWindow | undefined): string {
+function endpointOf(end: End, read: ClaimsRead): string {
   const stamp = `r.${end}_endpoint_id`;
   // a set of hashes costs a third of a set of tuples; a false hit (one in 2^64) would leave an end unknown
-  const claimants = claims(database, 'cityHash64(cluster, address, endpoint_id)', window);
+  const claimants = claims('cityHash64(cluster, address, endpoint_id)', read);
   const known = `cityHash64(r.cluster, r.${end}_asked, ${stamp}) IN (${claimants})`;
   return `multiIf(NOT ${isHint(end, 'r')}, ${stamp}, ${end}_owner.told, ${end}_owner.owner_id, ${known}, 0, ${stamp})`;
 }
@@ -120,17 +134,27 @@ export interface RowsToResolve {
   readonly database?: string | undefined;
   /** Time of the rows, where it is known: claims to addresses outside it are not read. */
   readonly window?: TimeWindow | undefined;
+  /**
+   * Whether claims are read of those addresses only that the rows ask for. That reads the rows twice, and is cheaper
+   * where claims are many: putting 150,000 in order takes a second of CPU.
+   */
+  readonly onlyAsked?: boolean | undefined;
 }
 
 const stamps = (ends: readonly End[]) => ends.map((end) => `r.${end}_endpoint_id AS ${stampOf(end)}`).join(', ');
 
 /** SELECT of rows of flows, requests or tcp_events with these ends decided, and what the rows said in `stamped_…`. */
-export function decidedRows(table: StoredTable, { from, ends, database, window }: RowsToResolve): string {
+export function decidedRows(table: StoredTable, read: RowsToResolve): string {
+  const { from, ends, database, window, onlyAsked = false } = read;
+  const claimsOf = (end: End): ClaimsRead => {
+    const addresses = `SELECT ${askedAddress(end, 'r')} FROM ${from} AS r WHERE ${isHint(end, 'r')}`;
+    return { database, window, ...(onlyAsked ? { addresses } : {}) };
+  };
   const asked = ends.map((end) => `${askedAddress(end, 'r')} AS ${end}_asked`).join(', ');
-  const decided = ends.map((end) => `${endpointOf(database, end, window)} AS ${end}_endpoint_id`).join(', ');
+  const decided = ends.map((end) => `${endpointOf(end, claimsOf(end))} AS ${end}_endpoint_id`).join(', ');
   const joins = ends.map(
     (end) =>
-      `ASOF LEFT JOIN ${owners(database, window)} AS ${end}_owner ON r.cluster = ${end}_owner.claimed_in AND r.${end}_asked = ${end}_owner.address AND r.settled >= ${end}_owner.since`,
+      `ASOF LEFT JOIN ${owners(claimsOf(end))} AS ${end}_owner ON r.cluster = ${end}_owner.claimed_in AND r.${end}_asked = ${end}_owner.address AND r.settled >= ${end}_owner.since`,
   );
   return `SELECT r.* EXCEPT (settled, ${ends.map((end) => `${end}_asked`).join(', ')}) REPLACE (${decided}), ${stamps(ends)}
   FROM (SELECT r.*, ${SETTLED[table.name]} AS settled, ${asked} FROM ${from} AS r) AS r
@@ -145,7 +169,7 @@ export function decidedRows(table: StoredTable, { from, ends, database, window }
 export function resolvedRows(database: string, table: StoredTable, window?: TimeWindow): string {
   const rows = named(database, table);
   // Where nobody claims an address, rows are what they say: the first branch then costs nothing, and else the second.
-  const nobody = `(SELECT count() = 0 FROM (${claims(database, '1', window)} LIMIT 1))`;
+  const nobody = `(SELECT count() = 0 FROM (${claims('1', { database, window })} LIMIT 1))`;
   const from = `(SELECT * FROM ${rows} WHERE NOT ${nobody})`;
   return `(
   SELECT r.*, ${stamps(ENDS)} FROM ${rows} AS r WHERE ${nobody}

@@ -6,14 +6,14 @@ export interface Scope {
   /** Clusters whose rows may be seen; `all` for every one. */
   readonly clusters: 'all' | readonly string[];
   /**
-   * Whether somebody told who had which address in the time asked for. Then rows' ends are decided as they are read
-   * (sql/rows.ts); where nobody did, as without Kubernetes, rows say the same as they are, and are read as they are.
+   * Whether somebody told who had which address in the time asked for, and whether many did. Then rows' ends are decided
+   * as they are read (sql/rows.ts); with `none`, as without Kubernetes, rows are read as they are.
    */
-  readonly claims: boolean;
+  readonly claims: 'none' | 'few' | 'many';
 }
 
 /** The scope of whoever shows the API's token, or of this machine's users on loopback. */
-export const EVERYTHING: Scope = { clusters: 'all', claims: true };
+export const EVERYTHING: Scope = { clusters: 'all', claims: 'few' };
 
 /** What is asked of, as far as endpoints are looked up for it. */
 export interface Asked {

@@ -114,7 +114,7 @@ test('over HTTP: another host name is refused', async () => {
 
 test('the scope is in every table that SQL names, and in live rows', () => {
   const parameters = new BoundParameters();
-  const some = scoped({ clusters: ['a', 'b'], claims: false }, 'flows', 't', parameters);
+  const some = scoped({ clusters: ['a', 'b'], claims: 'none' }, 'flows', 't', parameters);
   assert.deepEqual(some, { from: 'flows AS t', condition: 't.cluster IN {p0:Array(String)}' });
   assert.deepEqual(parameters.values, { p0: ['a', 'b'] });
   assert.equal(inScope({ clusters: ['a'] }, { cluster: 'a' }), true);

@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { decidedRows } from '../../store/resolved.ts';
 import { ENDPOINT_ADDRESSES, ENDPOINTS, FLOWS, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
 import { BEGIN, clientView, endpoint, event, flow, MS, NODE_B, request, SECOND, window } from './rows.ts';
 import { Scene } from './scene.ts';
@@ -269,6 +270,20 @@ test('edges from rows: labels, services', async () => {
     ),
   );
   assert.ok(shown.some(([service, workload]: unknown[]) => service === 'shop/web' && workload === 'batch'));
+});
+
+test('claims picked out by what rows ask for decide as all of them', async () => {
+  const reader = scene.store.reader({ database: 'flowspan' });
+  for (const table of [FLOWS, REQUESTS, TCP_EVENTS]) {
+    const decided = async (onlyAsked: boolean) => {
+      const rows = decidedRows(table, { from: table.name, ends: ['source', 'destination'], onlyAsked });
+      const query = `SELECT time, source_port, toString(source_endpoint_id) AS source, toString(destination_endpoint_id) AS destination FROM (${rows}) ORDER BY ALL`;
+      return await (await reader.query({ query, format: 'JSONEachRow' })).json<Row>();
+    };
+    const all = await decided(false);
+    assert.ok(all.some(({ destination }) => destination === String(LATER)));
+    assert.deepEqual(await decided(true), all);
+  }
 });
 
 test('answers say until when ends are settled', async () => {

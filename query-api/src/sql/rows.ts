@@ -42,7 +42,7 @@ export interface Rows {
 
 /** Columns beside those of the table by which ids of resolved requests are made: they are places in the primary key. */
 export function stampColumns(scope: Scope): string[] {
-  return scope.claims ? ENDS.map((end) => `t.${stampOf(end)} AS ${stampOf(end)}`) : [];
+  return scope.claims !== 'none' ? ENDS.map((end) => `t.${stampOf(end)} AS ${stampOf(end)}`) : [];
 }
 
 const idColumn = (end: End) => `${end}_endpoint_id`;
@@ -56,7 +56,7 @@ export function rowsSql(asked: RowsAsked, read: RowsRead, parameters: Parameters
   const { table, columns, conditions = [], page = '', once = false } = read;
   const uses = (names: readonly string[]) =>
     columns.some((name) => names.includes(name)) || filters.some((filter) => looksAt(filter, names));
-  const ends = scope.claims ? ENDS.filter((end) => uses([idColumn(end)])) : [];
+  const ends = scope.claims !== 'none' ? ENDS.filter((end) => uses([idColumn(end)])) : [];
   const dialled = once && uses(DIALLED_COLUMNS);
   const ofEnds = filters.filter((filter) => looksAt(filter, ends.map(idColumn)));
   const ofDialled = filters.filter((filter) => dialled && looksAt(filter, DIALLED_COLUMNS));
@@ -75,7 +75,10 @@ export function rowsSql(asked: RowsAsked, read: RowsRead, parameters: Parameters
   const rest = late.length === 0 ? page : '';
   const plain = `(SELECT t.* FROM ${from} WHERE ${stored} ${rest})`;
   const window = { since: parameters.instant(asked.since), until: parameters.instant(asked.until) };
-  const resolved = ends.length === 0 ? plain : `(${decidedRows(table, { from: plain, ends, window })})`;
+  const resolved =
+    ends.length === 0
+      ? plain
+      : `(${decidedRows(table, { from: plain, ends, window, onlyAsked: scope.claims === 'many' })})`;
   const told = dialled ? withDialled(resolved, asked, parameters) : resolved;
   return { from: `${told} AS t`, where: filtersSql(late, asked, parameters) };
 }
