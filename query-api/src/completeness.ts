@@ -69,8 +69,6 @@ export interface Coverage extends Omit<Completeness, 'sampled' | 'complete'> {
   readonly until: bigint;
 }
 
-const HOLD_BACK_NS = 90_000_000_000n;
-
 const number = (value: unknown) => BigInt(String(value));
 
 /** Times without reports, and until when all nodes that still report have delivered. */
@@ -138,7 +136,7 @@ export async function readCoverage(
     expiredBefore(store, table, signal),
     opaqueConnections(store, question, signal),
   ]);
-  const settled = settledUntil(question, HOLD_BACK_NS);
+  const settled = settledUntil(question);
   return {
     ...observed(reports, question),
     lost: lostOf(losses),

@@ -57,6 +57,8 @@ export interface EdgesQuestion
   readonly asDialled: boolean;
   /** What can answer it. */
   readonly from: 'edges_1m' | 'rows';
+  /** Up to when edges_1m is built, on a whole minute; nanoseconds since the epoch. */
+  readonly builtUntil: bigint;
   /** Whether only edges with requests that pass the filters are wanted. */
   readonly onlyWithRequests: boolean;
   /** The filters that say something about rows of the table. */
@@ -103,7 +105,7 @@ export function readEdgesQuestion(
   accept: string | undefined,
   scope: Scope,
   limits: Limits,
-): EdgesQuestion {
+): Omit<EdgesQuestion, 'builtUntil'> {
   refuseUnknown(query, [...EDGE_GENERAL, ...EDGE_FILTERS.keys()]);
   const filters = Object.entries(query).flatMap(([name, values]) => {
     const parameter = EDGE_FILTERS.get(name);

@@ -11,7 +11,7 @@ import { EDGE_FILTERS, EDGE_GENERAL_DOCS, type EdgesQuestion, readEdgesQuestion 
 import { addNames, nameSchemas } from '../endpoint_names.ts';
 import { instantText } from '../fields.ts';
 import { shapeKey } from '../groups.ts';
-import { withClaims } from '../identities.ts';
+import { edgesBuiltUntil, withClaims } from '../identities.ts';
 import { namesFor } from '../pages.ts';
 import { goneSignal, queryOf } from '../requester.ts';
 import { edgesSql, wholeMinute } from '../sql/edges.ts';
@@ -52,7 +52,8 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
   );
   const from = Type.String({
     enum: ['edges_1m', 'rows'],
-    description: 'edges_1m: whole minutes come from the rollup, the rest from rows. rows: a filter needs the rows.',
+    description:
+      'edges_1m: whole minutes come from the rollup as far as it is built, the rest from rows. rows: a filter needs the rows.',
   });
   const schema = {
     summary: 'Who talks to whom: rate, errors, latency, retransmits, round trip time per edge.',
@@ -62,7 +63,8 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
   app.get('/v1/edges', { schema }, async (request, reply) => {
     const signal = goneSignal(reply);
     const asked = readEdgesQuestion(queryOf(request), request.headers.accept, scopeOf(request), limits);
-    const question = await withClaims(store, asked, signal);
+    const builtUntil = await edgesBuiltUntil(store, signal);
+    const question = { ...(await withClaims(store, asked, signal)), builtUntil };
     const offset = Number(question.cursor?.after[0] ?? 0);
     const [found, coverage] = await Promise.all([
       store.rows(edgesSql(question, offset, question.limit + 1), signal),

@@ -2,7 +2,6 @@
  * /v1/edges: who talks to whom, and how it goes. Sums per pair of endpoints and observed end come from edges_1m, or
  * from the rows themselves where edges_1m cannot tell; what the two ends saw is put together the same way for both.
  */
-import { builtUntilSql } from '../../../store/edge_builds.ts';
 import { histogramSql } from '../../../store/histogram.ts';
 import { EDGES_1M, EVENT_SUMS, FLOW_SUMS, REQUEST_SUMS, type Sum } from '../../../store/rollups.ts';
 import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../../store/tables.ts';
@@ -12,6 +11,7 @@ import { ENDS } from '../endpoint_names.ts';
 import { filtersSql } from '../filter/sql.ts';
 import type { Window } from '../question.ts';
 import { scoped } from '../scope.ts';
+import { earliest } from '../time.ts';
 import { SERVICE_SQL } from './dialled.ts';
 import { namesJoin } from './group.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
@@ -95,15 +95,9 @@ function select(question: EdgesQuestion, time: string, aggregate: (one: Aggregat
   return `SELECT ${columns.join(', ')} FROM {from} WHERE {where} GROUP BY ${grouped.join(', ')}`;
 }
 
-/** @param more condition on a row `t` */
-function fromRows(
-  { question, parameters }: Reading,
-  table: Table,
-  window: Window,
-  more: readonly string[] = [],
-): string {
+function fromRows({ question, parameters }: Reading, table: Table, window: Window): string {
   const asked = { scope: question.scope, filters: question.filtersFor(table), ...window };
-  const conditions = [...more, ...(question.asDialled ? ["t.observation_point = 'client'"] : [])];
+  const conditions = question.asDialled ? ["t.observation_point = 'client'"] : [];
   const columns = ['source_endpoint_id', 'destination_endpoint_id'];
   const { from, where } = rowsSql(asked, { table, columns, conditions }, parameters);
   const own = (one: Aggregate) => (one.table === table ? one.of : one.empty);
@@ -123,11 +117,7 @@ function fromRollup({ question, parameters }: Reading, window: Window): string {
   const [since, until] = [window.since, window.until].map((time) => parameters.bind(time / SECOND_NS, 'DateTime'));
   return select(question, 't.minute', (one) => `${one.merge}(t.${one.name})`, 'toUInt32(1)')
     .replace('{from}', () => `${from} FINAL`)
-    .replace(
-      '{where}',
-      () =>
-        `${condition} AND t.minute >= ${since} AND t.minute < ${until} AND t.minute < ${builtUntilSql()} AND ${filters}`,
-    );
+    .replace('{where}', () => `${condition} AND t.minute >= ${since} AND t.minute < ${until} AND ${filters}`);
 }
 
 /** Begin of the first whole minute from a time on; nanoseconds since the epoch. */
@@ -135,21 +125,19 @@ export function wholeMinute(time: bigint): bigint {
   return ((time + MINUTE_NS - 1n) / MINUTE_NS) * MINUTE_NS;
 }
 
-/** What the question is answered from: whole minutes from edges_1m where that can tell, the rest from rows. */
+/** What the question is answered from: whole minutes from edges_1m where those are built and can tell, else rows. */
 function sources(reading: Reading): string {
   const { question } = reading;
-  const rows = (since: bigint, until: bigint, more?: string[]) =>
-    since < until ? [FLOWS, REQUESTS, TCP_EVENTS].map((table) => fromRows(reading, table, { since, until }, more)) : [];
+  const rows = (since: bigint, until: bigint) =>
+    since < until ? [FLOWS, REQUESTS, TCP_EVENTS].map((table) => fromRows(reading, table, { since, until })) : [];
   const first = wholeMinute(question.since);
-  const last = (question.until / MINUTE_NS) * MINUTE_NS;
+  const last = earliest([(question.until / MINUTE_NS) * MINUTE_NS, question.builtUntil]);
   const parts =
     question.from === 'rows' || first >= last
       ? rows(question.since, question.until)
       : [
           ...rows(question.since, first),
           fromRollup(reading, { since: first, until: last }),
-          // minutes that edges_1m does not have yet
-          ...rows(first, last, [`t.time >= ${builtUntilSql()}`]),
           ...rows(last, question.until),
         ];
   return parts.join('\nUNION ALL ');

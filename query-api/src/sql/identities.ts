@@ -1,15 +1,19 @@
-/** What the store knows of who had which address, at large. */
+/** What the store knows of who had which address, at large, and up to when edges stand on it. */
+import { builtUntilSql } from '../../../store/edge_builds.ts';
 import { ENDPOINT_ADDRESSES } from '../../../store/tables.ts';
 import { EVERYTHING, scoped } from '../scope.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
-/** How many claims there are; when the first and the last of them hold, in nanoseconds since the epoch, 0 if none. */
-export function claimedTimeSql(): BoundQuery {
+/**
+ * How many claims there are; when the first and the last of them hold, 0 if there are none; up to when edges_1m is built.
+ * Times in nanoseconds since the epoch.
+ */
+export function standingSql(): BoundQuery {
   const parameters = new Parameters();
   const { from, condition } = scoped(EVERYTHING, ENDPOINT_ADDRESSES.name, 't', parameters);
   const sql = [
-    'SELECT toUnixTimestamp64Nano(min(t.valid_from)) AS from_ns, toUnixTimestamp64Nano(max(t.valid_to)) AS to_ns, count() AS count',
-    `FROM ${from} WHERE ${condition}`,
+    'SELECT toUnixTimestamp64Nano(min(t.valid_from)) AS from_ns, toUnixTimestamp64Nano(max(t.valid_to)) AS to_ns, count() AS count,',
+    `toInt64(toUnixTimestamp(${builtUntilSql()})) * 1000000000 AS built_ns FROM ${from} WHERE ${condition}`,
   ].join(' ');
   return { sql, parameters };
 }
