@@ -2,12 +2,16 @@
 import { globSync } from 'node:fs';
 
 /**
- * Files that attach nothing and compare no time: what they use is their own (folders, ports, stores, API servers).
+ * Files that attach nothing to this kernel and compare no time: what they use is their own (folders, ports, stores, API
+ * servers, an emulated machine).
  * Everything else has this machine, with its cgroups, its tracepoints and its two cores, to itself and one of these.
  */
 const BESIDE = [
+  'test/collector/{routes,scrapes}.test.ts',
   'test/collector/kubernetes/!(*_collector).test.ts',
   'test/dashboards/!(panels).test.ts',
+  'test/e2e/kubernetes_rbac.test.ts',
+  'test/native/kernels.test.ts',
   'test/query-api/*.test.ts',
   'test/store/*.test.ts',
   'test/support/**/*.test.ts',
