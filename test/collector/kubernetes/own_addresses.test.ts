@@ -104,7 +104,7 @@ it('without cgroups the API server bounds it; other nodes and hostNetwork are no
 });
 
 it('a pod that was removed by force has its address until its cgroup is gone, or is found to be', async () => {
-  const { put, remove, rows, cgroup, clock, close } = await openNode();
+  const { put, remove, rows, cgroup, clock, addresses, close } = await openNode();
   cgroup(POD, 'made', 10);
   cgroup(SANDBOX, 'made', 20);
   put('pods', pod({ startedMs: T, runningMs: T }));
@@ -112,8 +112,10 @@ it('a pod that was removed by force has its address until its cgroup is gone, or
   clock.ms = T + 2000;
   remove('pods', pod({ startedMs: T, runningMs: T, deletionMs: T + 2000 }));
   assert.deepEqual([rows(3000), rows(60_000), rows(400_000)], [[], [], []], 'forgotten by then, and there');
+  addresses.adopt([stored({ validFromNs: after(10), sureFromNs: after(20) })], undefined, after(410_000));
+  assert.deepEqual(rows(411_000), [], 'it is not ended for that it is not known any more');
   clock.cgroupIsThere = false;
-  assert.deepEqual(rows(420_000).map(bounds), [[10, 20, 2000, 32_000, 2000]], 'its end was missed: as told');
+  assert.deepEqual(rows(430_000).map(bounds), [[10, 20, 2000, 32_000, 2000]], 'its end was missed: as told');
   close();
 });
 

@@ -161,18 +161,19 @@ export class OwnAddresses {
     const isFirst = !this.#isAdopted;
     this.#isAdopted = true;
     const known = new Map<string, Interval>();
-    for (const { intervals } of this.#pods.values())
-      for (const interval of intervals.values()) known.set(keyOf(interval.pod.endpointId, interval.address), interval);
+    const remembered = [...this.#pods.values()].flatMap(({ intervals }) => [...intervals.values()]);
+    for (const interval of [...remembered, ...this.#open])
+      known.set(keyOf(interval.pod.endpointId, interval.address), interval);
     const matched = new Set<Interval | undefined>();
     for (const one of stored) {
       const interval = known.get(keyOf(one.endpointId, one.address));
       matched.add(interval);
-      if (interval === undefined) {
-        if (!one.isYoung) this.#closing.push(ended(one, watchedUntilNs ?? one.sureFromNs, nowNs));
-      } else if (interval.told === undefined) interval.told = { ...one, sureToNs: OPEN_NS, validToNs: OPEN_NS };
-      else if (interval.told.validFromNs === one.validFromNs || interval.others.includes(one.validFromNs)) continue;
-      else if (this.#open.has(interval)) interval.others.push(one.validFromNs);
-      else this.#closing.push(ended(one, interval.told.sureToNs, interval.told.validToNs));
+      if (interval !== undefined && this.#open.has(interval)) goOn(interval, one);
+      else if (interval?.told !== undefined) {
+        const { told, others } = interval;
+        if (told.validFromNs === one.validFromNs || others.includes(one.validFromNs)) continue;
+        this.#closing.push(ended(one, told.sureToNs, told.validToNs));
+      } else if (!one.isYoung) this.#closing.push(ended(one, watchedUntilNs ?? one.sureFromNs, nowNs));
     }
     // What was over before it was heard of here, and is not open in the store, an earlier run has told to its end.
     for (const interval of isFirst ? this.#open : [])
@@ -245,6 +246,13 @@ export class OwnAddresses {
     if (seen === undefined || seen.removedNs !== undefined || this.#options.cgroupIsThere(seen.path)) return;
     this.#options.cgroups.drop(pod.uid);
   }
+}
+
+/** An interval that holds is in the store already. */
+function goOn(interval: Interval, one: StoredInterval): void {
+  const { told, others } = interval;
+  if (told === undefined) interval.told = { ...one, sureToNs: OPEN_NS, validToNs: OPEN_NS };
+  else if (told.validFromNs !== one.validFromNs && !others.includes(one.validFromNs)) others.push(one.validFromNs);
 }
 
 function keyOf(endpoint: bigint, address: string): string {
