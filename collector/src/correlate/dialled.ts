@@ -101,9 +101,10 @@ export class Dialled {
    * A server was observed, at its own address.
    * @param isAlone whether its client is not observed here under the same addresses
    */
-  learnServer(record: number, place: number, isAlone: boolean): void {
+  learnServer(record: number, isFlow: boolean, place: number, isAlone: boolean): void {
     const { arena } = this.#options;
-    if (this.#fingerprint.ofSequences(record)) {
+    // Flows come with every connection, other records much more often.
+    if (isFlow && this.#fingerprint.ofSequences(record)) {
       const { low, high } = this.#fingerprint;
       const port = arena.view.getUint16(record + F.destination_port, true);
       this.#servers.note(low, high, record + F.destination_address, port, this.#moment.s);

@@ -120,7 +120,7 @@ export class Ends {
       if (service !== 0 && same !== NOWHERE) this.#translated.values[same * this.#translated.width + OWN] = service;
     }
     if (point === CLIENT) return;
-    this.dialled.learnServer(record, place, isClientElsewhere);
+    this.dialled.learnServer(record, isFlow, place, isClientElsewhere);
     if (local !== 0) this.#servers.note(record, local);
   }
 
