@@ -19,7 +19,7 @@ export interface WatchOptions {
   /** Longest that the start of the collector waits for the first lists, milliseconds. */
   readonly patienceMs?: number;
   readonly timing?: Partial<ReflectorTiming>;
-  /** Called a while after a full list: what it passed through can be given back by then. */
+  /** Called a while after a full list, more than once: what it passed through can be given back by then. */
   readonly tidy?: () => void;
 }
 
@@ -41,8 +41,8 @@ export const WATCHED: Readonly<Record<ResourceName, Resource>> = {
 };
 const PATIENCE_MS = 2000;
 const LOOK_MS = 20;
-/** Until a list's garbage is collected. */
-const TIDY_MS = 10_000;
+/** A list's garbage is collected some time, and what it held is free then. */
+const TIDY_MS = [10_000, 60_000, 300_000];
 
 /** The API server's news, for one index. */
 export class KubernetesWatch implements Feed {
@@ -51,7 +51,7 @@ export class KubernetesWatch implements Feed {
   readonly #stopping = new AbortController();
   readonly #reflectors = new Map<ResourceName, Reflector>();
   #cluster: Cluster | undefined;
-  #tidying: NodeJS.Timeout | undefined;
+  #tidying: NodeJS.Timeout[] = [];
 
   constructor(options: WatchOptions) {
     const { kubeconfig, context, version } = options;
@@ -85,12 +85,13 @@ export class KubernetesWatch implements Feed {
   }
 
   #tidyLater(): void {
-    clearTimeout(this.#tidying);
-    if (!this.#stopping.signal.aborted) this.#tidying = setTimeout(() => this.#options.tidy?.(), TIDY_MS).unref();
+    this.#tidying.forEach(clearTimeout);
+    if (this.#stopping.signal.aborted) return;
+    this.#tidying = TIDY_MS.map((ms) => setTimeout(() => this.#options.tidy?.(), ms).unref());
   }
 
   close(): void {
-    clearTimeout(this.#tidying);
+    this.#tidying.forEach(clearTimeout);
     this.#stopping.abort();
     this.#api.close();
   }
