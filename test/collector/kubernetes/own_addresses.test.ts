@@ -45,7 +45,7 @@ async function openNode() {
 
 const stored = (values: Partial<StoredInterval> = {}): StoredInterval => ({
   ...{ address: ADDRESS, endpointId: ID, isNodes: true, isYoung: false },
-  ...{ validFromNs: after(-5000), sureFromNs: after(-4900) },
+  ...{ validFromNs: after(-5000), sureFromNs: after(-4900), updatedNs: after(-4000) },
   ...values,
 });
 
@@ -175,11 +175,15 @@ it('what an earlier run left open goes on, or ends when that run watched last', 
   put('pods', pod({ startedMs: T - 9000, runningMs: T - 9000 }));
   const gone = stored({ address: '10.0.0.8', endpointId: 8n });
   const young = stored({ address: '10.0.0.9', endpointId: 9n, isYoung: true });
-  addresses.adopt([stored(), gone, young], after(-1000), after(500));
+  const later = stored({ address: '10.0.0.6', endpointId: 6n, updatedNs: after(200) });
+  addresses.adopt([stored(), gone, young, later], after(-1000), after(500));
   const told = rows(1000);
   assert.deepEqual(
     told.map((row) => [row.endpointId, ...bounds(row)]),
-    [[8n, -5000, -4900, -1000, 500, -1000]],
+    [
+      [8n, -5000, -4900, -1000, 500, -1000],
+      [6n, -5000, -4900, -800, 500, -800],
+    ],
     'the other goes on: nothing is written',
   );
   addresses.adopt([stored({ validFromNs: after(-6000) })], undefined, after(2000));

@@ -45,6 +45,7 @@ interface StoredRow {
   readonly basis: string;
   readonly valid_from_ns: string;
   readonly sure_from_ns: string;
+  readonly updated_ns: string;
   readonly is_young: number;
 }
 
@@ -83,7 +84,7 @@ async function openIntervals(options: AddressHistoryOptions, node: string): Prom
   const rows = await ask<StoredRow>(
     options,
     `SELECT replaceOne(toString(address), '::ffff:', '') AS address, toString(endpoint_id) AS endpoint_id, basis,
-         ${ns('valid_from')} AS valid_from_ns, ${ns('sure_from')} AS sure_from_ns,
+         ${ns('valid_from')} AS valid_from_ns, ${ns('sure_from')} AS sure_from_ns, ${ns('updated')} AS updated_ns,
          updated > now64(9) - toIntervalSecond(${YOUNG_S}) AS is_young
      FROM endpoint_addresses FINAL WHERE cluster = {cluster: String} AND node = {node: String} AND ${IS_OPEN}`,
     node,
@@ -94,6 +95,7 @@ async function openIntervals(options: AddressHistoryOptions, node: string): Prom
     isNodes: row.basis === 'node',
     validFromNs: BigInt(row.valid_from_ns),
     sureFromNs: BigInt(row.sure_from_ns),
+    updatedNs: BigInt(row.updated_ns),
     isYoung: row.is_young !== 0,
   }));
 }

@@ -26,6 +26,8 @@ export interface StoredInterval {
   readonly isNodes: boolean;
   readonly validFromNs: bigint;
   readonly sureFromNs: bigint;
+  /** When the row was written: it held then. */
+  readonly updatedNs: bigint;
   /** Written just now: if its pod is not known here, another collector may know more. */
   readonly isYoung: boolean;
 }
@@ -67,6 +69,8 @@ export type ToldLate = (seconds: number) => void;
 
 /** How often it is looked whether a cgroup is there whose end is due. */
 const BETWEEN_LOOKS_NS = 10_000_000_000n;
+/** Events are taken in so long after they happened at most. */
+const EVENTS_LATE_NS = 1_000_000_000n;
 const NS_PER_MS = 1_000_000n;
 
 /** Fed by the index and by cgroup events; asked for rows once a second. */
@@ -173,7 +177,7 @@ export class OwnAddresses {
         const { told, others } = interval;
         if (told.validFromNs === one.validFromNs || others.includes(one.validFromNs)) continue;
         this.#closing.push(ended(one, told.sureToNs, told.validToNs));
-      } else if (!one.isYoung) this.#closing.push(ended(one, watchedUntilNs ?? one.sureFromNs, nowNs));
+      } else if (!one.isYoung) this.#closing.push(ended(one, lastSure(one, watchedUntilNs), nowNs));
     }
     // What was over before it was heard of here, and is not open in the store, an earlier run has told to its end.
     for (const interval of isFirst ? this.#open : [])
@@ -184,7 +188,7 @@ export class OwnAddresses {
   endOthers(stored: readonly StoredInterval[], watchedUntilNs: bigint | undefined, nowNs: bigint): void {
     for (const one of stored) {
       if (one.isYoung || this.#isThere(one)) continue;
-      this.#closing.push(ended(one, watchedUntilNs ?? one.sureFromNs, nowNs));
+      this.#closing.push(ended(one, lastSure(one, watchedUntilNs), nowNs));
     }
   }
 
@@ -257,6 +261,12 @@ function goOn(interval: Interval, one: StoredInterval): void {
 
 function keyOf(endpoint: bigint, address: string): string {
   return `${endpoint} ${address}`;
+}
+
+/** Until when an interval held for sure that nobody saw the end of. */
+function lastSure({ updatedNs }: StoredInterval, watchedUntilNs: bigint | undefined): bigint {
+  const heldNs = updatedNs - EVENTS_LATE_NS;
+  return watchedUntilNs !== undefined && watchedUntilNs > heldNs ? watchedUntilNs : heldNs;
 }
 
 /** The end of an interval that is not told by its own pod. */
