@@ -238,6 +238,13 @@ describe('services and nodes', () => {
     assert.equal(dialled('10.96.0.1', 81), 'shop/web', 'its address, though not a port of it');
     assert.equal(dialled('203.0.113.7', 443), 'shop/tls', 'one address, two services');
     assert.equal(dialled('203.0.113.7', 1), undefined, 'neither');
+    const third = { name: 'mail', addresses: ['10.96.0.3'], external: ['203.0.113.7'], ports: [{ port: 25 }] };
+    put('services', serviceObject({ ...third, balancers: ['203.0.113.9'] }));
+    assert.equal(dialled('203.0.113.7', 25), 'shop/mail');
+    assert.equal(dialled('203.0.113.7', 1), undefined, 'none of three');
+    assert.equal(dialled('203.0.113.9', 1), 'shop/mail', 'the only one there');
+    put('services', serviceObject({ ...third, external: ['203.0.113.9'], balancers: ['203.0.113.9'] }));
+    assert.equal(dialled('203.0.113.9', 1), 'shop/mail', 'told twice');
     assert.equal(dialled('203.0.113.8', 80), 'shop/web');
     assert.equal(dialled('192.0.2.1', 30_080), 'shop/web');
     assert.equal(dialled('192.0.2.9', 30_080), undefined, 'no node');

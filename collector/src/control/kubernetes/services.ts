@@ -90,17 +90,18 @@ export class Services {
    * @param isNode whether the address is a node's, at which services have ports of their own
    */
   dialled(words: Words, protocol: number, port: number, isNode: boolean): ServiceName | undefined {
-    let found: ServiceName | undefined;
+    let only: number | undefined;
+    let isShared = false;
     for (let slot = this.#addresses.first(words); slot !== 0; slot = this.#addresses.after(slot, words)) {
       const service = this.#addresses.ownerAt(slot);
       const ports = this.#portsOf[service] ?? [];
-      // Several may share an external address; a port that none has belongs to the only one there is, unless the node
-      // that lends it its address has ports of its own.
       if (ports.some((one) => one.port === port && one.protocol === protocol)) return this.#told(service);
-      found = found === undefined && !isNode ? this.#told(service) : undefined;
+      isShared ||= only !== undefined && only !== service;
+      only = service;
     }
-    if (found !== undefined || !isNode) return found;
-    const service = this.#byNodePort.get(nodePortKey(protocol, port));
+    // Several may share an external address; a port that none has belongs to the only one there is, unless the node
+    // that lends it its address has ports of its own.
+    const service = isNode ? this.#byNodePort.get(nodePortKey(protocol, port)) : isShared ? undefined : only;
     return service === undefined ? undefined : this.#told(service);
   }
 
