@@ -21,6 +21,7 @@ import { LiveFeed } from './deliver/live.ts';
 import { Losses } from './deliver/losses.ts';
 import { SpanCounts } from './deliver/spans/counts.ts';
 import { SpanDelivery } from './deliver/spans/span_delivery.ts';
+import { buildOverdueEdges } from './edge_builds.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
@@ -66,11 +67,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
   const { collector, clickhouse } = config;
   const directory = await holdDirectory(config.data_dir);
   const state = new StateFiles(config.data_dir);
-  const scope = {
-    cluster: config.cluster,
-    node: config.node,
-    boot_id: bootId(),
-  };
+  const scope = { cluster: config.cluster, node: config.node, boot_id: bootId() };
   const account = writerAccount(config);
   const client = openClient(clickhouse.url, account, clickhouse.database);
 
@@ -253,16 +250,14 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       }),
     ];
     const history = { client, scope, startedNs, nowNs, delivery, log };
-    const ready = migrateWhenReached(
-      openClient(clickhouse.url, account),
-      clickhouse.database,
-      log,
-      stopping.signal,
-    ).then((done) => {
+    const anyDatabase = openClient(clickhouse.url, account);
+    const ready = migrateWhenReached(anyDatabase, clickhouse.database, log, stopping.signal).then((done) => {
       migrated = done;
-      if (done) delivery.start();
-      if (done && kubernetes !== undefined) loops.push(kubernetes.readBack(history, stopping.signal));
-      return done;
+      if (!done) return false;
+      delivery.start();
+      loops.push(buildOverdueEdges({ client, database: clickhouse.database, log }, stopping.signal));
+      if (kubernetes !== undefined) loops.push(kubernetes.readBack(history, stopping.signal));
+      return true;
     });
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');
 

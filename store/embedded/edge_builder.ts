@@ -1,20 +1,12 @@
 /** Builds the minutes of edges_1m that have passed and changed, every BUILD_INTERVAL_MS. */
 import type pino from 'pino';
+import { buildEdges } from '../build_edges.ts';
 import { quoteText } from '../ddl.ts';
-import {
-  BUILD_SETTINGS,
-  buildSql,
-  dirtyMinutesSql,
-  EDGE_HOLD_BACK_S,
-  nextMinutes,
-  TOUCHED_MINUTES,
-} from '../edge_builds.ts';
+import { TOUCHED_MINUTES } from '../edge_builds.ts';
 import type { Engine } from './engine.ts';
 import type { StoreMetrics } from './metrics.ts';
 
 const BUILD_INTERVAL_MS = 30_000;
-/** Most builds one after the other; what is left waits for the next look. */
-const MOST_BUILDS = 20;
 
 /** Runs until stopped; what fails is logged and tried again. */
 export function startEdgeBuilder(
@@ -48,15 +40,11 @@ async function once(engine: Engine, database: string, metrics: StoreMetrics, sig
     `SELECT 1 FROM system.tables WHERE database = ${quoteText(database)} AND name = '${TOUCHED_MINUTES.name}'`,
   );
   if (migrated === undefined) return;
-  // A minute that something has just come in for stays dirty for a while after it was built: it is built once a look.
-  const built = new Set<number>();
-  for (let builds = 0; !signal.aborted; builds++) {
-    const rows = await engine.rows<{ minute: number }>(dirtyMinutesSql(database));
-    const dirty = rows.map(({ minute }) => minute).filter((minute) => !built.has(minute));
-    metrics.edgesBehind(dirty[0] === undefined ? 0 : Date.now() / 1000 - (dirty[0] + 60 + EDGE_HOLD_BACK_S));
-    if (dirty.length === 0 || builds === MOST_BUILDS) return;
-    const minutes = nextMinutes(dirty);
-    await engine.run({ sql: buildSql(database, minutes), role: 'upkeep', settings: BUILD_SETTINGS, signal });
-    for (const minute of minutes) built.add(minute);
-  }
+  const edges = {
+    minutes: (sql: string) => engine.rows<{ minute: number }>(sql),
+    async build(sql: string, settings: Readonly<Record<string, string>>) {
+      await engine.run({ sql, role: 'upkeep', settings, signal });
+    },
+  };
+  await buildEdges(edges, { database, patienceS: 0, behind: (seconds) => metrics.edgesBehind(seconds), signal });
 }

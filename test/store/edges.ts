@@ -1,17 +1,19 @@
 /** Builds edges_1m when a test wants it. */
 import type { ClickHouseClient } from '@clickhouse/client';
-import { BUILD_SETTINGS, buildSql, dirtyMinutesSql, nextMinutes } from '../../store/edge_builds.ts';
+import { buildEdges as build } from '../../store/build_edges.ts';
+import { dirtyMinutesSql } from '../../store/edge_builds.ts';
 
-/** Builds every minute that is to be built, once, as the store does by itself. Returns them. */
-export async function buildEdges(writer: ClickHouseClient, database: string): Promise<number[]> {
-  const built: number[] = [];
-  for (;;) {
-    const dirty = (await dirtyMinutes(writer, database)).filter((minute) => !built.includes(minute));
-    if (dirty.length === 0) return built;
-    const minutes = nextMinutes(dirty);
-    await writer.command({ query: buildSql(database, minutes), clickhouse_settings: BUILD_SETTINGS });
-    built.push(...minutes);
-  }
+/** Builds every minute that is to be built, once, as the store does by itself. Returns how many. */
+export function buildEdges(writer: ClickHouseClient, database: string): Promise<number> {
+  const edges = {
+    async minutes(query: string) {
+      return (await writer.query({ query, format: 'JSONEachRow' })).json<{ minute: number }>();
+    },
+    async build(query: string, settings: Readonly<Record<string, string>>) {
+      await writer.command({ query, clickhouse_settings: settings });
+    },
+  };
+  return build(edges, { database, patienceS: 0, signal: AbortSignal.timeout(60_000) });
 }
 
 /** Minutes that are to be built, seconds since the epoch. */
