@@ -44,7 +44,7 @@ async function openNode() {
 }
 
 const stored = (values: Partial<StoredInterval> = {}): StoredInterval => ({
-  ...{ address: ADDRESS, endpointId: ID, isNodes: true, isYoung: false },
+  ...{ address: ADDRESS, endpointId: ID, isNodes: true, writerMayLive: false },
   ...{ validFromNs: after(-5000), sureFromNs: after(-4900), updatedNs: after(-4000) },
   ...values,
 });
@@ -174,7 +174,7 @@ it('what an earlier run left open goes on, or ends when that run watched last', 
   cgroup(SANDBOX, 'there', 0);
   put('pods', pod({ startedMs: T - 9000, runningMs: T - 9000 }));
   const gone = stored({ address: '10.0.0.8', endpointId: 8n });
-  const young = stored({ address: '10.0.0.9', endpointId: 9n, isYoung: true });
+  const young = stored({ address: '10.0.0.9', endpointId: 9n, writerMayLive: true });
   const later = stored({ address: '10.0.0.6', endpointId: 6n, updatedNs: after(200) });
   addresses.adopt([stored(), gone, young, later], after(-1000), after(500));
   const told = rows(1000);

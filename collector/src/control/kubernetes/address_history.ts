@@ -29,11 +29,20 @@ const UNTIL_KNOWN_MS = 1000;
  * one takes the other's place: what the other wrote last is found the second time.
  */
 const PAUSES_MS = [120_000, 6 * 3_600_000];
-/** A row that was written just now may be of another collector that is alive, and knows more. */
-const YOUNG_S = 10;
-
+/**
+ * Seconds after its last report, or its last row, for which another collector of this node may be alive: it knows more
+ * of the pods that are unknown here. Below the first pause, so that what a crash left is ended then.
+ */
+const ALIVE_S = 60;
+/**
+ * Seconds without a report after which nobody is at work under the name of a node that the API server does not know:
+ * collectors may be named otherwise than their nodes are.
+ */
+const GONE_S = 3600;
 /** Nodes whose intervals are ended at a time. */
 const MOST_GONE = 100;
+/** A report of another run than this one. */
+const IS_OTHERS = 'toUnixTimestamp64Nano(started) != {started: Int64}';
 const IS_OPEN = "valid_to = toDateTime64('2262-01-01 00:00:00', 9, 'UTC')";
 
 /** Column as nanoseconds since the epoch, as text: JSON numbers are too short for them. */
@@ -46,7 +55,7 @@ interface StoredRow {
   readonly valid_from_ns: string;
   readonly sure_from_ns: string;
   readonly updated_ns: string;
-  readonly is_young: number;
+  readonly writer_may_live: number;
 }
 
 /** Reads open intervals back: once at the start, once soon after, and every few hours. Ends when it is told to. */
@@ -74,7 +83,12 @@ async function readBack(options: AddressHistoryOptions): Promise<void> {
   if (isGone === undefined) return;
   const writers = await ask<{ readonly node: string }>(
     options,
-    `SELECT DISTINCT node FROM endpoint_addresses FINAL WHERE cluster = {cluster: String} AND ${IS_OPEN}`,
+    `SELECT DISTINCT node FROM endpoint_addresses FINAL
+     WHERE cluster = {cluster: String} AND node != {node: String} AND ${IS_OPEN} AND node NOT IN (
+       SELECT node FROM collector_reports
+       WHERE cluster = {cluster: String} AND time > now64(9) - toIntervalSecond(${GONE_S}))
+     ORDER BY node`,
+    node,
   );
   for (const { node: gone } of writers.filter((writer) => isGone(writer.node)).slice(0, MOST_GONE))
     addresses.endOthers(await openIntervals(options, gone), await watchedUntil(options, gone), nowNs());
@@ -85,7 +99,9 @@ async function openIntervals(options: AddressHistoryOptions, node: string): Prom
     options,
     `SELECT replaceOne(toString(address), '::ffff:', '') AS address, toString(endpoint_id) AS endpoint_id, basis,
          ${ns('valid_from')} AS valid_from_ns, ${ns('sure_from')} AS sure_from_ns, ${ns('updated')} AS updated_ns,
-         updated > now64(9) - toIntervalSecond(${YOUNG_S}) AS is_young
+         greatest(updated, (
+           SELECT max(time) FROM collector_reports WHERE cluster = {cluster: String} AND node = {node: String} AND ${IS_OTHERS}
+         )) > now64(9) - toIntervalSecond(${ALIVE_S}) AS writer_may_live
      FROM endpoint_addresses FINAL WHERE cluster = {cluster: String} AND node = {node: String} AND ${IS_OPEN}`,
     node,
   );
@@ -96,16 +112,16 @@ async function openIntervals(options: AddressHistoryOptions, node: string): Prom
     validFromNs: BigInt(row.valid_from_ns),
     sureFromNs: BigInt(row.sure_from_ns),
     updatedNs: BigInt(row.updated_ns),
-    isYoung: row.is_young !== 0,
+    writerMayLive: row.writer_may_live !== 0,
   }));
 }
 
-/** Until when an earlier run on a node watched, nanoseconds since the epoch; undefined if that is not known. */
+/** Until when other runs on a node watched, nanoseconds since the epoch; undefined if that is not known. */
 async function watchedUntil(options: AddressHistoryOptions, node: string): Promise<bigint | undefined> {
   const [report] = await ask<{ readonly until_ns: string }>(
     options,
     `SELECT ${ns('max(time)')} AS until_ns FROM collector_reports
-     WHERE cluster = {cluster: String} AND node = {node: String} AND toUnixTimestamp64Nano(started) < {started: Int64}`,
+     WHERE cluster = {cluster: String} AND node = {node: String} AND ${IS_OTHERS}`,
     node,
   );
   const untilNs = BigInt(report?.until_ns ?? 0);

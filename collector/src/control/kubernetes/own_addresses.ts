@@ -28,8 +28,8 @@ export interface StoredInterval {
   readonly sureFromNs: bigint;
   /** When the row was written: it held then. */
   readonly updatedNs: bigint;
-  /** Written just now: if its pod is not known here, another collector may know more. */
-  readonly isYoung: boolean;
+  /** Another collector may be at work that wrote it: if its pod is not known here, that one knows more. */
+  readonly writerMayLive: boolean;
 }
 
 export interface OwnAddressesOptions {
@@ -177,7 +177,7 @@ export class OwnAddresses {
         const { told, others } = interval;
         if (told.validFromNs === one.validFromNs || others.includes(one.validFromNs)) continue;
         this.#closing.push(ended(one, told.sureToNs, told.validToNs));
-      } else if (!one.isYoung) this.#closing.push(ended(one, lastSure(one, watchedUntilNs), nowNs));
+      } else if (!one.writerMayLive) this.#closing.push(ended(one, lastSure(one, watchedUntilNs), nowNs));
     }
     // What was over before it was heard of here, and is not open in the store, an earlier run has told to its end.
     for (const interval of isFirst ? this.#open : [])
@@ -187,7 +187,7 @@ export class OwnAddresses {
   /** Ends what the collector of a node that is gone left open, except of pods that are there all the same. */
   endOthers(stored: readonly StoredInterval[], watchedUntilNs: bigint | undefined, nowNs: bigint): void {
     for (const one of stored) {
-      if (one.isYoung || this.#isThere(one)) continue;
+      if (one.writerMayLive || this.#isThere(one)) continue;
       this.#closing.push(ended(one, lastSure(one, watchedUntilNs), nowNs));
     }
   }
