@@ -9,7 +9,8 @@
  * 3. Else what the row says, unless it names an endpoint that is known to have had the address at another time.
  *
  * An address is held once at a time: a claim ends at the latest where a later one is sure. Without that an endpoint whose
- * end nobody told would have the address back as soon as the next one left it.
+ * end nobody told would have the address back as soon as the next one left it. Of two that are sure from the same moment
+ * neither is the later one: nobody knows.
  */
 import { quoteName } from './ddl.ts';
 import { ENDPOINT_ADDRESSES, FLOWS, REQUESTS, type StoredTable, TCP_EVENTS } from './tables.ts';
@@ -106,7 +107,7 @@ function owners(read: ClaimsRead): string {
           FROM (
             SELECT *, if(${isSure}, ifNull(minOrNull(if(${isSure}, sure_from, NULL)) OVER later, valid_to), valid_to) AS next_from
             FROM (${claims(facts, read)})
-            WINDOW later AS (PARTITION BY cluster, address ORDER BY sure_from DESC, endpoint_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+            WINDOW later AS (PARTITION BY cluster, address ORDER BY toUnixTimestamp64Nano(sure_from) DESC RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
           )
         )
         WHERE valid_from < valid_to AND since < ${NEVER}

@@ -21,7 +21,7 @@ export interface Holding {
 }
 
 /** Which part of the rule decided. */
-export type Branch = 'sure' | 'only one' | 'several' | 'not then' | 'stamp';
+export type Branch = 'sure' | 'several sure' | 'only one' | 'several' | 'not then' | 'stamp';
 
 /** 2262-01-01, an open end. */
 export const OPEN = 9_214_646_400_000_000_000n;
@@ -79,7 +79,10 @@ export class History {
       valid_to: to + loose(),
     });
     if (this.#late && this.#random() < 0.1) return;
-    this.#tell(told());
+    const first = told();
+    this.#tell(first);
+    // Somebody else is told to be sure from the same moment on: only one of them can be right.
+    if (this.#late && this.#random() < 0.2) this.#tell({ ...first, endpoint_id: who.endpoint_id + 2n });
     if (this.#random() < 0.2) this.#tell(told());
     if (this.#late && this.#random() < 0.1) this.#tell({ ...told(), sure_to: OPEN, valid_to: OPEN });
   }
@@ -105,8 +108,11 @@ export class History {
       const end = later.reduce((least, other) => min(least, other.sure_from), OPEN);
       return { ...claim, sure_to: min(claim.sure_to, end), valid_to: min(claim.valid_to, end) };
     });
-    const sure = claims.find((claim) => claim.sure_from <= at && at < claim.sure_to);
-    if (sure !== undefined) return { endpoint_id: sure.endpoint_id, branch: 'sure' };
+    const sure = new Set(
+      claims.filter((claim) => claim.sure_from <= at && at < claim.sure_to).map((claim) => claim.endpoint_id),
+    );
+    if (sure.size > 1) return { endpoint_id: 0n, branch: 'several sure' };
+    if (sure.size === 1) return { endpoint_id: [...sure][0]!, branch: 'sure' };
     const possible = claims.filter((claim) => claim.valid_from <= at && at < claim.valid_to);
     const ids = new Set(possible.map((claim) => claim.endpoint_id));
     if (ids.size === 1) return { endpoint_id: [...ids][0]!, branch: 'only one' };

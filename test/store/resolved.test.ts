@@ -131,6 +131,7 @@ for (const [seed, late] of [
         'claims outside the window do not matter',
       );
     }
+    if (late) assert.ok((seen.get('several sure') ?? 0) > 20, 'two sure from the same moment happen');
     for (const branch of ['final', 'sure, named', 'only one, named', 'several', 'not then', 'stamp, named', 'stamp']) {
       assert.ok((seen.get(branch) ?? 0) > 20, `${branch} happens: ${JSON.stringify([...seen])}`);
     }
