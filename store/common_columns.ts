@@ -102,6 +102,13 @@ export const ENDS: readonly Column[] = [
     source: 'collector',
     zeroIsUnknown: true,
   },
+  {
+    name: 'client_address',
+    type: 'IPv6',
+    doc: "Address of the client's own before it was translated, as far as known; zero if it was not, or if that is not known.",
+    source: 'collector',
+    zeroIsUnknown: true,
+  },
 ];
 
 /** What rows are counted by. */

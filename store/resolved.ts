@@ -43,7 +43,8 @@ const ENDS: readonly End[] = ['source', 'destination'];
 
 /** Address by which an end of a row `alias` is decided. */
 export function askedAddress(end: End, alias: string): string {
-  if (end === 'source') return `${alias}.source_address`;
+  if (end === 'source')
+    return `if(${alias}.client_address = toIPv6('::'), ${alias}.source_address, ${alias}.client_address)`;
   return `if(${alias}.backend_port = 0, ${alias}.destination_address, ${alias}.backend_address)`;
 }
 

@@ -71,6 +71,13 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
       return row + 1;
     },
   });
+  /** @param from its offset */
+  const address = (from: number): ColumnValue => ({
+    write(_record, row) {
+      for (let at = 0; at < 16; at += 4) view.setUint32(row + at, view.getUint32(from + at, true), true);
+      return row + 16;
+    },
+  });
   /** @param text a String as RowBinary has it */
   const words = (text: (record: number) => Buffer): ColumnValue => ({
     write(record, row) {
@@ -102,13 +109,8 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
     destination_basis: byte(() => ends.destinationBasis),
     service_namespace: words(() => dialled.names.namespace(dialled.service)),
     service_name: words(() => dialled.names.name(dialled.service)),
-    backend_address: {
-      write(_record, row) {
-        const from = dialled.backendAddress;
-        for (let at = 0; at < 16; at += 4) view.setUint32(row + at, view.getUint32(from + at, true), true);
-        return row + 16;
-      },
-    },
+    backend_address: address(dialled.backendAddress),
+    client_address: address(dialled.clientAddress),
     backend_port: {
       write(_record, row) {
         view.setUint16(row, dialled.backendPort, true);

@@ -154,7 +154,7 @@ test('services beyond what is kept are counted, and none is taken for another', 
 test('a client that comes from an address of this machine, because its own was translated here, is who it is', () => {
   const tracked = new Tracked();
   const nodeAddresses = [addressBytes('10.0.0.254')];
-  const { dialled, told, counters } = open({ conntrack: tracked, nodeAddresses });
+  const { dialled, told, feed, counters } = open({ conntrack: tracked, nodeAddresses });
   const masked = (source_port: number, more: Values = {}) =>
     flow({ ...SERVER, source_address: '10.0.0.254', source_port, ...more });
   tracked.originals.set('10.0.0.2:80<10.0.0.254:7', {
@@ -164,8 +164,12 @@ test('a client that comes from an address of this machine, because its own was t
   assert.deepEqual(dialled('flows', masked(7), masked(7)), Array(2).fill('cart>nginx shop/web 10.0.0.2:80'));
   assert.equal(tracked.asked, 1);
   assert.deepEqual(told('flows', masked(7)), ['cart>nginx address>cgroup']);
+  // What told it stands in the row, or nobody could correct it.
+  const address = (source_port: number) => feed('flows', masked(source_port))[0]!.client_address;
+  assert.equal(address(7), '10.1.0.5');
   assert.deepEqual(dialled('flows', masked(8), masked(8)), Array(2).fill('n1>nginx - -'), 'not translated');
   assert.equal(tracked.asked, 2);
+  assert.equal(address(8), null);
   assert.deepEqual(dialled('flows', flow({ ...SERVER, source_address: '10.1.0.5' })), ['cart>nginx - -']);
   assert.equal(tracked.asked, 2, 'an address that is not of this machine was not translated here');
   tracked.originals.set('10.0.0.2:80<10.0.0.254:9', {
@@ -179,4 +183,10 @@ test('a client that comes from an address of this machine, because its own was t
   tracked.originals.delete('10.0.0.2:80<10.0.0.254:10');
   dialled('flows', masked(10), masked(10, { socket_cookie: 8 }));
   assert.equal(tracked.asked, 6, 'asked again after no answer, and for another socket');
+  tracked.originals.set('10.0.0.2:80<10.0.0.254:11', {
+    client: { address: '10.0.0.254', port: 11 },
+    dialled: { address: WEB.address, port: WEB.port },
+  });
+  assert.deepEqual(dialled('flows', masked(11)), ['n1>nginx shop/web 10.0.0.2:80']);
+  assert.equal(address(11), null, 'only the server was translated');
 });

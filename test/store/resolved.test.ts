@@ -95,7 +95,8 @@ for (const [seed, late] of [
           },
           ...{ source_endpoint_id: ends[0].stamp, destination_endpoint_id: ends[1].stamp },
           ...{ source_basis: ends[0].basis, destination_basis: ends[1].basis },
-          source_address: `::ffff:${from.replace('.5', '.4')}`,
+          source_address: number % 3 === 0 ? '::ffff:192.0.2.1' : `::ffff:${from.replace('.5', '.4')}`,
+          ...(number % 3 === 0 ? { client_address: `::ffff:${from.replace('.5', '.4')}` } : {}),
           destination_address: service ? '::ffff:10.96.0.1' : `::ffff:${to.replace('.5', '.4')}`,
           ...(service ? { backend_address: `::ffff:${to.replace('.5', '.4')}`, backend_port: 80 } : {}),
         };

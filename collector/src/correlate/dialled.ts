@@ -48,8 +48,9 @@ export class Dialled {
   backendPort = 0;
   /** Offset of the backend's address. */
   readonly backendAddress: number;
-  /** Port of the client itself where the server sees another, else 0; and the offset of its address. */
+  /** Port of the client itself where the server sees another, else 0; then its address is zero, too. */
   clientPort = 0;
+  /** Offset of the client's address. */
   readonly clientAddress: number;
 
   constructor(options: DialledOptions, addresses: Addresses, facts: Facts, moment: Moment) {
@@ -119,8 +120,14 @@ export class Dialled {
   /** The record tells nothing of services, or its server's own address is all that there is to know. */
   #none(): void {
     this.service = 0;
-    this.clientPort = 0;
+    this.#noClient();
     this.#noBackend();
+  }
+
+  #noClient(): void {
+    if (this.clientPort === 0) return;
+    this.clientPort = 0;
+    this.#options.arena.bytes.fill(0, this.clientAddress, this.clientAddress + 16);
   }
 
   #noBackend(): void {
@@ -163,6 +170,7 @@ export class Dialled {
       if (service === 0 && own !== NO_SERVICE) this.service = own;
       // Only of those of which something was asked is there something to read.
       if (own !== 0) this.clientPort = this.#tracked.read(place, this.#facts.socket(place), this.clientAddress);
+      if (this.#isSame(this.clientAddress, record + F.source_address)) this.#noClient();
     }
     if (this.service === 0) return;
     const { bytes, view } = this.#options.arena;
@@ -175,9 +183,14 @@ export class Dialled {
   #isAsDialled(record: number): boolean {
     const { view } = this.#options.arena;
     if (this.backendPort !== view.getUint16(record + F.destination_port, true)) return false;
+    return this.#isSame(this.backendAddress, record + F.destination_address);
+  }
+
+  /** Whether two addresses are the same. @param one offset of the one */
+  #isSame(one: number, other: number): boolean {
+    const { view } = this.#options.arena;
     for (let at = 0; at < 16; at += 4) {
-      const word = view.getUint32(this.backendAddress + at, true);
-      if (word !== view.getUint32(record + F.destination_address + at, true)) return false;
+      if (view.getUint32(one + at, true) !== view.getUint32(other + at, true)) return false;
     }
     return true;
   }
