@@ -98,6 +98,22 @@ test("the kernel's stamp counts where nobody remembers that the address was anyb
   assert.deepEqual(told('flows', stranger), ['wrk>? cgroup>none'], 'an endpoint that nobody has described');
 });
 
+test("where the sources knew the address and were not sure, the kernel's stamp does not count later either", () => {
+  const cluster = new Cluster();
+  const cart = { address: '10.0.0.2', identity: pod(7n, 'cart') };
+  cluster.holders = [cart];
+  const { told } = openNamed({ ...PAIR, extraSources: [cluster] });
+  const stamped = (protocol: number) => flow({ ...CLIENT, source_port: 1, protocol, peer_endpoint_id: 7n });
+  const both = () => told('flows', stamped(6), stamped(17));
+  assert.deepEqual(both(), Array(2).fill('wrk>cart cgroup>address'));
+  cluster.doubtful = ['10.0.0.2'];
+  assert.deepEqual(both(), Array(2).fill('wrk>? cgroup>none'));
+  [cluster.doubtful, cluster.holders] = [[], []];
+  assert.deepEqual(both(), Array(2).fill('wrk>? cgroup>none'), 'forgotten');
+  cluster.holders = [cart];
+  assert.deepEqual(both(), Array(2).fill('wrk>cart cgroup>address'), 'told anew');
+});
+
 test('the other end is who had the address when the connection began', () => {
   const cluster = new Cluster();
   const [old, next] = [pod(1n, 'old'), pod(2n, 'next')];

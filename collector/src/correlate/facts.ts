@@ -68,7 +68,7 @@ export class Facts {
     this.#values[place * this.#width + ASKED_S] = nowS;
   }
 
-  /** Endpoint number of the end that is not observed here, by its address; 0 if it is not known. */
+  /** Number of the end that is not observed here, by its address; NOT_KNOWN if told that nobody is sure, else NOT_SEEN. */
   peer(place: number): number {
     return this.#values[place * this.#width + PEER] as number;
   }

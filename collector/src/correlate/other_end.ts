@@ -2,7 +2,7 @@
 import { FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import { IDENTITY_BASES as BASIS } from '../../../store/tables.ts';
 import type { Addresses } from './addresses.ts';
-import { NOWHERE } from './connections.ts';
+import { NOT_KNOWN, NOT_SEEN, NOWHERE } from './connections.ts';
 import { DatedAddresses, type DatedAddressesOptions, NOT_DATED } from './dated_addresses.ts';
 import type { Facts } from './facts.ts';
 import { Fingerprint } from './fingerprint.ts';
@@ -88,18 +88,21 @@ export class OtherEnd {
   #whenItBegan(record: number, isFlow: boolean, place: number, address: number): number {
     const { arena, recordMs } = this.#options;
     const facts = this.#facts;
-    const isTcp = arena.bytes[record + F.protocol] === TCP;
-    if (place === NOWHERE || !isTcp) {
-      const found = this.#dated.find(address, recordMs(), this.#moment.ns);
+    const now = recordMs();
+    if (place === NOWHERE) {
+      const found = this.#dated.find(address, now, this.#moment.ns);
       return found === NOT_DATED ? this.#stamped(record) : found;
     }
-    const now = recordMs();
-    const began = facts.beganMs(place, record, isFlow, now);
+    const isTcp = arena.bytes[record + F.protocol] === TCP;
+    const asOf = isTcp ? facts.beganMs(place, record, isFlow, now) : now;
     const before = facts.peer(place);
-    if (before !== 0 && now - began > SETTLED_MS) return before;
-    const found = this.#dated.find(address, began, this.#moment.ns);
-    if (found === NOT_DATED) return before || this.#stamped(record);
-    facts.setPeer(place, this.#dated.isNode ? 0 : found);
+    const isKnown = before !== NOT_SEEN && before !== NOT_KNOWN;
+    if (isKnown && now - asOf > SETTLED_MS) return before;
+    const found = this.#dated.find(address, asOf, this.#moment.ns);
+    if (found === NOT_DATED) return isKnown ? before : before === NOT_KNOWN ? 0 : this.#stamped(record);
+    // Without connections nobody stays with who had the address before.
+    const isKept = isTcp && found !== 0;
+    facts.setPeer(place, this.#dated.isNode ? NOT_SEEN : isKept ? found : NOT_KNOWN);
     return found;
   }
 
