@@ -17,7 +17,7 @@ const TEST_TIMEOUT_MS = process.env.FLOWSPAN_SOAK === '1' ? 1_800_000 : 240_000;
 const EXCEPTIONS = 'build/test-exceptions.txt';
 const DURATIONS = 'build/test-durations.txt';
 
-const totals = { tests: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0 };
+const totals = { tests: 0, suites: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 };
 let success = true;
 const durations: [seconds: number, file: string][] = [];
 const stopping = new AbortController();
@@ -51,12 +51,14 @@ async function runFile(file: string): Promise<void> {
 
 /** Adds up what node says of all tests of a file. */
 function add(file: string, summary: EventData.TestSummary): void {
-  const { tests, passed, cancelled, skipped, todo } = summary.counts;
+  const { tests, suites, passed, cancelled, skipped, todo } = summary.counts;
   totals.tests += tests;
+  totals.suites += suites;
   totals.pass += passed;
   totals.fail += tests - passed - cancelled - skipped - todo;
   totals.cancelled += cancelled;
   totals.skipped += skipped;
+  totals.todo += todo;
   success &&= summary.success;
   durations.push([summary.duration_ms / 1000, file]);
 }
@@ -77,6 +79,7 @@ await finished(report);
 durations.sort(([a], [b]) => b - a);
 writeFileSync(DURATIONS, durations.map(([s, file]) => `${s.toFixed(1)} ${file}\n`).join(''));
 const durationMs = Math.round(performance.now() - begunMs);
-const counts = Object.entries({ ...totals, duration_ms: durationMs }).map((each) => each.join(' '));
-console.log(`\n${counts.join(' ')}`);
+// The closing lines of node's own runner, over all files.
+console.log('');
+for (const [name, count] of Object.entries({ ...totals, duration_ms: durationMs })) console.log(`ℹ ${name} ${count}`);
 process.exit(success && !stopping.signal.aborted ? 0 : 1);
