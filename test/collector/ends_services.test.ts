@@ -151,6 +151,30 @@ test('services beyond what is kept are counted, and none is taken for another', 
   assert.equal(counters.discards.service_table_full, 1);
 });
 
+test('numbers of services that no connection keeps are given to others', () => {
+  const { dialled, cluster, counters, wall } = open({ mostServices: 2 });
+  cluster.services = Array.from({ length: 9 }, (_, last) => ({
+    ...{ address: `10.96.0.${last}`, port: 80, service: { namespace: 'shop', name: `s-${last}` } },
+  }));
+  const to = (last: number) => flow({ ...CLIENT, destination_address: `10.96.0.${last}` });
+  const later = (seconds: number) => {
+    wall.nowNs += BigInt(seconds) * 1_000_000_000n;
+  };
+  assert.deepEqual(dialled('flows', to(1), to(2)), ['wrk>? shop/s-1 -', 'wrk>? shop/s-2 -']);
+  later(100);
+  assert.deepEqual(dialled('flows', to(1), to(3)), ['wrk>? shop/s-1 -', 'wrk>? - -'], 'both are kept still');
+  later(30);
+  assert.deepEqual(dialled('flows', to(3)), ['wrk>? - -'], 'nobody looks as often as that');
+  later(60);
+  assert.deepEqual(dialled('flows', to(1), to(3)), ['wrk>? shop/s-1 -', 'wrk>? shop/s-3 -']);
+  assert.deepEqual(dialled('flows', to(2), to(1), to(3)), ['wrk>? - -', 'wrk>? shop/s-1 -', 'wrk>? shop/s-3 -']);
+  assert.equal(counters.discards.service_table_full, 3);
+  for (let last = 4; last < 9; last += 1) {
+    later(200);
+    assert.deepEqual(dialled('flows', to(last)), [`wrk>? shop/s-${last} -`]);
+  }
+});
+
 test('a client that comes from an address of this machine, because its own was translated here, is who it is', () => {
   const tracked = new Tracked();
   const nodeAddresses = [addressBytes('10.0.0.254')];

@@ -124,6 +124,19 @@ export class Connections {
     return place === -1 || nowS - this.#table.written(place) > CONNECTION_S ? NOWHERE : place;
   }
 
+  /**
+   * Marks the numbers that others keep of connections that are remembered; those beyond the marks are left out.
+   * @param fact which of them, from OWN on
+   * @param marks by number
+   */
+  mark(fact: number, marks: Uint8Array, nowS: number): void {
+    for (let place = 0; place < CONNECTIONS; place += 1) {
+      if (nowS - this.#table.written(place) > CONNECTION_S) continue;
+      const number = this.values[place * this.width + fact] as number;
+      if (number < marks.length) marks[number] = 1;
+    }
+  }
+
   /** What is known of one end: an endpoint's number, NOT_SEEN or NOT_KNOWN. @param place as found, or NOWHERE */
   end(place: number, point: number): number {
     return place === NOWHERE ? NOT_SEEN : (this.values[place * this.width + point - CLIENT] as number);

@@ -12,16 +12,13 @@ import { NOWHERE } from './connections.ts';
 import type { Facts } from './facts.ts';
 import { Fingerprint } from './fingerprint.ts';
 import type { Moment } from './moment.ts';
-import { ServiceNames } from './service_names.ts';
+import type { ServiceNames } from './service_names.ts';
 import { Translation, type TranslationOptions, UNASKED, UNTRANSLATED } from './translation.ts';
 
 export interface DialledOptions extends TranslationOptions {
   readonly sources: readonly IdentitySource[];
-  /** Services that are told apart. Default: 32,768. */
-  readonly mostServices?: number | undefined;
 }
 
-const SERVICES = 32_768;
 /** Kept for a connection whose address is no service's. */
 const NO_SERVICE = 0xffffffff;
 /** How long that holds, seconds: news of a service may come after its first connection. And any answer, without TCP. */
@@ -53,10 +50,10 @@ export class Dialled {
   /** Offset of the client's address. */
   readonly clientAddress: number;
 
-  constructor(options: DialledOptions, addresses: Addresses, facts: Facts, moment: Moment) {
+  constructor(options: DialledOptions, names: ServiceNames, addresses: Addresses, facts: Facts, moment: Moment) {
     const { arena, sources } = options;
     this.#options = options;
-    this.names = new ServiceNames(options.mostServices ?? SERVICES);
+    this.names = names;
     this.#sources = sources.filter((source) => source.dialled !== undefined);
     this.#addresses = addresses;
     this.#facts = facts;

@@ -9,17 +9,22 @@ import { IDENTITY_BASES as BASIS } from '../../../store/tables.ts';
 import { Addresses, type AddressesOptions } from './addresses.ts';
 import { Connections, NOT_KNOWN, NOT_SEEN, NOWHERE, OWN, socketOf } from './connections.ts';
 import { Dialled, type DialledOptions } from './dialled.ts';
-import { FACTS, Facts } from './facts.ts';
+import { FACTS, Facts, SERVICE } from './facts.ts';
 import { Fingerprint } from './fingerprint.ts';
 import { type LocalEnd, NO_CONTAINER } from './local_end.ts';
 import { Moment } from './moment.ts';
 import { ObservedEnd } from './observed_end.ts';
 import { OtherEnd, type OtherEndOptions } from './other_end.ts';
 import { Servers } from './servers.ts';
+import { ServiceNames } from './service_names.ts';
 
 export interface EndsOptions extends AddressesOptions, DialledOptions, OtherEndOptions {
   readonly localEnd: LocalEnd;
+  /** Services that are told apart at a time. Default: 32,768. */
+  readonly mostServices?: number | undefined;
 }
+
+const SERVICES = 32_768;
 
 const CLIENT = ENUMS.observation_point.client;
 const SERVER = ENUMS.observation_point.server;
@@ -65,7 +70,11 @@ export class Ends {
     this.#addresses = addresses;
     this.#observed = new ObservedEnd(arena, localEnd, servers);
     this.#other = new OtherEnd(options, { servers, addresses, facts, moment });
-    this.dialled = new Dialled(options, addresses, facts, moment);
+    const services = new ServiceNames(options.mostServices ?? SERVICES, moment, (used) => {
+      this.#connections.mark(SERVICE, used, moment.s);
+      this.#translated.mark(OWN, used, moment.s);
+    });
+    this.dialled = new Dialled(options, services, addresses, facts, moment);
   }
 
   /** Servers whose owner could not be told and addresses that are new here, so far: reasons to look through /proc. */

@@ -7,7 +7,7 @@ import { type Connections, NOWHERE, OWN } from './connections.ts';
 export const FACTS = 5;
 /** Cookie and generation of the socket that they are of, in one number. */
 const SOCKET = OWN;
-const SERVICE = OWN + 1;
+export const SERVICE = OWN + 1;
 const ASKED_S = OWN + 2;
 const PEER = OWN + 3;
 /** Milliseconds since the epoch, without what 32 bits do not hold: 50 days. */
