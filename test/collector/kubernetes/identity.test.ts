@@ -133,6 +133,26 @@ describe('pods by cgroup path', () => {
   });
 });
 
+it('a pod is told to end, and the cgroup of one here is known, however many others were told of meanwhile', async () => {
+  const { identity, cluster, put, remove, told, at, close } = await openCluster('node-1', 10);
+  const far = { uid: '1f2e3d4c-aaaa-4bbb-8ccc-000000000002', name: 'far', address: '10.0.1.0', runningMs: T - 9000 };
+  put('pods', pod(), podObject(far));
+  assert.deepEqual([identity.ofCgroup(PATH)?.name, at(far.address)], ['web-x1', 'far']);
+  for (let number = 1; number <= 50; number += 1) {
+    const values = { uid: `${number}`.padStart(36, '0'), name: `p${number}`, address: `10.0.0.${number}` };
+    put('pods', podObject({ ...values, runningMs: T - 9000 }));
+    assert.equal(at(values.address), values.name);
+  }
+  assert.deepEqual(told.ended, []);
+  remove('pods', podObject({ ...far, deletionMs: T - 1000 }));
+  assert.deepEqual(
+    told.ended.map(({ id }) => id),
+    [endpointId('pod', far.uid)],
+  );
+  assert.match(identity.identityOf(cluster.pods.find(UID)).cgroupPath, new RegExp(UID));
+  close();
+});
+
 it('who is unknown is not another cluster’s because the API server is not heard', async () => {
   const { identity, feed, put, clock, told, close } = await openCluster();
   const uid = '99999999-aaaa-4bbb-8ccc-000000000009';

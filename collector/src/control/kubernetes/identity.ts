@@ -3,6 +3,7 @@ import { ownerOfCgroup, type PodCgroup, podsOfCgroup } from '../cgroup_path.ts';
 import {
   type CgroupChange,
   type EndpointNews,
+  endpointId,
   type Identity,
   type IdentitySource,
   NOBODY_SURE,
@@ -15,6 +16,7 @@ import type { KubernetesNode } from './nodes.ts';
 import { OwnAddresses } from './own_addresses.ts';
 import { PodCgroups } from './pod_cgroups.ts';
 import { describePod, nodeIdentity, unnamedPod } from './pod_identity.ts';
+import { type ToldPod, ToldPods } from './told_pods.ts';
 
 /** A time within which every change was told, milliseconds since the epoch; from is Infinity where there is none. */
 export interface Heard {
@@ -41,15 +43,8 @@ export interface KubernetesIdentityOptions {
   readonly nowMs: () => number;
   /** Whether a cgroup is there, by its path below the v2 mount. */
   readonly cgroupIsThere: (path: string) => boolean;
-}
-
-/** A pod that was given in an answer. */
-interface Told {
-  readonly identity: Identity;
-  /** What of it is compared. */
-  readonly key: string;
-  /** Its cgroup on this node; empty if it was not seen here. */
-  readonly cgroupPath: string;
+  /** Pods whose identity is kept ready; 50,000 if not given. */
+  readonly mostTold?: number;
 }
 
 /** A pod that is seen here before the API server has told of it. */
@@ -77,8 +72,7 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
   /** Which addresses the pods of this node had when. */
   readonly ownAddresses: OwnAddresses;
   readonly #options: KubernetesIdentityOptions;
-  /** By the pod's number in the index. */
-  readonly #told = new Map<number, Told>();
+  readonly #told: ToldPods;
   /** By the UID that their node knows them by. */
   readonly #unknown = new Map<string, Unknown>();
   readonly #cgroups = new PodCgroups();
@@ -96,6 +90,7 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
 
   constructor(options: KubernetesIdentityOptions) {
     this.#options = options;
+    this.#told = new ToldPods(options.mostTold ?? MOST_TOLD);
     this.#startedMs = options.nowMs();
     this.cluster = new Cluster(this, options.nowMs);
     const { pods, claims } = this.cluster;
@@ -195,11 +190,11 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
   }
 
   podEnded(pod: number, ms: number): void {
-    if (!this.#told.has(pod)) return;
-    const { identity, cgroupPath } = this.#refresh(pod);
+    const cgroupPath = this.#told.has(pod) ? this.#refresh(pod).cgroupPath : '';
+    const id = endpointId('pod', this.cluster.pods.nodeUid(pod));
     // The end of its cgroup is seen here, to the nanosecond; the API server's news come after it.
-    if (cgroupPath === '') this.#news?.ended(identity.id, nanoseconds(ms));
-    else if (this.cluster.pods.isDeleted(pod)) this.#news?.ended(identity.id, nanoseconds(this.#options.nowMs()));
+    if (cgroupPath === '') this.#news?.ended(id, nanoseconds(ms));
+    else if (this.cluster.pods.isDeleted(pod)) this.#news?.ended(id, nanoseconds(this.#options.nowMs()));
   }
 
   podForgotten(pod: number): void {
@@ -245,14 +240,13 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
     return (complete ? told : this.#refresh(pod, cgroupPath)).identity;
   }
 
-  #refresh(pod: number, seenAt = ''): Told {
+  #refresh(pod: number, seenAt = ''): ToldPod {
     const before = this.#told.get(pod);
     const cgroupPath = seenAt || (before?.cgroupPath ?? '');
     const here = cgroupPath !== '' || this.cluster.pods.table.node(pod) === this.#options.node;
     const { identity, key } = describePod(this.cluster, pod, { here, cgroupPath });
     if (before?.key === key) return before;
-    const told: Told = { identity, key, cgroupPath };
-    if (this.#told.size >= MOST_TOLD && before === undefined) this.#told.clear();
+    const told: ToldPod = { identity, key, cgroupPath };
     this.#told.set(pod, told);
     if (before !== undefined) this.#news?.updated(identity);
     return told;

@@ -7,7 +7,8 @@ import { addressBytes } from '../../../../collector/src/correlate/address_text.t
 
 export const BEGIN_MS = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-export async function openCluster(node = 'node-1') {
+/** @param mostTold as `KubernetesIdentity` has it */
+export async function openCluster(node = 'node-1', mostTold?: number) {
   const clock = { ms: BEGIN_MS, cgroupIsThere: true };
   const feed = {
     ...{ synced: true, start: async () => undefined, close: () => undefined },
@@ -23,6 +24,7 @@ export async function openCluster(node = 'node-1') {
     feed,
     nowMs: () => clock.ms,
     cgroupIsThere: () => clock.cgroupIsThere,
+    ...(mostTold === undefined ? {} : { mostTold }),
   });
   const told = { changed: 0, updated: [] as Identity[], ended: [] as { id: bigint; timeNs: bigint }[] };
   await identity.start(
