@@ -28,6 +28,7 @@ static __always_inline bool is_untouched(const struct address_slot *slot)
 static __always_inline void free_address(struct address_slot *slot, u32 at)
 {
 	*(volatile u64 *)&slot->endpoint_id = 0;
+	barrier();
 	if (!is_untouched(address_slot_at(at + 1)))
 		return;
 	for (u32 back = 0; back < ADDRESS_PROBES; back++) {

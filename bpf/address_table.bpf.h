@@ -61,6 +61,25 @@ static __always_inline struct address_slot *address_slot_at(u32 at)
 	return bpf_map_lookup_elem(&address_table, &at);
 }
 
+static __always_inline u64 endpoint_in(const struct address_slot *slot)
+{
+	return *(const volatile u64 *)&slot->endpoint_id;
+}
+
+/*
+ * Whether a slot is an address's, and was so already when its endpoint was read before: who takes the slot over brings
+ * another endpoint. (Not if it changes hands twice within one lookup and the first endpoint is back. x86 keeps loads and
+ * stores in order; where a processor does not, a lookup during a change may err, too. The answer is a hint.)
+ */
+static __always_inline bool is_of_address(const struct address_slot *slot, const struct address_key *key,
+					  u64 endpoint_id)
+{
+	if (!same_address(&slot->address, key))
+		return false;
+	barrier();
+	return endpoint_in(slot) == endpoint_id;
+}
+
 /* Endpoint that has an address, or 0. */
 static __always_inline u64 endpoint_of_address(const struct address_key *key)
 {
@@ -73,8 +92,9 @@ static __always_inline u64 endpoint_of_address(const struct address_key *key)
 		if (!slot)
 			return 0;
 		/* Before its address: who takes a free slot writes them the other way round. */
-		endpoint_id = *(volatile u64 *)&slot->endpoint_id;
-		if (same_address(&slot->address, key))
+		endpoint_id = endpoint_in(slot);
+		barrier();
+		if (is_of_address(slot, key, endpoint_id))
 			return endpoint_id;
 		if (!slot->address.low && !slot->address.high)
 			return 0;

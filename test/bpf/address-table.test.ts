@@ -59,6 +59,33 @@ describe('the table of addresses', () => {
     object.close();
   });
 
+  it('never answers with the endpoint of an address that left the slot meanwhile', () => {
+    open(1);
+    /** Endpoint found for an address while these changes are made. */
+    const duringChanges = (
+      address: string,
+      ...changes: readonly (readonly [address: string, endpointId: bigint])[]
+    ) => {
+      const asked = Buffer.alloc(32);
+      asked.set(addressBytes(address));
+      asked.writeUInt32LE(changes.length, 24);
+      for (const [at, [changed, endpointId]] of changes.entries()) {
+        const slot = Buffer.alloc(24);
+        slot.set(addressBytes(changed));
+        slot.writeBigUInt64LE(endpointId, 16);
+        object.map('address_changes').update(Uint8Array.of(at, 0, 0, 0), slot);
+      }
+      return object.testRun('look_up_interrupted', { ctx: asked }).ctx.readBigUInt64LE(16);
+    };
+    write(['10.0.0.1', 1n]);
+    assert.equal(duringChanges('10.0.0.1'), 1n);
+    assert.equal(duringChanges('10.0.0.2', ['10.0.0.1', 0n], ['10.0.0.2', 2n]), 0n);
+    assert.equal(lookUp('10.0.0.2'), 2n, 'it has that very slot now');
+    assert.equal(duringChanges('10.0.0.2', ['10.0.0.2', 3n]), 0n);
+    assert.equal(duringChanges('10.0.0.2'), 3n);
+    object.close();
+  });
+
   it('takes as many as it has slots to look in, and says how many more there were', () => {
     open(1);
     const all = Array.from({ length: 40 }, (_, at): [string, bigint] => [`10.0.0.${at}`, BigInt(at + 1)]);

@@ -11,4 +11,27 @@ int look_up(struct address_slot *asked)
 	return 0;
 }
 
+struct interrupted {
+	struct address_slot asked;
+	u32 count;	/* in: how many of address_changes */
+	u32 reserved;
+};
+
+/* The same while addresses change hands: after the endpoint was read in its first slot, before the address is compared. */
+SEC("syscall")
+int look_up_interrupted(struct interrupted *context)
+{
+	struct address_key key = context->asked.address;
+	struct address_changes_context changes = {.count = context->count};
+	struct address_slot *slot = address_slot_at(first_slot(&key));
+	u64 endpoint_id;
+
+	if (!slot)
+		return 0;
+	endpoint_id = endpoint_in(slot);
+	bpf_loop(changes.count, apply_nth_change, &changes, 0);
+	context->asked.endpoint_id = is_of_address(slot, &key, endpoint_id) ? endpoint_id : 0;
+	return 0;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
