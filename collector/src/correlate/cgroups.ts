@@ -10,17 +10,26 @@ const BETWEEN_WALKS_MS = 1000;
 const WALK_SHARE = 50;
 /** Ids that no walk has found; they are of trees that are not ours to see. */
 const MOST_STRANGERS = 10_000;
-/** Paths that are remembered; beyond, what is gone is forgotten by a new walk. */
+/** Paths that are remembered; beyond, what was seen longest ago is forgotten. */
 const MOST_PATHS = 100_000;
+/** For so long, and so many, those that are gone are remembered: sockets outlive the processes that made them. */
+const REMEMBERED_NS = 15n * 60n * 1_000_000_000n;
+const MOST_ENDED = 20_000;
+/** The oldest are forgotten many at a time: finding the first of a Map costs more, the more went before it. */
+const BETWEEN_DROPS_NS = 60n * 1_000_000_000n;
+const KEPT_SHARE = 0.9;
 
 /** What lives under a cgroup v2 mount. */
 export class Cgroups {
   readonly #mount: string;
+  /** What was seen longest ago comes first. */
   readonly #paths = new Map<number, string>();
   readonly #begun = new Map<number, bigint>();
+  /** In the order in which they were gone. */
   readonly #ended = new Map<number, bigint>();
   readonly #strangers = new Set<number>();
   #nextWalkMs = Number.NEGATIVE_INFINITY;
+  #nextDropNs = 0n;
 
   /** @param mount where cgroup v2 is mounted */
   constructor(mount: string) {
@@ -35,15 +44,11 @@ export class Cgroups {
   walk(nowMs: number): void {
     const begun = performance.now();
     this.#walkTree();
+    this.#bound();
     this.#nextWalkMs = nowMs + Math.max(BETWEEN_WALKS_MS, WALK_SHARE * (performance.now() - begun));
   }
 
   #walkTree(): void {
-    if (this.#paths.size > MOST_PATHS) {
-      this.#paths.clear();
-      this.#begun.clear();
-      this.#ended.clear();
-    }
     let left = MOST_DIRECTORIES;
     let level = [''];
     for (let depth = 0; depth < DEEPEST && level.length > 0; depth += 1) {
@@ -80,14 +85,24 @@ export class Cgroups {
 
   /** A cgroup began. */
   add(id: number, path: string, timeNs: bigint): void {
-    this.#paths.set(id, path);
+    this.#keep(id, path);
     this.#begun.set(id, timeNs);
     this.#ended.delete(id);
+    this.#bound();
   }
 
-  /** A cgroup is gone; its path is remembered. */
+  /** A cgroup is gone; its path is remembered for a while. */
   end(id: number, timeNs: bigint): void {
-    if (this.#paths.has(id)) this.#ended.set(id, timeNs);
+    if (!this.#paths.has(id)) return;
+    this.#ended.set(id, timeNs);
+    const isFull = this.#ended.size > MOST_ENDED;
+    if (timeNs < this.#nextDropNs && !isFull) return;
+    this.#nextDropNs = timeNs + BETWEEN_DROPS_NS;
+    const most = isFull ? MOST_ENDED * KEPT_SHARE : MOST_ENDED;
+    for (const [gone, goneNs] of this.#ended) {
+      if (goneNs > timeNs - REMEMBERED_NS && this.#ended.size <= most) break;
+      this.#drop(gone);
+    }
   }
 
   /** When a cgroup was gone, nanoseconds since the epoch; undefined if it is there. */
@@ -100,11 +115,30 @@ export class Cgroups {
     return this.#begun.get(id);
   }
 
+  #keep(id: number, path: string): void {
+    this.#paths.delete(id);
+    this.#paths.set(id, path);
+  }
+
+  #bound(): void {
+    if (this.#paths.size <= MOST_PATHS) return;
+    for (const oldest of this.#paths.keys()) {
+      if (this.#paths.size <= MOST_PATHS * KEPT_SHARE) return;
+      this.#drop(oldest);
+    }
+  }
+
+  #drop(id: number): void {
+    this.#paths.delete(id);
+    this.#begun.delete(id);
+    this.#ended.delete(id);
+  }
+
   /** @returns the directories in it; none if it is gone by now */
   #look(path: string): string[] {
     try {
       const directory = join(this.#mount, path);
-      this.#paths.set(Number(statSync(directory, { bigint: true }).ino), path === '' ? '/' : path);
+      this.#keep(Number(statSync(directory, { bigint: true }).ino), path === '' ? '/' : path);
       return readdirSync(directory, { withFileTypes: true })
         .filter((entry) => entry.isDirectory())
         .map((entry) => `${path}/${entry.name}`);
