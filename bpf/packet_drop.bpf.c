@@ -84,6 +84,8 @@ int BPF_PROG(kfree_skb, struct sk_buff *skb, void *location, u32 reason)
 		if (record->connection.initiator_known)
 			record->sent_by = tuple.tcp_flags & TCP_FLAG_ACK ? SENT_BY_SERVER : SENT_BY_CLIENT;
 	}
+	if (state)
+		event_age(record, state);
 	record->connection.verdict = VERDICT_DROPPED;
 	record->drop_reason = reason;
 	record->sequence_begin = tuple.sequence;

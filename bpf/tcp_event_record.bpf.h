@@ -17,11 +17,20 @@ static __always_inline struct tcp_event_record *event_reserve(u8 event_kind, u64
 	return record;
 }
 
+/* Reads the time that the event was reserved with: another CPU may have opened the connection since then. */
+static __always_inline void event_age(struct tcp_event_record *record, const struct socket_state *state)
+{
+	u64 now = record->header.time_boot_ns, opened = state->opened_ns;
+
+	record->connection_age_ns = opened && opened < now ? now - opened : 0;
+}
+
 static __always_inline void event_connection(struct tcp_event_record *record, const struct socket_state *state,
 					     const struct sock *sk)
 {
 	__builtin_memcpy(&record->connection, &state->connection, sizeof(record->connection));
 	record->connection.tcp_state = sk->__sk_common.skc_state;
+	event_age(record, state);
 }
 
 static __always_inline void event_gauges(struct tcp_event_record *record, const struct tcp_sock *tp)

@@ -38,6 +38,8 @@ int BPF_PROG(tcp_send_reset, struct sock *sk, struct sk_buff *skb)
 		stamp_socket(&record->connection, sk, bpf_get_socket_cookie(sk));
 		stamp_ends(&record->connection, sk, OBSERVATION_POINT_UNKNOWN, 0);
 	}
+	if (state)
+		event_age(record, state);
 	record->connection.verdict = VERDICT_FORWARDED;
 	record->connection.tcp_state = tcp_state;
 	record->segments = 1;

@@ -35,7 +35,7 @@ const NEVER = "toDateTime64('2200-01-01 00:00:00', 9, 'UTC')";
 const SETTLED: Readonly<Record<string, string>> = {
   [FLOWS.name]: 'time - toIntervalNanosecond(if(protocol = 6, connection_age_ns, duration_ns))',
   [REQUESTS.name]: 'time - toIntervalNanosecond(duration_ns)',
-  [TCP_EVENTS.name]: 'time - toIntervalNanosecond(latency_ns)',
+  [TCP_EVENTS.name]: 'time - toIntervalNanosecond(greatest(connection_age_ns, latency_ns))',
 };
 
 type End = 'source' | 'destination';

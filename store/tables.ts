@@ -66,6 +66,7 @@ export const TCP_EVENTS: Table = {
     ...ENDS,
     ...fromWire(TCP_EVENT_RECORD_FIELDS, [...OF_COLLECTOR, 'drop_reason', 'reset_reason'], {
       latency_ns: UNKNOWN,
+      connection_age_ns: UNKNOWN,
       rto_us: UNKNOWN,
     }),
     word('drop_reason', "The kernel's name of the reason it dropped the packet for (enum skb_drop_reason)."),

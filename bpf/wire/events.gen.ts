@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '3605beecff0510f9';
+export const LAYOUT_HASH = '0ffa0b17100df656';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -428,7 +428,7 @@ export const REQUEST_RECORD_FIELDS: readonly WireField[] = [
 
 /** Byte offsets within tcp_event_record. */
 export const TCP_EVENT_RECORD = {
-  size: 168,
+  size: 176,
   length: 0,
   record_kind: 4,
   time_boot_ns: 8,
@@ -454,21 +454,22 @@ export const TCP_EVENT_RECORD = {
   ip_version: 110,
   traffic_direction: 111,
   latency_ns: 112,
-  sequence_begin: 120,
-  sequence_end: 124,
-  segments: 128,
-  segments_in_flight: 132,
-  srtt_us: 136,
-  rto_us: 140,
-  cwnd_segments: 144,
-  error_number: 148,
-  event_kind: 150,
-  retransmit_cause: 151,
-  sent_by: 152,
-  congestion_state: 153,
-  tcp_flags: 154,
-  drop_reason: 156,
-  reset_reason: 160,
+  connection_age_ns: 120,
+  sequence_begin: 128,
+  sequence_end: 132,
+  segments: 136,
+  segments_in_flight: 140,
+  srtt_us: 144,
+  rto_us: 148,
+  cwnd_segments: 152,
+  error_number: 156,
+  event_kind: 158,
+  retransmit_cause: 159,
+  sent_by: 160,
+  congestion_state: 161,
+  tcp_flags: 162,
+  drop_reason: 164,
+  reset_reason: 168,
 } as const;
 
 export const TCP_EVENT_RECORD_FIELDS: readonly WireField[] = [
@@ -497,19 +498,20 @@ export const TCP_EVENT_RECORD_FIELDS: readonly WireField[] = [
   { name: 'ip_version', offset: 110, type: 'u8', doc: '4 or 6: what travelled on the wire.' },
   { name: 'traffic_direction', offset: 111, type: 'u8', enumName: 'traffic_direction', doc: 'Of the connection, as the observed end sees it: egress for the client, ingress for the server.' },
   { name: 'latency_ns', offset: 112, type: 'u64', doc: 'connect_failed: time since the first SYN. zero_window: length of the stall.' },
-  { name: 'sequence_begin', offset: 120, type: 'u32', doc: 'First sequence number concerned, as on the wire.' },
-  { name: 'sequence_end', offset: 124, type: 'u32', doc: 'Sequence number after the last one concerned.' },
-  { name: 'segments', offset: 128, type: 'u32', doc: 'Segments this event stands for.' },
-  { name: 'segments_in_flight', offset: 132, type: 'u32', doc: 'Segments sent and not yet acknowledged at that moment.' },
-  { name: 'srtt_us', offset: 136, type: 'u32', doc: 'Smoothed round trip time at that moment; 0 before the first sample.' },
-  { name: 'rto_us', offset: 140, type: 'u32', doc: 'Retransmission timeout at that moment.' },
-  { name: 'cwnd_segments', offset: 144, type: 'u32', doc: 'Congestion window at that moment.' },
-  { name: 'error_number', offset: 148, type: 'u16', doc: 'errno of a failed connect or of a retransmission that could not be sent; else 0.' },
-  { name: 'event_kind', offset: 150, type: 'u8', enumName: 'event_kind', doc: 'What happened.' },
-  { name: 'retransmit_cause', offset: 151, type: 'u8', enumName: 'retransmit_cause', doc: 'Why it was sent again; none for other events, and where the moment itself was missed.' },
-  { name: 'sent_by', offset: 152, type: 'u8', enumName: 'sent_by', doc: 'Which side sent the segment concerned.' },
-  { name: 'congestion_state', offset: 153, type: 'u8', enumName: 'congestion_state', doc: 'Congestion control state at that moment.' },
-  { name: 'tcp_flags', offset: 154, type: 'u8', doc: 'TCP flags of the segment concerned, as on the wire; 0 if not known.' },
-  { name: 'drop_reason', offset: 156, type: 'u32', doc: 'Drops: the running kernel\'s number in enum skb_drop_reason; else 0.' },
-  { name: 'reset_reason', offset: 160, type: 'u32', doc: 'Resets sent: the running kernel\'s number in enum sk_rst_reason; 0 where the kernel gives none.' },
+  { name: 'connection_age_ns', offset: 120, type: 'u64', doc: 'Time since the connection was opened, or first seen if that was before the start.' },
+  { name: 'sequence_begin', offset: 128, type: 'u32', doc: 'First sequence number concerned, as on the wire.' },
+  { name: 'sequence_end', offset: 132, type: 'u32', doc: 'Sequence number after the last one concerned.' },
+  { name: 'segments', offset: 136, type: 'u32', doc: 'Segments this event stands for.' },
+  { name: 'segments_in_flight', offset: 140, type: 'u32', doc: 'Segments sent and not yet acknowledged at that moment.' },
+  { name: 'srtt_us', offset: 144, type: 'u32', doc: 'Smoothed round trip time at that moment; 0 before the first sample.' },
+  { name: 'rto_us', offset: 148, type: 'u32', doc: 'Retransmission timeout at that moment.' },
+  { name: 'cwnd_segments', offset: 152, type: 'u32', doc: 'Congestion window at that moment.' },
+  { name: 'error_number', offset: 156, type: 'u16', doc: 'errno of a failed connect or of a retransmission that could not be sent; else 0.' },
+  { name: 'event_kind', offset: 158, type: 'u8', enumName: 'event_kind', doc: 'What happened.' },
+  { name: 'retransmit_cause', offset: 159, type: 'u8', enumName: 'retransmit_cause', doc: 'Why it was sent again; none for other events, and where the moment itself was missed.' },
+  { name: 'sent_by', offset: 160, type: 'u8', enumName: 'sent_by', doc: 'Which side sent the segment concerned.' },
+  { name: 'congestion_state', offset: 161, type: 'u8', enumName: 'congestion_state', doc: 'Congestion control state at that moment.' },
+  { name: 'tcp_flags', offset: 162, type: 'u8', doc: 'TCP flags of the segment concerned, as on the wire; 0 if not known.' },
+  { name: 'drop_reason', offset: 164, type: 'u32', doc: 'Drops: the running kernel\'s number in enum skb_drop_reason; else 0.' },
+  { name: 'reset_reason', offset: 168, type: 'u32', doc: 'Resets sent: the running kernel\'s number in enum sk_rst_reason; 0 where the kernel gives none.' },
 ];

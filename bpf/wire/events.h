@@ -237,6 +237,7 @@ struct tcp_event_record {
 	struct record_header header;
 	struct connection connection;
 	wire_u64 latency_ns DOC("connect_failed: time since the first SYN. zero_window: length of the stall.");
+	wire_u64 connection_age_ns DOC("Time since the connection was opened, or first seen if that was before the start.");
 	wire_u32 sequence_begin DOC("First sequence number concerned, as on the wire.");
 	wire_u32 sequence_end DOC("Sequence number after the last one concerned.");
 	wire_u32 segments DOC("Segments this event stands for.");

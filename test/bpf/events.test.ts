@@ -8,6 +8,7 @@ import { start } from '../../deploy/lab/program.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { nstat } from '../support/counters.ts';
 import { createScene, PORT, PORT_SEEN, type Scene } from './scene.ts';
+import type { Seen } from './watcher.ts';
 
 const RETRANSMIT = { event_kind: 'retransmit', destination_port: PORT_SEEN };
 
@@ -46,6 +47,7 @@ describe('TCP events', () => {
     end();
     const [event] = await scene.watcher.wait({ ...RETRANSMIT, retransmit_cause: 'syn_ack' });
     assert.deepEqual([event?.sent_by, event?.segments, event?.destination_address], ['server', 1n, scene.address.ipv4]);
+    assert.equal(event?.connection_age_ns, 0n, 'there is no connection yet');
   });
 
   it('tells a tail loss probe from a timeout', async () => {
@@ -61,6 +63,8 @@ describe('TCP events', () => {
     const [row] = await scene.watcher.wait({ flow_state: 'closed', socket_cookie: probes[0]?.socket_cookie ?? 0n });
     const ofCause = (retransmit_cause: string): bigint =>
       BigInt(scene.watcher.seen({ ...RETRANSMIT, retransmit_cause, socket_cookie: row?.socket_cookie ?? 0n }).length);
+    const opened = (told?: Seen) => Number(told?.time_boot_ns) - Number(told?.connection_age_ns);
+    assert.deepEqual([probes[0], timeouts[0]].map(opened), [opened(row), opened(row)], 'of one connection');
     assert.equal(row?.tail_loss_probes, ofCause('tail_loss_probe'));
     assert.equal(row?.timeouts, ofCause('timeout'));
   });

@@ -85,10 +85,17 @@ describe('flow records', () => {
     const [failed] = await scene.watcher.wait({ event_kind: 'connect_failed', destination_port: 9n });
     assert.deepEqual([failed?.error_number, failed?.sent_by], [111n, 'client']);
     assert.ok(Number(failed?.latency_ns) > 0);
+    assert.equal(failed?.connection_age_ns, failed?.latency_ns);
     const [row] = await scene.watcher.wait({ flow_state: 'closed', destination_port: 9n });
     assert.deepEqual([row?.close_cause, row?.closed_by, row?.source_port], ['refused', 'server', failed?.source_port]);
     const [drop] = await scene.watcher.wait({ event_kind: 'drop', destination_port: 9n });
     assert.equal(drop?.verdict, 'dropped');
+    const [unanswered] = await scene.watcher.wait({
+      event_kind: 'reset_sent',
+      destination_port: 9n,
+      socket_cookie: 0n,
+    });
+    assert.equal(unanswered?.connection_age_ns, 0n);
   });
 
   it('splits counters between intervals without a hole or an overlap', async () => {

@@ -70,8 +70,8 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 	FIELD(command_length) ARRAY(command)
 
 #define TCP_EVENT \
-	HEADER CONNECTION FIELD(latency_ns) FIELD(sequence_begin) FIELD(sequence_end) FIELD(segments) \
-	FIELD(segments_in_flight) FIELD(srtt_us) FIELD(rto_us) FIELD(cwnd_segments) FIELD(error_number) \
+	HEADER CONNECTION FIELD(latency_ns) FIELD(connection_age_ns) FIELD(sequence_begin) FIELD(sequence_end) \
+	FIELD(segments) FIELD(segments_in_flight) FIELD(srtt_us) FIELD(rto_us) FIELD(cwnd_segments) FIELD(error_number) \
 	FIELD(event_kind) FIELD(retransmit_cause) FIELD(sent_by) FIELD(congestion_state) FIELD(tcp_flags) \
 	FIELD(drop_reason) FIELD(reset_reason)
 

@@ -128,8 +128,12 @@ test('the other end is who had the address when the connection began', () => {
     ['wrk>old cgroup>address', 'wrk>next cgroup>address'],
   );
   assert.deepEqual(told('tcp_events', event(late)), ['wrk>old cgroup>address'], 'its events go with the flow');
+  const alone = event({ ...late, source_port: 3, socket_cookie: 10, ...aged(6000) });
+  assert.deepEqual(told('tcp_events', alone), ['wrk>old cgroup>address'], 'and tell of it themselves');
   const other = { ...late, socket_cookie: 9 };
   assert.deepEqual(told('flows', flow(other)), ['wrk>next cgroup>address'], 'the same ports, another socket');
+  const orphan = event({ ...late, ...aged(6000) });
+  assert.deepEqual(told('tcp_events', orphan), ['wrk>old cgroup>address'], 'an event of the socket before that');
   const udp = flow({ ...late, protocol: 17, ...aged(6000) });
   assert.deepEqual(
     told('flows', udp),

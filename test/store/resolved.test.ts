@@ -10,8 +10,13 @@ import { RunningStore } from './running_store.ts';
 
 const BEGIN = (BigInt(Date.now()) / 60_000n) * 60_000_000_000n - 1_800_000_000_000n;
 const ROWS_PER_TABLE = 1500;
-/** Column by which a row tells how long before its time its ends were settled. */
-const AGES = { flows: 'connection_age_ns', requests: 'duration_ns', tcp_events: 'latency_ns' } as const;
+/** How a row tells how long before its time its ends were settled; an event by the longer of two. */
+const AGES = {
+  flows: (age: bigint) => ({ connection_age_ns: age }),
+  requests: (age: bigint) => ({ duration_ns: age }),
+  tcp_events: (age: bigint, number: number) =>
+    number % 2 === 0 ? { connection_age_ns: age, latency_ns: age / 3n } : { connection_age_ns: 0, latency_ns: age },
+} as const;
 const SOME_ID = 4711n;
 
 let store: RunningStore;
@@ -86,13 +91,8 @@ for (const [seed, late] of [
         ];
         expected.set(number, ends);
         return {
-          ...{
-            time: at + age,
-            cluster,
-            socket_cookie: number,
-            protocol: 6,
-            [AGES[table.name as keyof typeof AGES]]: age,
-          },
+          ...{ time: at + age, cluster, socket_cookie: number, protocol: 6 },
+          ...AGES[table.name as keyof typeof AGES](age, number),
           ...{ source_endpoint_id: ends[0].stamp, destination_endpoint_id: ends[1].stamp },
           ...{ source_basis: ends[0].basis, destination_basis: ends[1].basis },
           source_address: number % 3 === 0 ? '::ffff:192.0.2.1' : `::ffff:${from.replace('.5', '.4')}`,

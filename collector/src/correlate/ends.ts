@@ -155,15 +155,15 @@ export class Ends {
     if (point === SERVER) {
       this.peerObserved = client === NOT_SEEN ? 0 : 1;
       this.dialled.ofServer(record, facts, isClientElsewhere && same !== NOWHERE ? this.#service(same) : 0);
-      this.#resolveOther(CLIENT, client, record, isFlow, facts);
+      this.#resolveOther(CLIENT, client, record, facts);
       this.#resolveObserved(SERVER, server, record, isFlow);
     } else {
       if (point !== CLIENT) this.container = NO_CONTAINER;
       this.peerObserved = point === CLIENT && server !== NOT_SEEN ? 1 : 0;
       this.dialled.ofClient(record, facts, isServerElsewhere && server !== NOT_SEEN);
       if (point === CLIENT) this.#resolveObserved(CLIENT, client, record, isFlow);
-      else this.#resolveOther(CLIENT, client, record, isFlow, facts);
-      this.#resolveOther(SERVER, server, record, isFlow, facts);
+      else this.#resolveOther(CLIENT, client, record, facts);
+      this.#resolveOther(SERVER, server, record, facts);
     }
     const peer = point === CLIENT ? this.destination : point === SERVER ? this.source : 0;
     if (this.peerObserved === 0 && this.#isOnAnotherNode(peer)) this.peerObserved = 1;
@@ -187,7 +187,7 @@ export class Ends {
    * @param end what other records told of it
    * @param facts where the connection's facts are, or NOWHERE
    */
-  #resolveOther(point: number, end: number, record: number, isFlow: boolean, facts: number): void {
+  #resolveOther(point: number, end: number, record: number, facts: number): void {
     if (end !== NOT_SEEN) {
       this.#setSeen(point, end);
       return;
@@ -196,12 +196,12 @@ export class Ends {
     let number = 0;
     if (point === CLIENT) {
       const address = clientPort === 0 ? record + F.source_address : clientAddress;
-      number = this.#other.of(record, isFlow, facts, address, 0);
-    } else if (backendPort !== 0) number = this.#other.of(record, isFlow, facts, backendAddress, backendPort);
+      number = this.#other.of(record, facts, address, 0);
+    } else if (backendPort !== 0) number = this.#other.of(record, facts, backendAddress, backendPort);
     // Who has a service's address, be it a node's, is not who was reached.
     else if (service === 0) {
       const port = this.#options.arena.view.getUint16(record + F.destination_port, true);
-      number = this.#other.of(record, isFlow, facts, record + F.destination_address, port);
+      number = this.#other.of(record, facts, record + F.destination_address, port);
     }
     this.#set(point, number, number === 0 ? BASIS.none : this.#other.basis);
   }

@@ -1,5 +1,5 @@
 /** What is found out once about a connection and kept with it: the service dialled, the other end's endpoint. */
-import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
+import { ENUMS, TCP_EVENT_RECORD as EVENT, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
 import { type Connections, NOWHERE, OWN } from './connections.ts';
 
@@ -15,6 +15,7 @@ const BEGAN = OWN + 4;
 const WRAP_MS = 2 ** 32;
 
 const UNKNOWN = ENUMS.observation_point.unknown;
+const KIND = ENUMS.record_kind;
 
 /**
  * Facts by a connection's place. They are of the socket that they were found out for: addresses and ports may be used
@@ -77,20 +78,29 @@ export class Facts {
     this.#values[place * this.#width + PEER] = number;
   }
 
+  /** How long before its record the connection began, milliseconds; undefined if the record does not tell. */
+  ageMs(record: number): number | undefined {
+    const { bytes, view } = this.#arena;
+    const kind = bytes[record + F.record_kind];
+    if (kind !== KIND.flow && kind !== KIND.tcp_event) return undefined;
+    const at = record + (kind === KIND.flow ? F.connection_age_ns : EVENT.connection_age_ns);
+    const ns = view.getUint32(at + 4, true) * 4_294_967_296 + view.getUint32(at, true);
+    // An event without an age is of no connection that the kernel side knows.
+    return ns === 0 && kind === KIND.tcp_event ? undefined : Math.min(Math.floor(ns / 1e6), WRAP_MS - 1);
+  }
+
   /**
-   * When the connection began, milliseconds since the epoch: flows know, other records are only not earlier.
+   * When the connection began, milliseconds since the epoch; records that do not tell are only not earlier.
    * @param recordMs time of the record
    */
-  beganMs(place: number, record: number, isFlow: boolean, recordMs: number): number {
+  beganMs(place: number, record: number, recordMs: number): number {
     const at = place * this.#width + BEGAN;
     const now = Math.floor(recordMs);
     const known = this.#values[at] as number;
-    if (!isFlow && known !== 0) return now - ((now - known) >>> 0);
-    const { view } = this.#arena;
-    const age = record + F.connection_age_ns;
-    const ageNs = isFlow ? view.getUint32(age + 4, true) * 4_294_967_296 + view.getUint32(age, true) : 0;
-    const ageMs = Math.min(Math.floor(ageNs / 1e6), WRAP_MS - 1);
-    this.#values[at] = (now - ageMs) >>> 0 || 1;
-    return now - ageMs;
+    const ageMs = this.ageMs(record);
+    if (ageMs === undefined && known !== 0) return now - ((now - known) >>> 0);
+    const began = now - (ageMs ?? 0);
+    this.#values[at] = began >>> 0 || 1;
+    return began;
   }
 }

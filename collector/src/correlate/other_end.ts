@@ -49,10 +49,10 @@ export class OtherEnd {
    * @param address offset of its address: the record's, or its backend's
    * @param port its port if it is a server, else 0
    */
-  of(record: number, isFlow: boolean, place: number, address: number, port: number): number {
+  of(record: number, place: number, address: number, port: number): number {
     const number = this.#fingerprint.isLoopback(address)
       ? this.#within(record, address, port)
-      : this.#at(record, isFlow, place, address, port);
+      : this.#at(record, place, address, port);
     if (number === 0) this.basis = BASIS.none;
     return number;
   }
@@ -69,10 +69,10 @@ export class OtherEnd {
     return this.#addresses.of(address);
   }
 
-  #at(record: number, isFlow: boolean, place: number, address: number, port: number): number {
+  #at(record: number, place: number, address: number, port: number): number {
     this.basis = BASIS.address;
     this.#dated.isNode = false;
-    const dated = this.#whenItBegan(record, isFlow, place, address);
+    const dated = this.#whenItBegan(record, place, address);
     // Who had the address then is known better than who listened there last.
     if (dated !== NOT_DATED && !this.#dated.isNode) return dated;
     const protocol = this.#options.arena.bytes[record + F.protocol] as number;
@@ -85,16 +85,17 @@ export class OtherEnd {
    * A TCP connection stays with whoever had the address when it began, also if that one is gone and the address another's
    * by the time of the record. Until news of it has come for sure, sources are asked again.
    */
-  #whenItBegan(record: number, isFlow: boolean, place: number, address: number): number {
+  #whenItBegan(record: number, place: number, address: number): number {
     const { arena, recordMs } = this.#options;
     const facts = this.#facts;
     const now = recordMs();
+    const isTcp = arena.bytes[record + F.protocol] === TCP;
     if (place === NOWHERE) {
-      const found = this.#dated.find(address, now, this.#moment.ns);
+      const ageMs = isTcp ? (facts.ageMs(record) ?? 0) : 0;
+      const found = this.#dated.find(address, now - ageMs, this.#moment.ns);
       return found === NOT_DATED ? this.#stamped(record) : found;
     }
-    const isTcp = arena.bytes[record + F.protocol] === TCP;
-    const asOf = isTcp ? facts.beganMs(place, record, isFlow, now) : now;
+    const asOf = isTcp ? facts.beganMs(place, record, now) : now;
     const before = facts.peer(place);
     const isKnown = before !== NOT_SEEN && before !== NOT_KNOWN;
     if (isKnown && now - asOf > SETTLED_MS) return before;

@@ -30,6 +30,10 @@ export const OBSERVED = 'flowspan';
 /** The copy: ends are told by address and time alone. */
 export const STRIPPED = 'flowspan_stripped';
 const ROW_TABLES = ['flows', 'requests', 'tcp_events'] as const;
+/** What of each table is judged by itself: events that the kernel side has no connection for tell only of their moment. */
+export const OF_NO_CONNECTION = 'tcp_events without a connection';
+const judgedAs = (table: string) =>
+  table === 'tcp_events' ? `if(connection_age_ns = 0, '${OF_NO_CONNECTION}', '${table}')` : `'${table}'`;
 /** Whole minutes by which the copy is older. */
 const OLDER_MIN = 10;
 const PATIENCE_MS = 120_000;
@@ -93,7 +97,7 @@ export class Judge {
   /** What rows say about the ends that they were observed at. */
   ownEnds(database: string): Promise<Verdict[]> {
     const one = (table: string) => `
-      SELECT '${table}, observed end' AS what, t.endpoint_id AS truth,
+      SELECT concat(${judgedAs(table)}, ', observed end') AS what, t.endpoint_id AS truth,
         if(observation_point = 'client', source_endpoint_id, destination_endpoint_id) AS told
       FROM ${database}.${table}_resolved AS r JOIN ${STRIPPED}.truth AS t ON r.socket_cgroup_id = t.cgroup_id
       WHERE observation_point IN ('client', 'server')`;
@@ -110,6 +114,12 @@ export class Judge {
       SELECT DISTINCT ${tuple}, t.endpoint_id AS endpoint_id, r.time - toIntervalNanosecond(connection_age_ns) AS opened
       FROM ${database}.flows AS r JOIN ${STRIPPED}.truth AS t ON r.socket_cgroup_id = t.cgroup_id
       WHERE observation_point = 'server' AND flow_state = 'opened'`;
+    const asked = `
+      SELECT DISTINCT ${tuple}, t.endpoint_id AS endpoint_id, r.time - toIntervalNanosecond(connection_age_ns) AS opened
+      FROM ${database}.flows AS r JOIN ${STRIPPED}.truth AS t ON r.socket_cgroup_id = t.cgroup_id
+      WHERE observation_point = 'client'`;
+    const ofTuple = tuple.split(', ').map((column) => `r.${column} = s.${column}`);
+    const sinceOpened = [...ofTuple, 'r.time >= s.opened'].join(' AND ');
     return this.#verdicts([
       `SELECT 'requests, server' AS what, s.endpoint_id AS truth, ${told('destination')} AS told
        FROM ${database}.requests_resolved AS r JOIN (${served}) AS s ON r.http_path = s.http_path
@@ -121,11 +131,13 @@ export class Judge {
        FROM ${database}.flows_resolved AS r JOIN (${accepted}) AS s USING (${tuple})
        WHERE observation_point = 'client' AND ${where('destination')}
          AND abs(toUnixTimestamp64Nano(s.opened) - toUnixTimestamp64Nano(r.time) + r.connection_age_ns) < 1e9`,
-      `SELECT 'tcp_events, server' AS what, s.endpoint_id AS truth, ${told('destination')} AS told
-       FROM ${database}.tcp_events_resolved AS r ASOF JOIN (${accepted}) AS s
-         ON r.source_address = s.source_address AND r.source_port = s.source_port
-         AND r.destination_address = s.destination_address AND r.destination_port = s.destination_port AND r.time >= s.opened
+      `SELECT concat(${judgedAs('tcp_events')}, ', server') AS what, s.endpoint_id AS truth, ${told('destination')} AS told
+       FROM ${database}.tcp_events_resolved AS r ASOF JOIN (${accepted}) AS s ON ${sinceOpened}
        WHERE observation_point = 'client' AND event_kind != 'connect_failed' AND ${where('destination')}`,
+      // Of packets that no socket took or sent, those that tell who dialled.
+      `SELECT '${OF_NO_CONNECTION}, client' AS what, s.endpoint_id AS truth, ${told('source')} AS told
+       FROM ${database}.tcp_events_resolved AS r ASOF JOIN (${asked}) AS s ON ${sinceOpened}
+       WHERE observation_point = 'unknown' AND initiator_known AND ${where('source')}`,
     ]);
   }
 
