@@ -31,6 +31,8 @@ export const DISCARDS = [
   'endpoint_table_full',
   /** An address of a pod that found no room in the kernel's table: connections to it are not stamped with its pod. */
   'address_table_full',
+  /** A write of a pod's address to the kernel that failed; it is tried again. */
+  'address_write_failed',
   /** A process looked up too late: it was gone, and nothing told its name. */
   'process_gone',
   /** A process not looked up, because too many were in one look. */

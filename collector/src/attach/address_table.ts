@@ -12,10 +12,16 @@ export const addressTableOf = (slots: number) => ({
 });
 export const ADDRESS_TABLE = addressTableOf(MOST_SLOTS);
 
+type ChangesMap = Pick<BpfMap, 'valueSize' | 'maxEntries' | 'updateBatch'>;
+/** What of an object is needed. */
+interface TableObject extends Pick<BpfObject, 'testRun'> {
+  map(name: string): ChangesMap;
+}
+
 /** Takes changes and brings them to the kernel. */
 export class AddressTable {
-  readonly #object: BpfObject;
-  readonly #map: BpfMap;
+  readonly #object: TableObject;
+  readonly #map: ChangesMap;
   readonly #places: Uint8Array;
   readonly #changes: Buffer;
   /** struct address_changes_context. */
@@ -24,7 +30,7 @@ export class AddressTable {
   #owned = 0;
 
   /** @param object loaded, with program apply_address_changes */
-  constructor(object: BpfObject) {
+  constructor(object: TableObject) {
     this.#object = object;
     this.#map = object.map('address_changes');
     this.#places = new Uint8Array(new Uint32Array(this.capacity).map((_, index) => index).buffer);

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { AddressTable } from '../attach/address_table.ts';
 import type { Counters } from '../counters.ts';
 import { endpointId } from './identity.ts';
-import { addressOfWords, type Words } from './kubernetes/addresses.ts';
+import { addressOfWords, type Words, wordsOfBytes } from './kubernetes/addresses.ts';
 import type { Cluster } from './kubernetes/cluster.ts';
 import { Column } from './kubernetes/columns.ts';
 
@@ -19,6 +19,9 @@ export interface KernelAddressesOptions {
 }
 
 const BITS = 32;
+/** Addresses that are written again after their write failed; those beyond stay as they are until they change. */
+const MOST_AGAIN = 65_536;
+const AGAIN_MS = 1000;
 
 /** Keeps the kernel's table like the index. */
 export class KernelAddresses {
@@ -30,7 +33,10 @@ export class KernelAddresses {
   #at = 0;
   readonly #words: Words = new Uint32Array(4);
   readonly #address = Buffer.alloc(16);
+  /** Bytes of addresses whose write failed, as latin1. */
+  readonly #again = new Set<string>();
   #turn: NodeJS.Immediate | undefined;
+  #pause: NodeJS.Timeout | undefined;
   #written: () => void = () => undefined;
 
   constructor(options: KernelAddressesOptions) {
@@ -48,6 +54,7 @@ export class KernelAddresses {
   close(): void {
     this.#options.cluster.claims.watcher = undefined;
     clearImmediate(this.#turn);
+    clearTimeout(this.#pause);
     this.#written();
   }
 
@@ -106,19 +113,55 @@ export class KernelAddresses {
 
   /** Writes who has the addresses of some claims, which may be over. */
   #write(some: readonly number[]): void {
-    const { table, counters, log } = this.#options;
-    const { claims, pods } = this.#options.cluster;
-    for (const claim of some) {
-      claims.read(claim, this.#words);
-      addressOfWords(this.#words, this.#address, 0);
-      const pod = claims.sole(this.#words);
-      table.set(this.#address, pod === 0 ? 0n : endpointId('pod', pods.nodeUid(pod)));
+    for (const claim of some) this.#set(claim);
+    if (this.#apply(some.length)) return;
+    for (const claim of some.slice(0, MOST_AGAIN - this.#again.size)) {
+      this.#readAddress(claim);
+      this.#again.add(this.#address.toString('latin1'));
     }
+    this.#pause ??= setTimeout(this.#writeAgain, AGAIN_MS).unref();
+  }
+
+  readonly #writeAgain = (): void => {
+    const some = [...this.#again.values().take(this.#options.table.capacity)];
+    for (const address of some) {
+      this.#address.write(address, 'latin1');
+      wordsOfBytes(this.#address, this.#words);
+      this.#setOwner();
+    }
+    const isWritten = this.#apply(some.length);
+    if (isWritten) for (const address of some) this.#again.delete(address);
+    this.#pause = this.#again.size > 0 ? setTimeout(this.#writeAgain, isWritten ? 0 : AGAIN_MS).unref() : undefined;
+  };
+
+  #set(claim: number): void {
+    this.#readAddress(claim);
+    this.#setOwner();
+  }
+
+  #readAddress(claim: number): void {
+    this.#options.cluster.claims.read(claim, this.#words);
+    addressOfWords(this.#words, this.#address, 0);
+  }
+
+  /** Takes up whose the address is that was read last. */
+  #setOwner(): void {
+    const { claims, pods } = this.#options.cluster;
+    const pod = claims.sole(this.#words);
+    this.#options.table.set(this.#address, pod === 0 ? 0n : endpointId('pod', pods.nodeUid(pod)));
+  }
+
+  /** Brings what was set to the kernel. @returns false if that failed: nothing of it is there */
+  #apply(count: number): boolean {
+    const { table, counters, log } = this.#options;
     try {
       counters.discard('address_table_full', table.apply());
+      return true;
     } catch (error) {
-      counters.discard('address_table_full', some.length);
-      log.error({ err: error }, 'addresses of pods were not written to the kernel');
+      counters.discard('address_write_failed', count);
+      // Once for all that fail until there is none left.
+      if (this.#again.size === 0) log.error({ err: error }, 'addresses of pods were not written to the kernel');
+      return false;
     }
   }
 }

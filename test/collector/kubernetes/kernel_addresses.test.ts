@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
-import { type BpfMap, openObject } from '../../../collector/native/addon.ts';
+import { type BpfMap, type BpfObject, openObject } from '../../../collector/native/addon.ts';
 import { AddressTable, addressTableOf } from '../../../collector/src/attach/address_table.ts';
 import { endpointId } from '../../../collector/src/control/identity.ts';
 import { KernelAddresses } from '../../../collector/src/control/kernel_addresses.ts';
@@ -11,6 +11,7 @@ import { wordsOfText } from '../../../collector/src/control/kubernetes/addresses
 import type { Cluster } from '../../../collector/src/control/kubernetes/cluster.ts';
 import { addressText } from '../../../collector/src/correlate/address_text.ts';
 import { Counters } from '../../../collector/src/counters.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { openCluster } from './support/cluster.ts';
 import { type PodValues, podObject } from './support/objects.ts';
 
@@ -18,6 +19,9 @@ const opened: (() => void)[] = [];
 afterEach(() => {
   for (const close of opened.splice(0).reverse()) close();
 });
+
+/** Whether the kernel refuses what it is told. */
+const kernel = { refuses: false };
 
 /** The table of the BPF object, and of its programs only the one that writes it. */
 function openTable(slots: number): { map: BpfMap; table: AddressTable } {
@@ -28,7 +32,19 @@ function openTable(slots: number): { map: BpfMap; table: AddressTable } {
   object.setGlobal('address_slots', new Uint8Array(Uint32Array.of(knobs.address_slots).buffer));
   object.setMaxEntries('address_table', mapEntries.address_table);
   object.load();
-  return { map: object.map('address_table'), table: new AddressTable(object) };
+  const changes = object.map('address_changes');
+  const written = {
+    map: () => ({
+      valueSize: changes.valueSize,
+      maxEntries: changes.maxEntries,
+      updateBatch(...batch: Parameters<BpfMap['updateBatch']>) {
+        if (kernel.refuses) throw new Error('E2BIG');
+        return changes.updateBatch(...batch);
+      },
+    }),
+    testRun: (...run: Parameters<BpfObject['testRun']>) => object.testRun(...run),
+  };
+  return { map: object.map('address_table'), table: new AddressTable(written) };
 }
 
 async function open({ slots = 1024, early = [] as PodValues[] } = {}) {
@@ -139,6 +155,36 @@ it('counts what finds no room, and writes the rest', async () => {
   await turn();
   assert.equal(tableOf(map).get('10.0.0.77'), idOf(77));
   assert.equal(counters.discards.address_table_full, 18);
+});
+
+it('writes again what could not be written, also that somebody has an address no more', async () => {
+  const { map, counters, put, remove, cluster } = await open({ early: [pod(1, '10.0.0.1'), pod(2, '10.0.0.2')] });
+  kernel.refuses = true;
+  opened.push(() => {
+    kernel.refuses = false;
+  });
+  cluster.pods.lose(uid(1));
+  remove('pods', podObject(pod(2, '10.0.0.2')));
+  put('pods', podObject(pod(3, '10.0.0.2')), podObject(pod(4, '10.0.0.4')));
+  await turn();
+  const before = new Map([
+    ['10.0.0.1', idOf(1)],
+    ['10.0.0.2', idOf(2)],
+  ]);
+  assert.deepEqual([tableOf(map), counters.discards.address_table_full], [before, 0]);
+  assert.ok(counters.discards.address_write_failed >= 3);
+  kernel.refuses = false;
+  const after = new Map([
+    ['10.0.0.2', idOf(3)],
+    ['10.0.0.4', idOf(4)],
+  ]);
+  await eventually('what was refused', () => tableOf(map).has('10.0.0.4'));
+  assert.deepEqual(tableOf(map), after);
+  const failed = counters.discards.address_write_failed;
+  put('pods', podObject(pod(5, '10.0.0.5')));
+  await turn();
+  assert.equal(tableOf(map).get('10.0.0.5'), idOf(5));
+  assert.equal(counters.discards.address_write_failed, failed);
 });
 
 it('lets others work between a few hundred addresses', async () => {
