@@ -22,8 +22,8 @@ export interface TimeWindow {
   readonly until: string;
 }
 
-/** A row may name who had its address up to so long before or after it: news and rows are late, connections long. */
-const REMEMBERED_S = 3600;
+/** Ends of rows that were settled up to so long before a window need no claims of their own looked up. */
+const MARGIN_S = 3600;
 
 /** An open end is later than this. */
 const NEVER = "toDateTime64('2200-01-01 00:00:00', 9, 'UTC')";
@@ -64,23 +64,24 @@ export const stampOf = (end: End): string => `stamped_${end}_endpoint_id`;
 /** Which claims are read. */
 interface ClaimsRead {
   readonly database?: string | undefined;
-  readonly window?: TimeWindow | undefined;
   /** Addresses that are asked for, as a subquery; all if absent. */
   readonly addresses?: string | undefined;
+  /** Leaves out claims that were over before the window, but of the addresses that rows settled before it ask for. */
+  readonly held?: { readonly window: TimeWindow; readonly long: string } | undefined;
 }
 
-function claims(columns: string, { database, window, addresses }: ClaimsRead): string {
+function claims(columns: string, { database, addresses, held }: ClaimsRead, final = 'FINAL'): string {
   const conditions = [
-    ...(window === undefined
+    ...(held === undefined
       ? []
       : [
-          `valid_to >= ${window.since} - toIntervalSecond(${REMEMBERED_S})`,
-          `valid_from < ${window.until} + toIntervalSecond(${REMEMBERED_S})`,
+          `valid_from < ${held.window.until}`,
+          `(valid_to >= ${held.window.since} - toIntervalSecond(${MARGIN_S}) OR address IN (${held.long}))`,
         ]),
     ...(addresses === undefined ? [] : [`address IN (${addresses})`]),
   ];
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
-  return `SELECT ${columns} FROM ${named(database, ENDPOINT_ADDRESSES)} FINAL${where}`;
+  return `SELECT ${columns} FROM ${named(database, ENDPOINT_ADDRESSES)} ${final}${where}`;
 }
 
 /**
@@ -120,8 +121,9 @@ function owners(read: ClaimsRead): string {
 
 function endpointOf(end: End, read: ClaimsRead): string {
   const stamp = `r.${end}_endpoint_id`;
-  // a set of hashes costs a third of a set of tuples; a false hit (one in 2^64) would leave an end unknown
-  const claimants = claims('cityHash64(cluster, address, endpoint_id)', read);
+  // A set of hashes costs a third of a set of tuples; a false hit (one in 2^64) would leave an end unknown. Whoever ever
+  // had the address is in it: news that are late by hours name those whom rows should not have named any more.
+  const claimants = claims('cityHash64(cluster, address, endpoint_id)', { ...read, held: undefined }, '');
   const known = `cityHash64(r.cluster, r.${end}_asked, ${stamp}) IN (${claimants})`;
   return `multiIf(NOT ${isHint(end, 'r')}, ${stamp}, ${end}_owner.told, ${end}_owner.owner_id, ${known}, 0, ${stamp})`;
 }
@@ -134,7 +136,7 @@ export interface RowsToResolve {
   readonly ends: readonly End[];
   /** undefined: the connection's own. */
   readonly database?: string | undefined;
-  /** Time of the rows, where it is known: claims to addresses outside it are not read. */
+  /** Time that the rows are of, where it is known: claims that do not matter to them are not read. */
   readonly window?: TimeWindow | undefined;
   /**
    * Whether claims are read of those addresses only that the rows ask for. That reads the rows twice, and is cheaper
@@ -148,9 +150,14 @@ const stamps = (ends: readonly End[]) => ends.map((end) => `r.${end}_endpoint_id
 /** SELECT of rows of flows, requests or tcp_events with these ends decided, and what the rows said in `stamped_…`. */
 export function decidedRows(table: StoredTable, read: RowsToResolve): string {
   const { from, ends, database, window, onlyAsked = false } = read;
+  const settled = SETTLED[table.name];
   const claimsOf = (end: End): ClaimsRead => {
     const addresses = `SELECT ${askedAddress(end, 'r')} FROM ${from} AS r WHERE ${isHint(end, 'r')}`;
-    return { database, window, ...(onlyAsked ? { addresses } : {}) };
+    const held = window && {
+      window,
+      long: `${addresses} AND r.time >= ${window.since} AND r.time < ${window.until} AND ${settled} < ${window.since} - toIntervalSecond(${MARGIN_S})`,
+    };
+    return { database, held, ...(onlyAsked ? { addresses } : {}) };
   };
   const asked = ends.map((end) => `${askedAddress(end, 'r')} AS ${end}_asked`).join(', ');
   const decided = ends.map((end) => `${endpointOf(end, claimsOf(end))} AS ${end}_endpoint_id`).join(', ');
@@ -159,19 +166,19 @@ export function decidedRows(table: StoredTable, read: RowsToResolve): string {
       `ASOF LEFT JOIN ${owners(claimsOf(end))} AS ${end}_owner ON r.cluster = ${end}_owner.claimed_in AND r.${end}_asked = ${end}_owner.address AND r.settled >= ${end}_owner.since`,
   );
   return `SELECT r.* EXCEPT (settled, ${ends.map((end) => `${end}_asked`).join(', ')}) REPLACE (${decided}), ${stamps(ends)}
-  FROM (SELECT r.*, ${SETTLED[table.name]} AS settled, ${asked} FROM ${from} AS r) AS r
+  FROM (SELECT r.*, ${settled} AS settled, ${asked} FROM ${from} AS r) AS r
   ${joins.join('\n  ')}`;
 }
 
 /**
  * The resolved rows of flows, requests or tcp_events as a subquery in parentheses: all columns, endpoint ids decided, and
  * what the rows said in `stamped_…`.
- * @param window time of the rows that are asked for, where it is known: claims to addresses outside it are not read
+ * @param window time that the rows are of which are asked for, where it is known
  */
 export function resolvedRows(database: string, table: StoredTable, window?: TimeWindow): string {
   const rows = named(database, table);
   // Where nobody claims an address, rows are what they say: the first branch then costs nothing, and else the second.
-  const nobody = `(SELECT count() = 0 FROM (${claims('1', { database, window })} LIMIT 1))`;
+  const nobody = `(SELECT count() = 0 FROM (${claims('1', { database }, '')} LIMIT 1))`;
   const from = `(SELECT * FROM ${rows} WHERE NOT ${nobody})`;
   return `(
   SELECT r.*, ${stamps(ENDS)} FROM ${rows} AS r WHERE ${nobody}

@@ -6,8 +6,10 @@ import { standingSql } from './sql/identities.ts';
 import type { Store } from './store.ts';
 import { earliest, wallClock } from './time.ts';
 
-/** What stands for a while: the time of which somebody told who had which address, and up to when edges are built. */
-interface Standing extends Window {
+/** What stands for a while: from when on somebody told who had which address, and up to when edges are built. */
+interface Standing {
+  /** From when on there are claims; nanoseconds since the epoch. */
+  readonly since: bigint;
   /** How many claims there are. */
   readonly count: number;
   /** Up to when edges_1m is built; nanoseconds since the epoch. */
@@ -23,24 +25,21 @@ const READ_AGAIN_MS = 5_000;
 /** From so many claims on, those are picked out that are asked for. */
 const MANY = 20_000;
 
-/** Claims of addresses count for rows up to this long after their end; nanoseconds. */
-const AFTER_END_NS = 2n * 3_600_000_000_000n;
-
 async function standing(store: Store, signal?: AbortSignal): Promise<Standing> {
   const read = known.get(store);
   if (read !== undefined && read.readAgain > performance.now()) return read;
   const [row] = await store.rows(standingSql(), signal);
   const number = (name: string) => BigInt(String(row?.[name] ?? 0));
-  const [since, until, built] = [number('from_ns'), number('to_ns'), number('built_ns')];
-  const found = { since, until, built, count: Number(row?.count ?? 0), readAgain: performance.now() + READ_AGAIN_MS };
+  const [since, built] = [number('from_ns'), number('built_ns')];
+  const found = { since, built, count: Number(row?.count ?? 0), readAgain: performance.now() + READ_AGAIN_MS };
   known.set(store, found);
   return found;
 }
 
 /** The scope, with what holds for a time: whether somebody told who had which address then. */
 export async function claimsOf(store: Store, scope: Scope, window: Window, signal?: AbortSignal): Promise<Scope> {
-  const { since, until, count } = await standing(store, signal);
-  const any = since < window.until && until > window.since - AFTER_END_NS;
+  const { since, count } = await standing(store, signal);
+  const any = count > 0 && since < window.until;
   return { ...scope, claims: !any ? 'none' : count < MANY ? 'few' : 'many' };
 }
 

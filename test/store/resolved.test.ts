@@ -82,7 +82,7 @@ for (const [seed, late] of [
       const rows = Array.from({ length: ROWS_PER_TABLE }, (_, number) => {
         const cluster = chance() < 0.5 ? 'a' : 'b';
         const at = BEGIN + BigInt(Math.floor(chance() * 620e9));
-        const age = history.span(30);
+        const age = number % 5 === 0 ? 4n * 3_600_000_000_000n - history.span(30) : history.span(30);
         const address = () => `10.0.0.${1 + Math.floor(chance() * 5)}`;
         const [from, to, service] = [address(), address(), chance() < 0.3];
         const ends = [from, to].map((one) => endAt(history, chance, cluster, one.replace('.5', '.4'), at)) as [
@@ -131,6 +131,14 @@ for (const [seed, late] of [
         await read(`${select} ${database}.${resolvedName(table)} ${within}`),
         'claims outside the window do not matter',
       );
+      // by then every claim is over by hours: rows of connections that began while they held are told all the same
+      const [after, later] = [7200n, 18_000n].map(
+        (seconds) => `fromUnixTimestamp64Nano(${BEGIN + seconds * 1_000_000_000n}, 'UTC')`,
+      ) as [string, string];
+      const ofOld = `WHERE time >= ${after} AND time < ${later}`;
+      const old = await read(`${select} ${resolvedRows(database, table, { since: after, until: later })} ${ofOld}`);
+      assert.ok(old.size > ROWS_PER_TABLE / 10, `${old.size} rows of old connections`);
+      assert.deepEqual(old, await read(`${select} ${database}.${resolvedName(table)} ${ofOld}`), 'nor for old ones');
     }
     if (late) assert.ok((seen.get('several sure') ?? 0) > 20, 'two sure from the same moment happen');
     for (const branch of ['final', 'sure, named', 'only one, named', 'several', 'not then', 'stamp, named', 'stamp']) {

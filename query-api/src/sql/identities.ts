@@ -5,14 +5,14 @@ import { EVERYTHING, scoped } from '../scope.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 
 /**
- * How many claims there are; when the first and the last of them hold, 0 if there are none; up to when edges_1m is built.
+ * How many claims there are; when the first of them begins, 0 if there are none; up to when edges_1m is built.
  * Times in nanoseconds since the epoch.
  */
 export function standingSql(): BoundQuery {
   const parameters = new Parameters();
   const { from, condition } = scoped(EVERYTHING, ENDPOINT_ADDRESSES.name, 't', parameters);
   const sql = [
-    'SELECT toUnixTimestamp64Nano(min(t.valid_from)) AS from_ns, toUnixTimestamp64Nano(max(t.valid_to)) AS to_ns, count() AS count,',
+    'SELECT toUnixTimestamp64Nano(min(t.valid_from)) AS from_ns, count() AS count,',
     `toInt64(toUnixTimestamp(${builtUntilSql()})) * 1000000000 AS built_ns FROM ${from} WHERE ${condition}`,
   ].join(' ');
   return { sql, parameters };
