@@ -26,6 +26,8 @@ static __always_inline void established(struct socket_state *state, struct sock 
 	if (state->connect_started_ns) {
 		stamp_ends(&state->connection, sk, OBSERVATION_POINT_CLIENT, 1);
 		state->connect_ns = now - state->connect_started_ns;
+		/* Who answered counts, not who had the address when the first SYN was sent. */
+		state->opened_ns = now;
 		write_missed_retransmits(state, tp, RETRANSMIT_CAUSE_SYN, now);
 	} else {
 		stamp_ends(&state->connection, sk, OBSERVATION_POINT_SERVER, 1);

@@ -197,7 +197,7 @@ struct flow_record {
 	struct record_header header;
 	struct connection connection;
 	wire_u64 duration_ns DOC("Length of the interval this row covers.");
-	wire_u64 connection_age_ns DOC("Time since the connection was opened, or first seen if that was before the start.");
+	wire_u64 connection_age_ns DOC("Time since the connection was established (until then: since its first SYN), or first seen if that was before the start.");
 	wire_u64 connect_ns DOC("SYN sent (client) or received (server) until established; 0 if not seen.");
 	wire_u64 bytes_sent DOC("Payload bytes the observed end sent, retransmissions included (tcp_sock.bytes_sent).");
 	wire_u64 bytes_acked DOC("Bytes the peer acknowledged (tcp_sock.bytes_acked).");
@@ -237,7 +237,7 @@ struct tcp_event_record {
 	struct record_header header;
 	struct connection connection;
 	wire_u64 latency_ns DOC("connect_failed: time since the first SYN. zero_window: length of the stall.");
-	wire_u64 connection_age_ns DOC("Time since the connection was opened, or first seen if that was before the start.");
+	wire_u64 connection_age_ns DOC("Time since the connection was established (until then: since its first SYN), or first seen if that was before the start.");
 	wire_u32 sequence_begin DOC("First sequence number concerned, as on the wire.");
 	wire_u32 sequence_end DOC("Sequence number after the last one concerned.");
 	wire_u32 segments DOC("Segments this event stands for.");

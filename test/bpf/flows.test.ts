@@ -128,7 +128,7 @@ describe('flow records', () => {
     const last = rows.at(-1);
     assert.equal(
       rows.reduce((sum, row) => sum + Number(row.duration_ns), 0),
-      Number(last?.connection_age_ns),
+      Number(last?.connection_age_ns) + Number(last?.connect_ns),
     );
   });
 
