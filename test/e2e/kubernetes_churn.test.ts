@@ -71,12 +71,13 @@ describe('identity while pods come and go', { skip: whyNot() ?? whyNoControlPlan
       .join('; ');
 
   it('is churn: addresses go from hand to hand within a second', (test) => {
-    const { pods, seconds, gapsMs } = churned;
+    const { pods, seconds, gapsMs, moved } = churned;
     const middle = gapsMs[gapsMs.length >> 1] as number;
     test.diagnostic(
-      `${pods.length} pods in ${seconds.toFixed(1)} s (${(pods.length / seconds).toFixed(1)} a second), ${gapsMs.length} addresses handed on, half of them within ${Math.round(middle)} ms`,
+      `${pods.length} pods in ${seconds.toFixed(1)} s (${(pods.length / seconds).toFixed(1)} a second), ${gapsMs.length} addresses handed on, ${moved} to another node, half of them within ${Math.round(middle)} ms`,
     );
     assert.ok(gapsMs.filter((ms) => ms < 1000).length > 10, 'few addresses were handed on within a second');
+    assert.ok(moved > 10, 'few addresses were handed to another node');
   });
 
   it('is right about both ends of what its nodes saw', async (test) => {
@@ -134,6 +135,7 @@ describe('identity while pods come and go', { skip: whyNot() ?? whyNoControlPlan
       `edges of the churn: ${JSON.stringify(observed)}, built ${await judge.builtLate()} s after their minute`,
     );
     assert.equal(observed.differ, 0);
+    if (process.env.FLOWSPAN_SOAK === '1') assert.ok(observed.minutes > 0, 'no minute of the churn was built');
     assert.ok(corrected.edges > atFirst.edges && (await judge.knownEdges(STRIPPED)) > 0);
     test.diagnostic(`told late: ${await judge.lateness()}`);
   });

@@ -23,6 +23,7 @@ export interface ChurnOptions {
 export interface LivedPod {
   readonly uid: string;
   readonly name: string;
+  readonly node: string;
   readonly address: string;
   readonly cgroupId: string;
   /** It was to live for 300 ms; on a busy machine it becomes more. */
@@ -38,6 +39,8 @@ export interface Churned {
   readonly seconds: number;
   /** How long each address that was handed on was nobody's, milliseconds, the shortest first. */
   readonly gapsMs: readonly number[];
+  /** How many of them were handed from one node to another. */
+  readonly moved: number;
 }
 
 const SHORT_MS = 300;
@@ -53,10 +56,11 @@ export async function churn(options: ChurnOptions): Promise<Churned> {
   const lived: LivedPod[] = [];
   const lives = new Set<Promise<void>>();
   const failures: unknown[] = [];
-  const nodeOf = (place: PodPlace) => nodes[places.indexOf(place) % nodes.length] as ChurnNode;
+  /** Addresses go from node to node as well: who writes of an address is another one each time or the same. */
+  const anyNode = () => nodes[Math.floor(Math.random() * nodes.length)] as ChurnNode;
 
   async function live(name: string, place: PodPlace): Promise<void> {
-    const node = nodeOf(place);
+    const node = anyNode();
     const container = { name: 'main', image: 'registry.invalid/churn:1' };
     const { metadata } = await admin.create({
       ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name, namespace: NAMESPACE, labels: { app: 'churn' } } },
@@ -98,7 +102,9 @@ export async function churn(options: ChurnOptions): Promise<Churned> {
     await pod.endContainers();
     const endedMs = Date.now();
     free.push(place);
-    lived.push({ uid: metadata.uid, name, address: place.address, cgroupId: pod.cgroupId, isShort, begunMs, endedMs });
+    const { cgroupId } = pod;
+    const { address } = place;
+    lived.push({ uid: metadata.uid, name, node: node.name, address, cgroupId, isShort, begunMs, endedMs });
     // Kubelet cleans up, and the API server hears of the end, when the next pod has the address.
     await sleep(between(0, 400));
     pod.remove();
@@ -119,16 +125,18 @@ export async function churn(options: ChurnOptions): Promise<Churned> {
   }
   await Promise.all(lives);
   if (failures.length > 0) throw new AggregateError(failures, `${failures.length} pods failed: ${failures[0]}`);
-  return { pods: lived, seconds: elapsedS(), gapsMs: gapsOf(lived) };
+  return { pods: lived, seconds: elapsedS(), ...handedOn(lived) };
 }
 
-function gapsOf(pods: readonly LivedPod[]): number[] {
-  const endedMs = new Map<string, number>();
-  const gaps: number[] = [];
+function handedOn(pods: readonly LivedPod[]): Pick<Churned, 'gapsMs' | 'moved'> {
+  const last = new Map<string, LivedPod>();
+  const gapsMs: number[] = [];
+  let moved = 0;
   for (const pod of pods.toSorted((one, other) => one.begunMs - other.begunMs)) {
-    const before = endedMs.get(pod.address);
-    if (before !== undefined) gaps.push(pod.begunMs - before);
-    endedMs.set(pod.address, pod.endedMs);
+    const before = last.get(pod.address);
+    if (before !== undefined) gapsMs.push(pod.begunMs - before.endedMs);
+    if (before !== undefined && before.node !== pod.node) moved += 1;
+    last.set(pod.address, pod);
   }
-  return gaps.sort((one, other) => one - other);
+  return { gapsMs: gapsMs.sort((one, other) => one - other), moved };
 }
