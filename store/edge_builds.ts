@@ -6,6 +6,7 @@
  */
 import { quoteName, quoteText } from './ddl.ts';
 import { EXPIRATIONS } from './expirations.ts';
+import { OTHER_END_WITHIN_S, withOtherEnds } from './other_views.ts';
 import { resolvedRows, type TimeWindow } from './resolved.ts';
 import { EDGE_AGGREGATES, EDGE_KEY, EDGES_1M, type EdgeAggregate } from './rollups.ts';
 import { ENDPOINT_ADDRESSES, FLOWS, REQUESTS, type StoredTable, type Table, TCP_EVENTS } from './tables.ts';
@@ -81,10 +82,26 @@ export function builtUntilSql(database?: string): string {
   return `(SELECT least(max(minute) + 60, ${passed}) FROM ${named(database, EDGES_1M)})`;
 }
 
-/** Edges of one table's resolved rows, with what that table cannot tell empty. */
-function edgesOf(database: string, table: Table, where: string, window?: TimeWindow): string {
+/**
+ * Resolved rows whose ends are told by the other views of requests where only those know them, in parentheses: both views
+ * of a request are then of one edge.
+ * @param since first time of rows, as SQL
+ * @param window all of it, where it has an end
+ */
+export function rowsOfEdges(database: string, table: Table, since: string, window?: TimeWindow): string {
+  const within = `toIntervalSecond(${OTHER_END_WITHIN_S})`;
+  const until = window === undefined ? '' : ` AND v.time < ${window.until} + ${within}`;
+  const views = {
+    from: `${named(database, REQUESTS)} AS v`,
+    where: `v.time >= ${since} - ${within}${until}`,
+  };
+  return `(${withOtherEnds(table, resolvedRows(database, table, window), views)})`;
+}
+
+/** Edges of one table's rows, with what that table cannot tell empty. */
+function edgesOf(database: string, table: Table, where: string, since: string, window?: TimeWindow): string {
   const own = ({ table: of, name, of: made, empty }: EdgeAggregate) => `${of === table ? made : empty} AS ${name}`;
-  return `SELECT ${MINUTE} AS minute, ${KEY}, ${EDGE_AGGREGATES.map(own).join(', ')} FROM ${resolvedRows(database, table, window)} AS t WHERE ${where} GROUP BY minute, ${KEY}`;
+  return `SELECT ${MINUTE} AS minute, ${KEY}, ${EDGE_AGGREGATES.map(own).join(', ')} FROM ${rowsOfEdges(database, table, since, window)} AS t WHERE ${where} GROUP BY minute, ${KEY}`;
 }
 
 const merged = EDGE_AGGREGATES.map(({ name, merge }) => `${merge}(e.${name}) AS ${name}`).join(', ');
@@ -133,7 +150,9 @@ export function buildSql(database: string, minutes: readonly number[]): string {
   return [
     `INSERT INTO ${edges} (minute, ${KEY}, ${EDGE_AGGREGATES.map(({ name }) => name).join(', ')}, build, gone)`,
     `SELECT e.minute AS minute, ${KEY_COLUMNS}, ${merged}, now64(9) AS build, min(e.gone) AS gone FROM (`,
-    ...SOURCES.map((table) => `SELECT *, 0 AS gone FROM (${edgesOf(database, table, inMinutes, window)}) UNION ALL`),
+    ...SOURCES.map(
+      (table) => `SELECT *, 0 AS gone FROM (${edgesOf(database, table, inMinutes, window.since, window)}) UNION ALL`,
+    ),
     `SELECT minute, ${KEY}, ${empty}, 1 AS gone FROM ${edges} FINAL WHERE ${built}`,
     `) AS e ${BY_KEY}`,
   ].join('\n');
@@ -158,7 +177,7 @@ export const CURRENT_EDGES: View = {
       `SELECT ${columns} FROM ${named(database, EDGES_1M)} FINAL WHERE minute < ${until}`,
       'UNION ALL',
       `SELECT e.minute AS minute, ${KEY_COLUMNS}, ${merged}`,
-      `FROM (${SOURCES.map((table) => edgesOf(database, table, `time >= ${until}`)).join('\nUNION ALL ')}) AS e ${BY_KEY}`,
+      `FROM (${SOURCES.map((table) => edgesOf(database, table, `time >= ${until}`, until)).join('\nUNION ALL ')}) AS e ${BY_KEY}`,
     ].join('\n');
   },
 };

@@ -47,6 +47,10 @@ export interface RequestPlace {
   readonly spanId: string;
 }
 
+/** The hop key of a row `alias` as one number. */
+export const hopSql = (alias: string): string =>
+  `bitOr(bitShiftLeft(toUInt64(${alias}.request_sequence), 32), toUInt64(${alias}.response_sequence))`;
+
 /** What both ends of a connection know one request by. */
 export const HOP_KEY_SQL = "concat(toString(request_sequence), '/', toString(response_sequence))";
 const spanIdSql = (point: string) => `substring(lower(hex(MD5(concat(${HOP_KEY_SQL}, '/', ${point})))), 17)`;

@@ -1,6 +1,6 @@
 /** Pages of rows: read, paired where the table has two views of one thing, named, shaped. */
 import { stampOf } from '../../store/resolved.ts';
-import { addNames, END_PROPERTIES, ENDS, type EndpointNames } from './endpoint_names.ts';
+import { addNames, END_PROPERTIES, ENDS, type End, type EndpointNames } from './endpoint_names.ts';
 import { asDialled, completed, counts, type Exchange, pairUp } from './exchange.ts';
 import { rowShaper } from './fields.ts';
 import { flowId, idOf } from './ids.ts';
@@ -70,6 +70,22 @@ function stampsOf(row: StoreRow): Record<string, unknown> {
   return Object.fromEntries(stamps.filter(([, stamp]) => stamp !== undefined));
 }
 
+const isFinal = (view: Record<string, unknown>, end: End) =>
+  ['socket', 'cgroup'].includes(String(view[`${end}_basis`]));
+
+/** Both ends of an exchange, of its shaped views: as the view that counts knows them, else the one that observed them. */
+function endsOf(shown: Record<string, unknown>, seen: Record<string, unknown>): Record<string, unknown> {
+  const ends = ENDS.flatMap((end) => {
+    const observer = (view: Record<string, unknown>) => (view.observation_point === 'client') === (end === 'source');
+    const [own, other] = observer(shown) ? [shown, seen] : [seen, shown];
+    const known = [shown, own].find((view) => isFinal(view, end));
+    const said = [own, other].find((view) => view[`${end}_endpoint_id`] !== null);
+    const best = known ?? said ?? own;
+    return ['endpoint_id', 'basis'].map((what) => [`${end}_${what}`, best[`${end}_${what}`]]);
+  });
+  return Object.fromEntries(ends);
+}
+
 /** A request as answers show it, with the other end's view alongside. Each end knows best who it is itself. */
 export function shapeExchange(
   { row, other }: Exchange,
@@ -83,10 +99,7 @@ export function shapeExchange(
     const seen = shape(other);
     const evidence = Object.fromEntries(OTHER_SIDE.map((name) => [name, seen[name]]));
     shown.other_side = { id: idOf({ ...seen, ...stampsOf(other) }), flow_id: flowId(seen), ...evidence };
-    const client = row.observation_point === 'client' ? { ...shown } : seen;
-    const server = row.observation_point === 'client' ? seen : { ...shown };
-    shown.source_endpoint_id = client.source_endpoint_id ?? server.source_endpoint_id;
-    shown.destination_endpoint_id = server.destination_endpoint_id ?? client.destination_endpoint_id;
+    Object.assign(shown, endsOf(shown, seen));
   }
   return shown;
 }

@@ -115,7 +115,11 @@ before(async () => {
     FLOWS,
     drawn.flatMap(({ at, stamp, shared, port }) => {
       // opened five seconds before the interval ended: it is who had the address then
-      const row = flow(at, { ...ends(shared), source_port: port, connection_age_ns: 5n * SECOND, duration_ns: SECOND });
+      const row = flow(at, {
+        ...ends(shared),
+        ...{ source_port: port, socket_cookie: BigInt(port) },
+        ...{ connection_age_ns: 5n * SECOND, duration_ns: SECOND },
+      });
       const seen = shared === 'source' ? row : { ...row, observation_point: 'client', ...dialled };
       return both(seen, shared, at - 5n * SECOND, stamp);
     }),
@@ -123,7 +127,7 @@ before(async () => {
   await scene.insert(
     TCP_EVENTS,
     drawn.flatMap(({ at, stamp, shared, port }) =>
-      both(event(at, { ...ends(shared), source_port: port }), shared, at, stamp),
+      both(event(at, { ...ends(shared), source_port: port, socket_cookie: BigInt(port) }), shared, at, stamp),
     ),
   );
 });

@@ -1,4 +1,6 @@
 /** Conditions that many questions share: the time asked for, and what orders rows. */
+import { hopSql } from '../../../store/ids.ts';
+import { OTHER_END_WITHIN_S } from '../../../store/other_views.ts';
 import type { Window } from '../question.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -12,16 +14,11 @@ export function rowKey(key: readonly string[], alias: string): string {
   return `cityHash64(${key.map((name) => `${alias}.${name}`).join(', ')})`;
 }
 
-/** A number that both ends of a connection have for one exchange: the hop key of store/ids.ts. */
-export function hop(alias: string): string {
-  return `bitOr(bitShiftLeft(toUInt64(${alias}.request_sequence), 32), toUInt64(${alias}.response_sequence))`;
-}
+/** A number that both ends of a connection have for one exchange. */
+export const hop = hopSql;
 
-/**
- * How far the ends of one exchange may lie apart at its two ends, in nanoseconds: clocks differ, lost last bytes are sent
- * again, and a client gives up long before the server has answered.
- */
-export const OTHER_END_WITHIN_NS = 30_000_000_000n;
+/** How far the ends of one exchange may lie apart at its two ends, in nanoseconds. */
+export const OTHER_END_WITHIN_NS = BigInt(OTHER_END_WITHIN_S) * 1_000_000_000n;
 
 /** Whole nanoseconds since the epoch at which the described thing ended. */
 export const endNs = (alias: string): string => `toUnixTimestamp64Nano(${alias}.time)`;

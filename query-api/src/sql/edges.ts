@@ -2,8 +2,7 @@
  * /v1/edges: who talks to whom, and how it goes. Sums per pair of endpoints and observed end come from edges_1m, or
  * from the rows themselves where edges_1m cannot tell; what the two ends saw is put together the same way for both.
  */
-import { histogramSql } from '../../../store/histogram.ts';
-import { EDGES_1M, EVENT_SUMS, FLOW_SUMS, REQUEST_SUMS, type Sum } from '../../../store/rollups.ts';
+import { EDGE_AGGREGATES, EDGES_1M, type EdgeAggregate } from '../../../store/rollups.ts';
 import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../../store/tables.ts';
 import { EDGE_COUNTS, EDGE_MEASURES } from '../edge_measures.ts';
 import type { EdgesQuestion } from '../edges.ts';
@@ -21,45 +20,6 @@ const MINUTE_NS = 60_000_000_000n;
 const SECOND_NS = 1_000_000_000n;
 /** Time of a row of edges_1m, as in its named view. */
 const MINUTE_END = "toDateTime64(t.minute + 59, 9, 'UTC')";
-
-/** An aggregate of edges_1m: how rows make it, what it is where no row can tell, how several are put together. */
-interface Aggregate {
-  readonly name: string;
-  readonly table: Table;
-  readonly of: string;
-  readonly empty: string;
-  readonly merge: 'sum' | 'sumMap' | 'max' | 'min';
-}
-
-const sums = (table: Table, list: readonly Sum[]): Aggregate[] =>
-  list.map(({ name, of }) => ({
-    name,
-    table,
-    of: `sum(toUInt64(${of}) * sample_weight)`,
-    empty: 'toUInt64(0)',
-    merge: 'sum',
-  }));
-
-const AGGREGATES: readonly Aggregate[] = [
-  ...sums(FLOWS, FLOW_SUMS),
-  ...sums(REQUESTS, REQUEST_SUMS),
-  ...sums(TCP_EVENTS, EVENT_SUMS),
-  { name: 'srtt_us_max', table: FLOWS, of: 'max(srtt_us)', empty: 'toUInt32(0)', merge: 'max' },
-  {
-    name: 'min_rtt_us',
-    table: FLOWS,
-    of: 'min(nullIf(t.min_rtt_us, 0))',
-    empty: "CAST(NULL, 'Nullable(UInt32)')",
-    merge: 'min',
-  },
-  {
-    name: 'duration_ns_histogram',
-    table: REQUESTS,
-    of: histogramSql('duration_ns', 'sample_weight'),
-    empty: "CAST(map(), 'Map(Int16, UInt64)')",
-    merge: 'sumMap',
-  },
-];
 
 /** One edge's columns besides the aggregates: both ends, what the question groups by, and the observed end. */
 function identity(question: EdgesQuestion): string[] {
@@ -82,13 +42,18 @@ interface Reading {
 }
 
 /** SELECT of an edge's aggregates, grouped by all that comes before them. */
-function select(question: EdgesQuestion, time: string, aggregate: (one: Aggregate) => string, weight: string): string {
+function select(
+  question: EdgesQuestion,
+  time: string,
+  aggregate: (one: EdgeAggregate) => string,
+  weight: string,
+): string {
   const interval = intervalColumn(question, time);
   const keys = [...identity(question), 'observation_point'];
   const columns = [
     ...interval,
     ...keys.map((name) => `${keySql(name)} AS ${name}`),
-    ...AGGREGATES.map((one) => `${aggregate(one)} AS a_${one.name}`),
+    ...EDGE_AGGREGATES.map((one) => `${aggregate(one)} AS a_${one.name}`),
     `${weight} AS weight`,
   ];
   const grouped = [...interval.map(() => 'interval_start'), ...keys.map(keySql)];
@@ -99,8 +64,8 @@ function fromRows({ question, parameters }: Reading, table: Table, window: Windo
   const asked = { scope: question.scope, filters: question.filtersFor(table), ...window };
   const conditions = question.asDialled ? ["t.observation_point = 'client'"] : [];
   const columns = ['source_endpoint_id', 'destination_endpoint_id'];
-  const { from, where } = rowsSql(asked, { table, columns, conditions }, parameters);
-  const own = (one: Aggregate) => (one.table === table ? one.of : one.empty);
+  const { from, where } = rowsSql(asked, { table, columns, conditions, paired: true }, parameters);
+  const own = (one: EdgeAggregate) => (one.table === table ? one.of : one.empty);
   return select(question, 't.time', own, 'max(t.sample_weight)')
     .replace('{from}', () => from)
     .replace('{where}', () => where);
@@ -152,7 +117,7 @@ export function edgesSql(question: EdgesQuestion, offset: number, limit: number)
   const parameters = new Parameters();
   const edge = [...(question.interval === undefined ? [] : ['interval_start']), ...identity(question)];
   const side = (point: string, letter: string) =>
-    AGGREGATES.map(({ name, merge }) => `${merge}If(a_${name}, observation_point ${point}) AS ${letter}_${name}`);
+    EDGE_AGGREGATES.map(({ name, merge }) => `${merge}If(a_${name}, observation_point ${point}) AS ${letter}_${name}`);
   // per pair of endpoints: what each end saw, then what counts of it
   const seen = [
     `SELECT ${[...edge, ...side("= 'client'", 'c'), ...side("!= 'client'", 's')].join(', ')}, max(weight) AS weight`,

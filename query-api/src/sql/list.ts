@@ -62,7 +62,7 @@ export function behind(question: Question, after: readonly string[], parameters:
  */
 export function listSql(question: Question, after: readonly string[] | undefined, limit: number): BoundQuery {
   const parameters = new Parameters();
-  const { definition, scope } = question;
+  const { definition } = question;
   const { table } = definition;
   const page = `ORDER BY ${orderSql(question)} LIMIT ${parameters.bind(limit, 'UInt64')}`;
   const read = {
@@ -73,11 +73,11 @@ export function listSql(question: Question, after: readonly string[] | undefined
     page,
     once: table.name === REQUESTS.name && !saysWhichEnd(question),
   };
-  const { from, where } = rowsSql(question, read, parameters);
-  const columns = [...shownColumns(table.columns), ...stampColumns(scope), ...(definition.alongside ?? [])];
+  const rows = rowsSql(question, read, parameters);
+  const columns = [...shownColumns(table.columns), ...stampColumns(rows), ...(definition.alongside ?? [])];
   const sql = [
     `SELECT ${columns.join(', ')}, ${orderValues(question)} AS ${ORDER_VALUES}`,
-    `FROM ${from} WHERE ${where} ${page}`,
+    `FROM ${rows.from} WHERE ${rows.where} ${page}`,
   ].join('\n');
   return { sql, parameters };
 }

@@ -26,9 +26,9 @@ export function requestByIdSql(place: RequestPlace, scope: Scope): BoundQuery {
     `${SPAN_ID_SQL} = ${parameters.bind(place.spanId, 'String')}`,
   ];
   const asked = { scope, filters: [], since: place.time, until: place.time + 1n };
-  const { from, where } = wholeRowsSql(REQUESTS, asked, conditions, parameters);
-  const columns = [...shownColumns(REQUESTS.columns), ...stampColumns(scope), ...pairingColumns('t')];
-  const sql = `SELECT ${columns.join(', ')} FROM ${from} WHERE ${where} LIMIT 1`;
+  const rows = wholeRowsSql(REQUESTS, asked, conditions, parameters);
+  const columns = [...shownColumns(REQUESTS.columns), ...stampColumns(rows), ...pairingColumns('t')];
+  const sql = `SELECT ${columns.join(', ')} FROM ${rows.from} WHERE ${rows.where} LIMIT 1`;
   return { sql, parameters };
 }
 

@@ -130,9 +130,9 @@ export function wholeViewsSql(views: readonly StoreRow[], scope: Scope): BoundQu
     ofExchanges(views, parameters),
   ];
   const window = { since: earliest(ends), until: latest(ends) + 1n };
-  const { from, where } = wholeRowsSql(REQUESTS, { scope, filters: [], ...window }, conditions, parameters);
-  const columns = [...shownColumns(REQUESTS.columns), ...stampColumns(scope), ...pairingColumns('t')];
-  const sql = `SELECT ${columns.join(', ')} FROM ${from} WHERE ${where}`;
+  const rows = wholeRowsSql(REQUESTS, { scope, filters: [], ...window }, conditions, parameters);
+  const columns = [...shownColumns(REQUESTS.columns), ...stampColumns(rows), ...pairingColumns('t')];
+  const sql = `SELECT ${columns.join(', ')} FROM ${rows.from} WHERE ${rows.where}`;
   return { sql, parameters };
 }
 

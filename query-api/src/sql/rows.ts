@@ -3,15 +3,16 @@
  * who had which address, with the ends of rows decided anew. That is dear for each row, so it is done for as few as
  * possible: filters that say nothing of the ends come first, and those on ends leave out beforehand what cannot pass.
  */
+import { type Views, withOtherEnds } from '../../../store/other_views.ts';
 import { decidedRows, stampOf } from '../../../store/resolved.ts';
-import type { Table } from '../../../store/tables.ts';
+import { REQUESTS, type Table } from '../../../store/tables.ts';
 import { ENDS, type End } from '../endpoint_names.ts';
 import type { Filter } from '../filter/filter.ts';
 import { mayPassSql } from '../filter/may_pass.ts';
 import { filtersSql } from '../filter/sql.ts';
 import type { Window } from '../question.ts';
 import { type Scope, scoped } from '../scope.ts';
-import { inWindow } from './conditions.ts';
+import { inWindow, OTHER_END_WITHIN_NS } from './conditions.ts';
 import { DIALLED_COLUMNS, withDialled } from './dialled.ts';
 import type { Parameters } from './parameters.ts';
 
@@ -28,9 +29,14 @@ export interface RowsRead {
   readonly columns: readonly string[];
   /** More conditions on `t`, of which none looks at an end's id or at what was dialled. */
   readonly conditions?: readonly string[];
-  /** ORDER BY and LIMIT over `t`, if that is all that is done with the rows; it looks at neither as well. */
+  /**
+   * ORDER BY and LIMIT over `t`, if that is all that is done with the rows; it looks at neither as well. What the other
+   * view of a request knows is then told by filters alone: rows of a page are paired with it (exchange.ts).
+   */
   readonly page?: string;
-  /** Whether what a client dialled is told of the server's view of its requests as well. */
+  /** Whether an end that the other view of a request observed itself is told by it. */
+  readonly paired?: boolean;
+  /** Whether what a client dialled is told of the server's view of its requests as well; then rows are paired too. */
   readonly once?: boolean;
 }
 
@@ -38,14 +44,25 @@ export interface RowsRead {
 export interface Rows {
   readonly from: string;
   readonly where: string;
+  /** Whether rows say as `stamped_…` which ends they were stored with, because they may have others now. */
+  readonly stamped: boolean;
 }
 
-/** Columns beside those of the table by which ids of resolved requests are made: they are places in the primary key. */
-export function stampColumns(scope: Scope): string[] {
-  return scope.claims !== 'none' ? ENDS.map((end) => `t.${stampOf(end)} AS ${stampOf(end)}`) : [];
+/** Columns beside those of the table by which ids of such requests are made: they are places in the primary key. */
+export function stampColumns({ stamped }: Rows): string[] {
+  return stamped ? ENDS.map((end) => `t.${stampOf(end)} AS ${stampOf(end)}`) : [];
 }
 
 const idColumn = (end: End) => `${end}_endpoint_id`;
+const IDS = ENDS.map(idColumn);
+const ENDS_COLUMNS = [...IDS, ...ENDS.map((end) => `${end}_basis`)];
+
+/** Views of requests around the time asked for. */
+function viewsAround({ scope, since, until }: RowsAsked, parameters: Parameters): Views {
+  const { from, condition } = scoped(scope, REQUESTS.name, 'v', parameters);
+  const around = { since: since - OTHER_END_WITHIN_NS, until: until + OTHER_END_WITHIN_NS };
+  return { from, where: `${condition} AND ${inWindow(around, 'v', parameters)}` };
+}
 
 const looksAt = (filter: Filter, columns: readonly string[]) =>
   [...filter.any, ...filter.none].some(({ column }) => columns.includes(column.name));
@@ -53,14 +70,21 @@ const looksAt = (filter: Filter, columns: readonly string[]) =>
 /** SQL for rows `t` that pass the filters. */
 export function rowsSql(asked: RowsAsked, read: RowsRead, parameters: Parameters): Rows {
   const { scope, filters } = asked;
-  const { table, columns, conditions = [], page = '', once = false } = read;
-  const uses = (names: readonly string[]) =>
-    columns.some((name) => names.includes(name)) || filters.some((filter) => looksAt(filter, names));
+  const { table, columns, conditions = [], page = '', once = false, paired = once } = read;
+  const filtersUse = (names: readonly string[]) => filters.some((filter) => looksAt(filter, names));
+  const uses = (names: readonly string[]) => columns.some((name) => names.includes(name)) || filtersUse(names);
   const ends = scope.claims !== 'none' ? ENDS.filter((end) => uses([idColumn(end)])) : [];
+  const views =
+    paired && (page === '' ? uses(ENDS_COLUMNS) : filtersUse(ENDS_COLUMNS))
+      ? viewsAround(asked, parameters)
+      : undefined;
   const dialled = once && uses(DIALLED_COLUMNS);
-  const ofEnds = filters.filter((filter) => looksAt(filter, ends.map(idColumn)));
-  const ofDialled = filters.filter((filter) => dialled && looksAt(filter, DIALLED_COLUMNS));
-  const late = [...ofEnds, ...ofDialled];
+  const lateColumns = [
+    ...(views === undefined ? ends.map(idColumn) : ENDS_COLUMNS),
+    ...(dialled ? DIALLED_COLUMNS : []),
+  ];
+  const late = filters.filter((filter) => looksAt(filter, lateColumns));
+  const ofEnds = late.filter((filter) => looksAt(filter, IDS));
   const early = filters.filter((filter) => !late.includes(filter));
   const { from, condition } = scoped(scope, table.name, 't', parameters);
   const stored = [
@@ -68,12 +92,14 @@ export function rowsSql(asked: RowsAsked, read: RowsRead, parameters: Parameters
     inWindow(asked, 't', parameters),
     filtersSql(early, asked, parameters),
     ...conditions,
-    ...mayPassSql(ofEnds, asked, parameters),
+    ...mayPassSql(ofEnds, { ...asked, table, views }, parameters),
   ].join(' AND ');
-  if (ends.length === 0 && !dialled) return { from, where: stored };
+  if (ends.length === 0 && !dialled && views === undefined) return { from, where: stored, stamped: false };
   // only a page of them is wanted, and which rows are on it is known beforehand
   const rest = late.length === 0 ? page : '';
-  const plain = `(SELECT t.* FROM ${from} WHERE ${stored} ${rest})`;
+  const undecided = ends.length === 0 && views !== undefined;
+  const stamps = undecided ? ENDS.map((end) => `, t.${idColumn(end)} AS ${stampOf(end)}`).join('') : '';
+  const plain = `(SELECT t.*${stamps} FROM ${from} WHERE ${stored} ${rest})`;
   // few claims are read in less time than it takes to find out which of them matter
   const isMany = scope.claims === 'many';
   const window = isMany
@@ -81,8 +107,10 @@ export function rowsSql(asked: RowsAsked, read: RowsRead, parameters: Parameters
     : undefined;
   const resolved =
     ends.length === 0 ? plain : `(${decidedRows(table, { from: plain, ends, window, onlyAsked: isMany })})`;
-  const told = dialled ? withDialled(resolved, asked, parameters) : resolved;
-  return { from: `${told} AS t`, where: filtersSql(late, asked, parameters) };
+  const known = views === undefined ? resolved : `(${withOtherEnds(table, resolved, views)})`;
+  const told = dialled ? withDialled(known, asked, parameters) : known;
+  const stamped = undecided || ends.length === ENDS.length;
+  return { from: `${told} AS t`, where: filtersSql(late, asked, parameters), stamped };
 }
 
 /** SQL for whole rows `t`, with both ends, that fulfil the conditions. */
@@ -92,5 +120,5 @@ export function wholeRowsSql(
   conditions: readonly string[],
   parameters: Parameters,
 ): Rows {
-  return rowsSql(asked, { table, columns: ENDS.map(idColumn), conditions }, parameters);
+  return rowsSql(asked, { table, columns: IDS, conditions }, parameters);
 }

@@ -1,5 +1,7 @@
 /** Whether the rollup says what its rows say, for the judge of the churn. */
+import { rowsOfEdges } from '../../../../store/edge_builds.ts';
 import { EDGE_KEY } from '../../../../store/rollups.ts';
+import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../../../store/tables.ts';
 
 /** Sums that are compared, by the table that they are over. */
 const SUMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -19,6 +21,11 @@ const SUMS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     events_reset_received: "event_kind = 'reset_received'",
   },
 };
+const TABLES: Readonly<Record<string, Table>> = { flows: FLOWS, requests: REQUESTS, tcp_events: TCP_EVENTS };
+
+/** Before all rows. */
+const BEGIN = "toDateTime64(86400, 9, 'UTC')";
+
 const NAMES = Object.values(SUMS).flatMap((sums) => Object.keys(sums));
 const KEY = EDGE_KEY.join(', ');
 const TOTALS = NAMES.map((name) => `sum(e.${name})`).join(', ');
@@ -30,14 +37,14 @@ export function rolledUp(database: string, minutes: string): string {
     WHERE ${minutes} GROUP BY minute, ${KEY} HAVING ${anyAbove0}`;
 }
 
-/** The same from the resolved rows. */
+/** The same from the rows. */
 export function fromRows(database: string, minutes: string): string {
   const selects = Object.entries(SUMS).map(([table, sums]) => {
     const totals = NAMES.map(
       (name) => `${sums[name] === undefined ? '0' : `sum(toUInt64(${sums[name]}) * sample_weight)`} AS ${name}`,
     );
     return `SELECT toDateTime(toStartOfMinute(time), 'UTC') AS minute, ${KEY}, ${totals.join(', ')}
-      FROM ${database}.${table}_resolved GROUP BY minute, ${KEY}`;
+      FROM ${rowsOfEdges(database, TABLES[table]!, BEGIN)} GROUP BY minute, ${KEY}`;
   });
   return `SELECT minute, ${KEY}, ${TOTALS} FROM (${selects.join(' UNION ALL ')}) AS e
     WHERE ${minutes} GROUP BY minute, ${KEY} HAVING ${anyAbove0}`;
