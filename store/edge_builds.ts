@@ -14,7 +14,7 @@ import type { View } from './view.ts';
 
 /** A minute is built no earlier than so long after its end: rows are delivered, and news of addresses come in, by then. */
 export const EDGE_HOLD_BACK_S = 90;
-/** Most minutes that one build takes, the oldest first: bounds its memory after an outage. */
+/** Most minutes that one build takes: bounds its memory after an outage. */
 const MOST_MINUTES = 15;
 /** They lie within so long, so that rows in between are not looked through. */
 const MOST_SPAN_S = 3600;
@@ -22,8 +22,6 @@ const MOST_SPAN_S = 3600;
 const OVERLAP_S = 30;
 /** What was touched so long before the last build has been looked at. */
 const LOOKED_AT_H = 3;
-/** News of an address concern rows of at most the last hour. */
-const NEWS_REACH_BACK_S = 3600;
 
 const SOURCES: readonly Table[] = [FLOWS, REQUESTS, TCP_EVENTS];
 const MINUTE = "toDateTime(toStartOfMinute(time), 'UTC')";
@@ -66,7 +64,7 @@ export const TOUCHES: readonly View[] = [
       [
         'SELECT m.minute AS minute, now64(9) AS touched',
         `FROM (SELECT toStartOfMinute(min(changed_from)) AS since FROM ${named(database, ENDPOINT_ADDRESSES)}) AS news`,
-        `CROSS JOIN (SELECT DISTINCT minute FROM ${named(database, TOUCHED_MINUTES)} WHERE minute >= now() - ${NEWS_REACH_BACK_S}) AS m`,
+        `CROSS JOIN (SELECT DISTINCT minute FROM ${named(database, TOUCHED_MINUTES)}) AS m`,
         'WHERE m.minute >= news.since',
       ].join('\n'),
   },
@@ -106,7 +104,11 @@ function edgesOf(database: string, table: Table, where: string, since: string, w
 
 const merged = EDGE_AGGREGATES.map(({ name, merge }) => `${merge}(e.${name}) AS ${name}`).join(', ');
 
-/** Minutes that are to be built, the oldest first, as SELECT of one column `minute`, seconds since the epoch. */
+/**
+ * Minutes that are to be built, as SELECT of one column `minute`, seconds since the epoch. First come those that never
+ * were, the oldest first: until they are, questions look through rows. What is built again, because news of an address
+ * reach back for days, waits behind them.
+ */
 export function dirtyMinutesSql(database: string): string {
   const edges = named(database, EDGES_1M);
   const names = `(${SOURCES.map(({ name }) => quoteText(name)).join(', ')})`;
@@ -120,16 +122,19 @@ export function dirtyMinutesSql(database: string): string {
     // Minutes of which rows have been deleted stay as they were built.
     `  AND t.minute >= ifNull((SELECT maxOrNull(expired_before) FROM ${named(database, EXPIRATIONS)} WHERE table_name IN ${names}), toDateTime64(0, 9, 'UTC'))`,
     `  AND t.minute > now() - toIntervalDay(ifNull(${days}, 10000))`,
-    'ORDER BY minute',
+    'ORDER BY b.last_build > toDateTime64(0, 9), minute',
   ].join('\n');
 }
 
 /**
  * Of the minutes that are to be built those that one build takes.
- * @param dirty seconds since the epoch, the oldest first
+ * @param dirty seconds since the epoch, as dirtyMinutesSql orders them
+ * @returns in order of time
  */
 export function nextMinutes(dirty: readonly number[]): number[] {
-  return dirty.slice(0, MOST_MINUTES).filter((minute) => minute < dirty[0]! + MOST_SPAN_S);
+  const [first = 0] = dirty;
+  const near = dirty.filter((minute) => minute >= first && minute < first + MOST_SPAN_S);
+  return near.slice(0, MOST_MINUTES).sort((a, b) => a - b);
 }
 
 const KEY_COLUMNS = EDGE_KEY.map((name) => `e.${name} AS ${name}`).join(', ');

@@ -1,7 +1,7 @@
 /** edges_1m says what the resolved rows say, whatever came late. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { buildSql } from '../../store/edge_builds.ts';
+import { buildSql, nextMinutes } from '../../store/edge_builds.ts';
 import { migrate } from '../../store/migrate.ts';
 import { EDGE_AGGREGATES, EDGE_KEY } from '../../store/rollups.ts';
 import { random } from '../support/abuser.ts';
@@ -160,10 +160,54 @@ test('a wrong stamp is corrected in rows and rollup', async () => {
   assert.deepEqual(await who(), [[[32]], [[32, 1]], [[32, 1]]]);
 });
 
+test('news that are hours late change rollup as rows; what was never built comes first', async () => {
+  const [wrong, right] = [41n, 42n];
+  const address = '::ffff:10.2.0.1';
+  const hoursAgo = (hours: number) => BEGIN - BigInt(hours) * 3600n * SECOND;
+  const minute = (time: bigint) => Number(time / SECOND / 60n) * 60;
+  const row = (time: bigint) => ({
+    ...{ time, cluster: 'w', destination_address: address, destination_endpoint_id: wrong, outcome: 'ok' },
+    ...{ source_endpoint_id: 1n, source_basis: 'cgroup', destination_basis: 'address', sample_weight: 1 },
+  });
+  await insert('requests', [row(hoursAgo(6)), row(hoursAgo(4)), row(hoursAgo(2))]);
+  await buildEdges(store.writer(), 'flowspan');
+  const claim = { cluster: 'w', address, endpoint_id: wrong, valid_from: hoursAgo(9), sure_from: hoursAgo(9) };
+  const newsAt = Date.now() / 1000;
+  // wrong was over five hours ago, which its node could tell only now
+  await tell(
+    [
+      { ...claim, sure_to: hoursAgo(5), valid_to: hoursAgo(5) },
+      {
+        ...claim,
+        endpoint_id: right,
+        valid_from: hoursAgo(3),
+        sure_from: hoursAgo(3),
+        sure_to: BEGIN,
+        valid_to: BEGIN,
+      },
+    ],
+    hoursAgo(5),
+  );
+  await insert('requests', [row(hoursAgo(1))]);
+  const dirty = await dirtyMinutes(store.writer(), 'flowspan');
+  assert.equal(dirty[0], minute(hoursAgo(1)), 'what was never built is first');
+  assert.deepEqual(nextMinutes(dirty)[0], dirty[0]);
+  const touched = `SELECT toUnixTimestamp(minute) AS at FROM flowspan.touched_minutes GROUP BY minute HAVING max(touched) > ${newsAt} AND at < ${minute(hoursAgo(1))} ORDER BY at`;
+  assert.deepEqual(await read(touched), [[minute(hoursAgo(4))], [minute(hoursAgo(2))]], 'from what news change on');
+  await buildEdges(store.writer(), 'flowspan');
+  await assertEqual('after news that were hours late');
+  assert.deepEqual(
+    await read(
+      "SELECT toUInt32(destination_endpoint_id) FROM flowspan.edges_1m FINAL WHERE cluster = 'w' ORDER BY minute",
+    ),
+    [[41], [0], [42], [42]],
+  );
+});
+
 test('minutes that have just passed come from the rows, once built from the rollup, never from both', async () => {
   const now = BigInt(Date.now()) * 1_000_000n;
   const row = (time: bigint) => ({ time, cluster: 'y', outcome: 'ok', sample_weight: 1, destination_endpoint_id: 5 });
-  await insert('requests', [row(now), row(now - 60n * SECOND), row(now - 300n * SECOND)]);
+  await insert('requests', [row(now), row(now - 10n * SECOND), row(now - 300n * SECOND)]);
   const count = () => read("SELECT sum(requests_ok) FROM flowspan.edges_1m_named WHERE cluster = 'y'");
   assert.deepEqual(await count(), [[3]]);
   await buildEdges(store.writer(), 'flowspan');
