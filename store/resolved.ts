@@ -38,6 +38,16 @@ const SETTLED: Readonly<Record<string, string>> = {
   [TCP_EVENTS.name]: 'time - toIntervalNanosecond(greatest(connection_age_ns, latency_ns))',
 };
 
+/**
+ * Rows, as SQL over a row `r`, that may be late packets of a connection that nobody remembers: whoever has their address
+ * need not be whom they are of. Such an end counts only if it has had the address for longer than packets stray.
+ */
+const STRAY: Readonly<Record<string, string>> = {
+  [TCP_EVENTS.name]: "r.connection_age_ns = 0 AND r.event_kind IN ('drop', 'reset_sent', 'reset_received')",
+};
+/** Longest that a kernel sends segments of a closed connection again, by default: tcp_fin_timeout and TIME_WAIT, 60 s. */
+const STRAY_S = 60;
+
 type End = 'source' | 'destination';
 const ENDS: readonly End[] = ['source', 'destination'];
 
@@ -119,13 +129,16 @@ function owners(read: ClaimsRead): string {
   )`;
 }
 
-function endpointOf(end: End, read: ClaimsRead): string {
+function endpointOf(table: StoredTable, end: End, read: ClaimsRead): string {
   const stamp = `r.${end}_endpoint_id`;
   // A set of hashes costs a third of a set of tuples; a false hit (one in 2^64) would leave an end unknown. Whoever ever
   // had the address is in it: news that are late by hours name those whom rows should not have named any more.
   const claimants = claims('cityHash64(cluster, address, endpoint_id)', { ...read, held: undefined }, '');
   const known = `cityHash64(r.cluster, r.${end}_asked, ${stamp}) IN (${claimants})`;
-  return `multiIf(NOT ${isHint(end, 'r')}, ${stamp}, ${end}_owner.told, ${end}_owner.owner_id, ${known}, 0, ${stamp})`;
+  const stray = STRAY[table.name];
+  const isNew = stray && `${stray} AND ${end}_owner.since > r.settled - toIntervalSecond(${STRAY_S})`;
+  const owner = isNew === undefined ? `${end}_owner.owner_id` : `if(${isNew}, 0, ${end}_owner.owner_id)`;
+  return `multiIf(NOT ${isHint(end, 'r')}, ${stamp}, ${end}_owner.told, ${owner}, ${known}, 0, ${stamp})`;
 }
 
 /** What of a table's rows is resolved. */
@@ -160,7 +173,7 @@ export function decidedRows(table: StoredTable, read: RowsToResolve): string {
     return { database, held, ...(onlyAsked ? { addresses } : {}) };
   };
   const asked = ends.map((end) => `${askedAddress(end, 'r')} AS ${end}_asked`).join(', ');
-  const decided = ends.map((end) => `${endpointOf(end, claimsOf(end))} AS ${end}_endpoint_id`).join(', ');
+  const decided = ends.map((end) => `${endpointOf(table, end, claimsOf(end))} AS ${end}_endpoint_id`).join(', ');
   const joins = ends.map(
     (end) =>
       `ASOF LEFT JOIN ${owners(claimsOf(end))} AS ${end}_owner ON r.cluster = ${end}_owner.claimed_in AND r.${end}_asked = ${end}_owner.address AND r.settled >= ${end}_owner.since`,
