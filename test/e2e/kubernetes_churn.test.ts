@@ -54,12 +54,18 @@ describe('identity while pods come and go', { skip: whyNot() ?? whyNoControlPlan
     await scene?.end();
   });
 
-  /** Nothing is wrong, and nearly all is known that tells of a connection. */
-  function assertKnown(verdicts: readonly Verdict[], kinds: number): void {
-    assert.equal(verdicts.filter(isOfConnection).length, kinds, JSON.stringify(verdicts));
-    for (const { what, rows, wrong } of verdicts) {
+  /**
+   * Nothing is wrong, and nearly all is known that tells of a connection. A stray packet, of no connection, may have the
+   * addresses and ports that another connection has by now.
+   */
+  function assertKnown(verdicts: readonly Verdict[], leastKinds: number): void {
+    // In seconds there may be no event that a server's end did not see as well.
+    assert.ok(verdicts.filter(isOfConnection).length >= leastKinds, JSON.stringify(verdicts));
+    for (const verdict of verdicts) {
+      const { what, rows, wrong } = verdict;
       assert.ok(rows > 0, `${what}: no rows`);
-      assert.equal(wrong, 0, `${what}: ${wrong} of ${rows} rows are wrong`);
+      const mostWrong = isOfConnection(verdict) ? 0 : Math.floor(rows / 1000);
+      assert.ok(wrong <= mostWrong, `${what}: ${wrong} of ${rows} rows are wrong`);
     }
     for (const { what, rows, unknown } of verdicts.filter(isOfConnection))
       assert.ok(unknown <= rows * (1 - RESOLVED), `${what}: ${unknown} of ${rows} rows are unknown`);
@@ -88,7 +94,7 @@ describe('identity while pods come and go', { skip: whyNot() ?? whyNoControlPlan
     test.diagnostic(`other ends that were told by address, as stamped: ${said(await judge.byAddress(stamped))}`);
     test.diagnostic(`the same, resolved: ${said(await judge.byAddress(told))}`);
     assertKnown(own, 3);
-    assertKnown(others, 4);
+    assertKnown(others, 3);
   });
 
   it('names pods that lived 300 ms', async (test) => {
@@ -117,7 +123,7 @@ describe('identity while pods come and go', { skip: whyNot() ?? whyNoControlPlan
     const others = await judge.otherEnds(STRIPPED, told);
     test.diagnostic(`by address and time alone: ${said([...own, ...others])}`);
     assertKnown(own, 3);
-    assertKnown(others, 4);
+    assertKnown(others, 3);
     for (const database of [OBSERVED, STRIPPED]) {
       const outsiders = await judge.outsiders(database);
       test.diagnostic(said(outsiders));
