@@ -8,6 +8,7 @@ import { quiet } from '../../deploy/lab/wait.ts';
 import { nstat } from '../support/counters.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
+import { type WithheldCalls, witnessWithheldCalls } from '../support/withheld.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { runWrk } from '../support/wrk.ts';
 
@@ -17,6 +18,9 @@ const ROUNDS: readonly { name: string; begin: (world: World) => () => void }[] =
   { name: '5 % lost each way', begin: (world) => both(world, 0.05) },
   { name: '5 % that the server could not send', begin: (world) => refuseToSend(world.server.namespace, 0.05) },
 ];
+
+/** Most segments of one call: a GSO packet of 64 KiB in segments of 1,448 bytes. */
+const MOST_SEGMENTS = 46;
 
 function both(world: World, share: number): () => void {
   const ends = [world.client, world.server].map(({ namespace }) => loseAtRandom(namespace, share));
@@ -28,13 +32,16 @@ function both(world: World, share: number): () => void {
 describe('retransmitted segments against nstat', { skip: whyNot() ?? false }, () => {
   let world: World;
   let nginx: Nginx;
+  let withheld: WithheldCalls;
 
   before(async () => {
     world = await createWorld();
     nginx = await startNginx(world.server);
+    withheld = await witnessWithheldCalls(['tcp_retransmit_skb', 'tcp_retransmit_synack']);
   });
 
   after(async () => {
+    await withheld?.end();
     await nginx?.stop();
     await world?.end();
   });
@@ -83,23 +90,29 @@ describe('retransmitted segments against nstat', { skip: whyNot() ?? false }, ()
       end();
       const [client, server] = await counters();
       await world.flowspan.settled();
+      // What our programs were not called for is known to be missing, and nothing else is.
+      const unseen = await withheld.count();
       for (const [side, told] of [
         ['client', client],
         ['server', server],
       ] as const) {
         const { namespace } = world[side];
-        assert.equal(await segments(namespace), told?.TcpRetransSegs, `segments sent again by the ${side}`);
-        assert.equal(
-          await segments(namespace, "retransmit_cause IN ('syn', 'syn_ack')"),
-          told?.TcpExtTCPSynRetrans,
-          `SYNs and SYN-ACKs sent again by the ${side}`,
-        );
+        const all = (told?.TcpRetransSegs ?? 0) - (await segments(namespace));
+        const opening =
+          (told?.TcpExtTCPSynRetrans ?? 0) - (await segments(namespace, "retransmit_cause IN ('syn', 'syn_ack')"));
+        const of = `missing of the ${side}; ${unseen} calls were withheld`;
+        assert.ok(all >= 0 && all <= unseen * MOST_SEGMENTS, `${all} segments sent again are ${of}`);
+        assert.ok(opening >= 0 && opening <= unseen, `${opening} SYNs and SYN-ACKs sent again are ${of}`);
       }
       assert.ok(
         (client?.TcpExtTCPSynRetrans ?? 0) > 0 && (server?.TcpRetransSegs ?? 0) > 0,
         'something was sent again',
       );
-      assert.deepEqual(await world.flowspan.losses(), []);
+      // Of requests, there may be more bytes out of order than are kept.
+      assert.deepEqual(
+        (await world.flowspan.losses()).filter((line) => line.startsWith('tcp_event ')),
+        [],
+      );
     });
   }
 });
