@@ -7,7 +7,7 @@ import { Cgroups } from '../../collector/src/correlate/cgroups.ts';
 import { createCgroup } from '../../deploy/lab/cgroup.ts';
 import { start } from '../../deploy/lab/program.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
-import { createScene, PORT, PORT_SEEN, type Scene } from './scene.ts';
+import { createScene, PORT, PORT_SEEN, peerCommand, type Scene } from './scene.ts';
 
 /** A hierarchy of cgroup v1 in which this process stands at the root; empty if there is none. */
 const [V1 = ''] = ['pids', 'systemd', 'freezer'].map((name) => `/sys/fs/cgroup/${name}`).filter(isV1);
@@ -81,8 +81,7 @@ describe('cgroups', () => {
 
   it('are told before anything of what happens in them', async () => {
     const inner = createCgroup(scene.cgroup.path);
-    const args = [process.execPath, new URL('peer.ts', import.meta.url).pathname, 'say', scene.address.ipv4, `${PORT}`];
-    const client = start({ ...scene.client, cgroup: inner }, [...args, 'echo']);
+    const client = start({ ...scene.client, cgroup: inner }, peerCommand('say', scene.address.ipv4, PORT, 'echo'));
     await scene.watcher.wait({ flow_state: 'opened', owner_cgroup_id: inner.id });
     const all = scene.watcher.seen({});
     const created = all.findIndex(({ cgroup_id }) => cgroup_id === inner.id);
@@ -100,8 +99,10 @@ describe('cgroups', () => {
     // A runtime that knows version 1 only leaves its processes at the root of version 2.
     const place = { path: v1, id: 0n, remove: () => {} };
     mkdirSync(v1);
-    const args = [process.execPath, new URL('peer.ts', import.meta.url).pathname, 'say', scene.address.ipv4, `${PORT}`];
-    const client = start({ namespace: scene.client.namespace, cgroup: place }, [...args, 'hold']);
+    const client = start(
+      { namespace: scene.client.namespace, cgroup: place },
+      peerCommand('say', scene.address.ipv4, PORT, 'hold'),
+    );
     try {
       const [row] = await scene.watcher.wait({
         flow_state: 'opened',

@@ -8,6 +8,13 @@ import { Watcher } from './watcher.ts';
 
 const PEER = fileURLToPath(new URL('peer.ts', import.meta.url));
 
+/** Command line of peer.ts. */
+export const peerCommand = (...args: readonly (string | number)[]): string[] => [
+  process.execPath,
+  PEER,
+  ...args.map(String),
+];
+
 export const PORT = 8080;
 /** As in the records, where every value is a bigint. */
 export const PORT_SEEN = BigInt(PORT);
@@ -39,7 +46,7 @@ export async function createScene(
   const [client, server] = [createNamespace(), createNamespace()];
   const pair = connect(client, server);
   const places = { client: { namespace: client, cgroup }, server: { namespace: server, cgroup } };
-  const program = start(places.server, [process.execPath, PEER, 'serve', `${PORT}`, '8']);
+  const program = start(places.server, peerCommand('serve', PORT, 8));
   await listening(server, PORT);
   let watcher: Watcher | undefined;
   const scene = {
@@ -48,8 +55,8 @@ export async function createScene(
     address: pair.b,
     clientAddress: pair.a,
     serverPid: program.pid,
-    peer: (...args: (string | number)[]) => run(places.client, [process.execPath, PEER, ...args.map(String)]),
-    startPeer: (...args: (string | number)[]) => start(places.client, [process.execPath, PEER, ...args.map(String)]),
+    peer: (...args: (string | number)[]) => run(places.client, peerCommand(...args)),
+    startPeer: (...args: (string | number)[]) => start(places.client, peerCommand(...args)),
     end: async () => {
       watcher?.close();
       await program.stop();

@@ -2,15 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { connect, createNamespace } from '../../deploy/lab/namespace.ts';
 import { listening, type Place, type Program, run, start } from '../../deploy/lab/program.ts';
-import { PORT, PORT_SEEN } from './scene.ts';
+import { PORT, PORT_SEEN, peerCommand } from './scene.ts';
 import { type Seen, Watcher } from './watcher.ts';
 
-const PEER = fileURLToPath(new URL('peer.ts', import.meta.url));
-const peer = (...words: (string | number)[]): string[] => [process.execPath, PEER, ...words.map(String)];
 const told = (records: readonly Seen[]): (string | bigint | undefined)[] => [
   ...new Set(records.map((record) => record.event_kind ?? record.flow_state)),
 ];
@@ -32,12 +29,12 @@ describe('a watched cgroup', () => {
     within = { namespace: inside, cgroup: createCgroup(pod.path, 'container') };
     without = { namespace: outside, cgroup: beside };
     for (const place of [within, without]) {
-      programs.push(start(place, peer('serve', PORT, 8)));
+      programs.push(start(place, peerCommand('serve', PORT, 8)));
       await listening(place.namespace!, PORT);
     }
     // Connections that are older than the watcher, one to each server.
-    programs.push(start(within, peer('say', pair.b.ipv4, PORT, 'hold', 8)));
-    programs.push(start(without, peer('say', pair.a.ipv4, PORT, 'hold', 8)));
+    programs.push(start(within, peerCommand('say', pair.b.ipv4, PORT, 'hold', 8)));
+    programs.push(start(without, peerCommand('say', pair.a.ipv4, PORT, 'hold', 8)));
     await sleep(700);
     watcher = new Watcher(watched, { knobs: { watched_cgroup_id: watched.id } });
     watcher.adopt();
@@ -64,8 +61,8 @@ describe('a watched cgroup', () => {
     ['server', () => without, pair.a.ipv4],
   ] as const) {
     it(`lets the ${point}'s end of connections be told, and of resets`, async () => {
-      await run(place(), peer('say', address, PORT, 'echo', 100));
-      await run(place(), peer('say', address, PORT, 'reset', 100));
+      await run(place(), peerCommand('say', address, PORT, 'echo', 100));
+      await run(place(), peerCommand('say', address, PORT, 'reset', 100));
       const like = { netns: BigInt(inside.inode), observation_point: point, destination_port: PORT_SEEN };
       await watcher.wait({ ...like, flow_state: 'closed' }, 2);
       const kinds = told(of(inside.inode, { observation_point: point }));
@@ -81,7 +78,7 @@ describe('a watched cgroup', () => {
       [within, pair.b.ipv4],
       [without, pair.a.ipv4],
     ] as const) {
-      programs.push(start(place, peer('say', address, PORT, 'echo', 5)));
+      programs.push(start(place, peerCommand('say', address, PORT, 'echo', 5)));
     }
     await watcher.wait({ event_kind: 'retransmit', netns: BigInt(inside.inode) });
     await sleep(1500);
