@@ -124,7 +124,11 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       arena,
       chunks,
       dataDir: config.data_dir,
-      spoolBytes: collector.spool_bytes,
+      spool: {
+        bytes: collector.spool_bytes,
+        maxAgeMs: collector.spool_max_age_s * 1000,
+        syncMs: collector.spool_sync_ms,
+      },
       limits: {
         maxRows: collector.batch.max_rows,
         maxBytes: collector.batch.max_bytes,
@@ -137,6 +141,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         const kind = KINDS[table];
         if (kind !== undefined) counters.kinds[kind].stored += count;
       },
+      leftOver: () => undefined,
       lost(table: string, count: number, reason: Discard) {
         counters.discard(reason, count);
         const kind = KINDS[table];

@@ -100,7 +100,16 @@ const COLLECTOR = group(
     ),
     spool_bytes: whole(GiB, MiB, 1024 * GiB, {
       unit: 'bytes',
-      description: 'Most that waits on disk for ClickHouse; beyond it rows are lost and counted.',
+      description:
+        'Most that waits on disk for ClickHouse; beyond it the oldest rows are dropped and counted: of tcp_events first, then of requests, of flows last.',
+    }),
+    spool_max_age_s: whole(3 * 86_400, 60, 365 * 86_400, {
+      unit: 's',
+      description: 'Longest that rows wait on disk for ClickHouse; older ones are dropped and counted.',
+    }),
+    spool_sync_ms: whole(1000, 10, 60_000, {
+      unit: 'ms',
+      description: 'How often what was written to the spool is synced: what a power cut may take of unsent rows.',
     }),
     live: group(
       {

@@ -19,9 +19,11 @@ export const DISCARDS = [
   'row_memory_full',
   /** A row larger than any memory for rows: an endpoint with absurd labels. */
   'row_too_large',
-  /** A row beyond `collector.spool_bytes`. */
-  'row_spool_full',
-  /** A row whose file could not be written. */
+  /** A row given up for newer ones: beyond `collector.spool_bytes`, or too old. */
+  'row_spool_dropped',
+  /** A row in a spool file that is damaged. */
+  'row_spool_damaged',
+  /** A row that the disk did not take, and for which there was no more memory. */
   'row_write_failed',
   /** A row that ClickHouse refused for good. */
   'row_refused',

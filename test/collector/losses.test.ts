@@ -105,7 +105,7 @@ test('reports tell losses, endpoints and the time up to which all was written', 
   );
   assert.equal(reporter.unobservedNs, 2_000_000_000n);
   endpoints.number(new LocalIdentity({ machineId: 'm', node: 'n', outside: [] }).node, 0, 1n);
-  losses.add('request', 'spool_full', 3);
+  losses.add('request', 'spool_dropped', 3);
   await reporter.report();
   assert.deepEqual(
     rows.map(([table]) => table),

@@ -21,6 +21,8 @@ import { openPath } from './support/path.ts';
 const skip = whyNoJudge() ?? false;
 const LIST = new URL('metric_names.txt', import.meta.url);
 
+const NOTHING_WAITS = { bytes: 0, limit_bytes: 0, memory_bytes: 0, segments: 0, disk_error: '' };
+
 function openMetrics(): CollectorMetrics {
   const { arena, clock, ends, endpoints, requestText } = openPath();
   const counters = new Counters();
@@ -39,7 +41,7 @@ function openMetrics(): CollectorMetrics {
   metrics.tell({
     ...{ kernel, counters },
     losses: new Losses(counters),
-    delivery: { waiting: () => ({ bytes: 0, limit_bytes: 0, segments: 0 }), waitingSinceMs: () => undefined },
+    delivery: { waiting: () => NOTHING_WAITS, waitingSinceMs: () => undefined },
     reporter: { unobservedNs: 0n },
     live: { clients: 0 },
     spans: new SpanCounts(),
@@ -97,6 +99,8 @@ test('before anything has happened the answer is as good as later', { skip }, as
     ringFull.map(({ labels, value }) => `${labels.kind} ${value}`),
     ['flow 0', 'tcp_event 0', 'request 7', 'cgroup 0'],
   );
-  assert.ok(lost.some(({ labels, value }) => labels.kind === 'flow' && labels.reason === 'spool_full' && value === 0));
+  assert.ok(
+    lost.some(({ labels, value }) => labels.kind === 'flow' && labels.reason === 'spool_dropped' && value === 0),
+  );
   for (const { name, help } of families) assert.notEqual(help, '', name);
 });

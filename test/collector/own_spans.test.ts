@@ -102,7 +102,7 @@ const drained = (records: number, bytes: number, looks: number, chosen: string) 
   'flowspan.drain.chosen': chosen,
 });
 
-const SEGMENT: Segment = { table: 'requests', name: '1-1', path: '/nowhere', rows: 12, bytes: 3456 };
+const SEGMENT: Pick<Segment, 'table' | 'rows' | 'bytes'> = { table: 'requests', rows: 12, bytes: 3456 };
 const ATTRIBUTES = { 'db.system.name': 'clickhouse' };
 
 test('a segment is one span, whatever it takes; each attempt carries its traceparent', async () => {
@@ -141,7 +141,7 @@ test('a segment that is refused is an error; one that must wait for the next run
   const stop = new AbortController();
   spans.attempt(SEGMENT, 'token', stop.signal);
   spans.finished('refused');
-  spans.attempt({ ...SEGMENT, name: '1-2' }, 'token', stop.signal);
+  spans.attempt({ ...SEGMENT }, 'token', stop.signal);
   stop.abort();
   await queue.forceFlush();
   assert.deepEqual(

@@ -1,5 +1,5 @@
 /** Puts segments into ClickHouse. */
-import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import type { Account } from '../accounts.ts';
 import type { Segment } from './segment.ts';
@@ -33,7 +33,7 @@ export function segmentToken(node: string, { table, name }: Segment): string {
 }
 
 /**
- * One INSERT per segment, RowBinary as it lies in the file, under the segment's name as deduplication token.
+ * One INSERT per segment, RowBinary, under the segment's name as deduplication token.
  * @param node part of the token
  * @throws whatever the client throws when another attempt may help
  */
@@ -42,7 +42,7 @@ export function clickhousePost(client: ClickHouseClient, node: string) {
     try {
       const { stream } = await client.exec({
         query: `INSERT INTO ${segment.table} FORMAT RowBinary`,
-        values: createReadStream(segment.path, { highWaterMark: 256 * 1024 }),
+        values: Readable.from(segment.read(), { objectMode: false }),
         clickhouse_settings: {
           insert_deduplication_token: segmentToken(node, segment),
           // A batch is a block of its own already; acknowledged means stored.

@@ -1,26 +1,29 @@
 /** Everything between an encoded row and ClickHouse: one writer and one sender per table, the spool, the reports. */
-import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { encodeRow } from '../../../store/rowbinary.ts';
-import { FLOWS, REQUESTS, TABLES, type Table, TCP_EVENTS } from '../../../store/tables.ts';
+import { TABLES, type Table } from '../../../store/tables.ts';
 import type { Arena } from '../batch/arena.ts';
 import type { Discard } from '../counters.ts';
 import { ChunkPool } from './chunks.ts';
 import { clickhousePost, segmentToken } from './clickhouse.ts';
+import { findLeftovers } from './leftovers.ts';
+import { MemorySegment } from './memory_segment.ts';
+import { Removals } from './removals.ts';
 import { type Segment, segmentBegunMs } from './segment.ts';
 import { type SegmentSpanOptions, SegmentSpans } from './segment_spans.ts';
 import { type SegmentLimits, SegmentWriter } from './segment_writer.ts';
 import { type Answer, type Attempt, Sender } from './sender.ts';
-import { leftovers, makeSpool, SpoolBudget } from './spool.ts';
+import { SpoolBudget } from './spool_budget.ts';
+import { SpoolDisk } from './spool_disk.ts';
 
 /** Bytes of a chunk: rows of one look, or a part of them. */
 const CHUNK_BYTES = 256 * 1024;
-/** A full disk fails many times a second; it is told now and then. */
-const BETWEEN_COMPLAINTS_MS = 5000;
-/** Tables whose rows come from records; the others tell of them, in a few rows. */
-const HOT_TABLES: ReadonlySet<Table> = new Set([FLOWS, TCP_EVENTS, REQUESTS]);
+/** How often what is too old is looked for. */
+const BETWEEN_AGES_MS = 1000;
+const DAMAGED = 'rows in the spool are damaged: lost; look for errors of the disk of data_dir in the kernel log';
 /** Bytes of the longest row of any table: a request's, with all its texts. */
 export const LARGEST_ROW = 8 * 1024;
 
@@ -29,15 +32,27 @@ export interface DeliveryOptions {
   /** Chunks to lend; each takes `CHUNK_BYTES` of the arena. */
   readonly chunks: number;
   readonly dataDir: string;
-  readonly spoolBytes: number;
+  readonly spool: {
+    /** Most bytes on disk. */
+    readonly bytes: number;
+    /** Longest that a segment waits. */
+    readonly maxAgeMs: number;
+    /** Longest time from a write to the beginning of its sync. */
+    readonly syncMs: number;
+  };
   readonly limits: SegmentLimits;
   readonly client: ClickHouseClient;
   readonly node: string;
   readonly log: Logger;
   /** Told of rows that ClickHouse has acknowledged. */
   readonly stored: (table: string, rows: number) => void;
-  /** Told of rows that were lost, and why. */
-  readonly lost: (table: string, rows: number, reason: Discard) => void;
+  /** Told of rows that earlier runs left in the spool. */
+  readonly leftOver: (table: string, rows: number) => void;
+  /**
+   * Told of rows that were lost, and why; where known, between when they came, milliseconds since the epoch.
+   * @param rows 0 if it cannot be known how many
+   */
+  readonly lost: (table: string, rows: number, reason: Discard, fromMs?: number, toMs?: number) => void;
   /** Told of each attempt to insert; `beganMs` is performance.now() before it. */
   readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;
   /** Present where segments are traced. */
@@ -56,71 +71,86 @@ interface Lane {
   readonly sender: Sender;
 }
 
+/** Where segments wait. */
+interface Spool {
+  readonly budget: SpoolBudget;
+  readonly disk: SpoolDisk;
+  readonly removals: Removals;
+}
+
 /** The way of rows out of the collector. Open it with `Delivery.open`. */
 export class Delivery {
-  readonly #lanes: ReadonlyMap<string, Lane>;
-  readonly #budget: SpoolBudget;
-  readonly #lastReport: { stored: Promise<void> };
+  readonly #options: DeliveryOptions;
+  readonly #lanes = new Map<string, Lane>();
+  readonly #spool: Spool;
   readonly #chunks: ChunkPool;
+  readonly #pending = new Set<Promise<void>>();
+  #lastReport: Promise<void> = Promise.resolve();
+  #lookedForAgeMs = Number.NEGATIVE_INFINITY;
 
-  private constructor(
-    lanes: ReadonlyMap<string, Lane>,
-    budget: SpoolBudget,
-    chunks: ChunkPool,
-    lastReport: { stored: Promise<void> },
-  ) {
-    this.#lanes = lanes;
-    this.#budget = budget;
-    this.#chunks = chunks;
-    this.#lastReport = lastReport;
+  private constructor(options: DeliveryOptions) {
+    const { spool, log, lost } = options;
+    this.#options = options;
+    this.#chunks = new ChunkPool(options.arena, options.chunks, CHUNK_BYTES);
+    const disk = new SpoolDisk({ syncMs: spool.syncMs, log, back: () => this.#diskIsBack() });
+    const removals = new Removals(disk);
+    const budget = new SpoolBudget({
+      // The other half is for rows on their way.
+      limits: { disk: spool.bytes, memory: deliveryBytes(options.chunks) / 2 },
+      maxAgeMs: spool.maxAgeMs,
+      dropped: (segment, reason) => {
+        lost(segment.table, segment.rows, reason, segment.begunMs, segment.endedMs);
+        void removals.remove(segment);
+      },
+    });
+    this.#spool = { budget, disk, removals };
   }
 
-  /** Makes the spool and queues what an earlier run left in it. Nothing is sent before `start`. */
+  /** Queues what an earlier run left in the spool. Nothing is sent before `start`. */
   static async open(options: DeliveryOptions): Promise<Delivery> {
-    const { arena, dataDir, log } = options;
-    const budget = new SpoolBudget(options.spoolBytes);
-    const chunks = new ChunkPool(arena, options.chunks, CHUNK_BYTES);
-    const pending = new Set<Promise<void>>();
-    const lastReport = { stored: Promise.resolve() };
-    const lanes = new Map<string, Lane>();
-    let toldMs = Number.NEGATIVE_INFINITY;
-    const tellOfSpool = (table: Table, error: unknown) => {
-      if (performance.now() - toldMs < BETWEEN_COMPLAINTS_MS) return;
-      toldMs = performance.now();
-      log.error({ err: error, table: table.name, code: 'FLOW_DELIVER_SPOOL' }, 'cannot write the spool: rows are lost');
+    const delivery = new Delivery(options);
+    for (const table of TABLES) await delivery.#openLane(table);
+    return delivery;
+  }
+
+  async #openLane(table: Table): Promise<void> {
+    const { arena, dataDir, limits, log, lost, leftOver } = this.#options;
+    const { budget, disk } = this.#spool;
+    const { name } = table;
+    const directory = join(dataDir, 'spool', name);
+    const sender = openSender(this.#options, this.#spool);
+    budget.watch(name, sender);
+    const push = (segment: Segment) => {
+      // A report tells that all before it is stored: it goes last.
+      const isReport = name === 'collector_reports';
+      const done = sender.push(segment, isReport ? Promise.all(this.#pending) : undefined);
+      if (isReport) this.#lastReport = done;
+      else track(this.#pending, done);
     };
-    for (const table of TABLES) {
-      const directory = await makeSpool(dataDir, table);
-      const sender = openSender(options, budget);
-      const push = (segment: Segment) => {
-        // A report tells that all before it is stored: it goes last.
-        const isReport = table.name === 'collector_reports';
-        const done = sender.push(segment, isReport ? Promise.all(pending) : undefined);
-        if (isReport) lastReport.stored = done;
-        else track(pending, done);
-      };
-      const left = await leftovers(directory, table);
-      for (const segment of left) {
-        budget.take(segment.bytes);
-        push(segment);
-      }
-      if (left.length > 0) log.info({ table: table.name, segments: left.length }, 'rows of an earlier run are waiting');
-      const writer = new SegmentWriter({
-        table: table.name,
-        directory,
-        arena,
-        chunks,
-        budget,
-        always: !HOT_TABLES.has(table),
-        largestRow: LARGEST_ROW,
-        limits: options.limits,
-        sealed: push,
-        lost: (rows, reason) => options.lost(table.name, rows, reason),
-        failed: (error) => tellOfSpool(table, error),
-      });
-      lanes.set(table.name, { table, writer, sender });
+    const { segments, torn } = await findLeftovers(directory, name, (error) => disk.failed(error, 'read'));
+    for (const segment of segments) {
+      budget.take('disk', segment.bytes);
+      leftOver(name, segment.rows);
+      push(segment);
     }
-    return new Delivery(lanes, budget, chunks, lastReport);
+    for (const { begunMs, endedMs } of torn) lost(name, 0, 'row_spool_damaged', begunMs, endedMs);
+    if (segments.length > 0) {
+      log.info({ table: name, segments: segments.length }, 'rows of an earlier run are waiting');
+    }
+    const writer = new SegmentWriter({
+      table: name,
+      directory,
+      disk,
+      arena,
+      chunks: this.#chunks,
+      budget,
+      largestRow: LARGEST_ROW,
+      limits,
+      sealed: push,
+      isWaiting: () => sender.waiting > 0,
+      lost: (rows, reason) => lost(name, rows, reason),
+    });
+    this.#lanes.set(name, { table, writer, sender });
   }
 
   /** Begins to send: the tables are there. */
@@ -146,6 +176,9 @@ export class Delivery {
   /** After each look at the rings: rows go to their files, old or large segments to ClickHouse. */
   flush(nowMs: number): void {
     for (const { writer } of this.#lanes.values()) writer.flush(nowMs);
+    if (Math.abs(nowMs - this.#lookedForAgeMs) < BETWEEN_AGES_MS) return;
+    this.#lookedForAgeMs = nowMs;
+    this.#spool.budget.dropAged(nowMs);
   }
 
   /**
@@ -163,13 +196,25 @@ export class Delivery {
     this.add(table, row);
     writer.flush(nowMs, true);
     await writer.settled();
-    return { stored: this.#lastReport.stored };
+    return { stored: this.#lastReport };
   }
 
-  /** Bytes on disk, and segments that wait for ClickHouse. */
-  waiting(): { readonly bytes: number; readonly limit_bytes: number; readonly segments: number } {
-    const segments = [...this.#lanes.values()].reduce((sum, { sender }) => sum + sender.waiting, 0);
-    return { bytes: this.#budget.used, limit_bytes: this.#budget.limit, segments };
+  /** Bytes on disk and in memory instead, segments that wait for ClickHouse, and what is wrong with the disk. */
+  waiting(): {
+    readonly bytes: number;
+    readonly limit_bytes: number;
+    readonly memory_bytes: number;
+    readonly segments: number;
+    readonly disk_error: string;
+  } {
+    const { budget, disk } = this.#spool;
+    return {
+      bytes: budget.used('disk'),
+      limit_bytes: budget.limit('disk'),
+      memory_bytes: budget.used('memory'),
+      segments: [...this.#lanes.values()].reduce((sum, { sender }) => sum + sender.waiting, 0),
+      disk_error: disk.error ?? '',
+    };
   }
 
   /** Since when the oldest row that ClickHouse does not have yet waits, milliseconds since the epoch; undefined if none does. */
@@ -188,6 +233,18 @@ export class Delivery {
     const enough = performance.now() + withinMs;
     while (this.waiting().segments > 0 && performance.now() < enough) await wait(10);
     await Promise.all([...this.#lanes.values()].map(({ sender }) => sender.stop()));
+    await this.#spool.disk.sync();
+  }
+
+  /** What waits in memory goes to files, of which a crash or the end of this run takes nothing. */
+  #diskIsBack(): void {
+    this.#spool.removals.tryAgain();
+    for (const { writer, sender } of this.#lanes.values()) {
+      const inMemory = (segment: Segment) => segment instanceof MemorySegment;
+      for (let segment = sender.withdraw(inMemory); segment !== undefined; segment = sender.withdraw(inMemory)) {
+        writer.takeBack(segment as MemorySegment, Date.now());
+      }
+    }
   }
 
   async #settled(): Promise<void> {
@@ -206,12 +263,15 @@ function track(pending: Set<Promise<void>>, done: Promise<void>): void {
   done.finally(() => pending.delete(done));
 }
 
-function openSender(options: DeliveryOptions, budget: SpoolBudget): Sender {
+function openSender(options: DeliveryOptions, { budget, removals }: Spool): Sender {
   const { client, node, log, stored, lost, sent } = options;
   const post = clickhousePost(client, node);
   const spans = options.spans === undefined ? undefined : new SegmentSpans(options.spans);
   return new Sender({
     async post(segment, signal) {
+      await segment.check();
+      // All of it is damaged: there is nothing to send.
+      if (segment.rows === 0) return 'stored';
       const beganMs = performance.now();
       let answer: Attempt = 'failed';
       try {
@@ -223,17 +283,21 @@ function openSender(options: DeliveryOptions, budget: SpoolBudget): Sender {
     },
     async finished(segment: Segment, answer: Answer) {
       spans?.finished(answer);
-      if (answer === 'stored') stored(segment.table, segment.rows);
+      const { name, table, rows, damaged, begunMs, endedMs } = segment;
+      if (answer === 'stored') stored(table, rows);
       else {
-        lost(segment.table, segment.rows, 'row_refused');
-        const { name, table, rows } = segment;
+        lost(table, rows, 'row_refused', begunMs, endedMs);
         log.error(
           { table, segment: name, rows, code: 'FLOW_DELIVER_REFUSED' },
           'ClickHouse cannot read these rows: lost',
         );
       }
-      await rm(segment.path, { force: true });
-      budget.release(segment.bytes);
+      if (damaged > 0) {
+        lost(table, damaged, 'row_spool_damaged', begunMs, endedMs);
+        log.error({ table, segment: name, rows: damaged, code: 'FLOW_DELIVER_DAMAGED' }, DAMAGED);
+      }
+      await removals.remove(segment);
+      budget.release(segment.place, segment.bytes);
     },
     failed(segment, error, retryInMs) {
       spans?.failed(error, retryInMs);

@@ -19,7 +19,7 @@ const KINDS_OF_REASONS: Readonly<Record<string, RecordKind>> = {
 };
 
 /** Why rows are lost after they were read. */
-const ROW_REASONS = ['memory_full', 'too_large', 'spool_full', 'write_failed', 'refused'];
+const ROW_REASONS = ['memory_full', 'too_large', 'spool_dropped', 'spool_damaged', 'write_failed', 'refused'];
 
 /** Gathers losses. */
 export class Losses {

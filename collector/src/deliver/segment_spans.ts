@@ -26,7 +26,11 @@ export class SegmentSpans {
    * @param signal fires when the sender gives up
    * @returns headers for its request: they let ClickHouse's own spans follow
    */
-  attempt({ table, rows, bytes }: Segment, token: string, signal: AbortSignal): Record<string, string> {
+  attempt(
+    { table, rows, bytes }: Pick<Segment, 'table' | 'rows' | 'bytes'>,
+    token: string,
+    signal: AbortSignal,
+  ): Record<string, string> {
     this.#attempts += 1;
     if (this.#span === undefined) {
       this.#span = this.#options.tracer.startSpan(`INSERT ${table}`, {

@@ -1,10 +1,15 @@
-/** Gathers the rows of one table into segments: memory first, at the end of each look the file, in the background. */
+/**
+ * Gathers the rows of one table into segments: memory first, at the end of each look the file, in the background. What
+ * the disk does not take stays in memory, as a segment there.
+ */
 import type { Arena } from '../batch/arena.ts';
 import type { Discard } from '../counters.ts';
 import type { ChunkPool } from './chunks.ts';
+import { MemorySegment, type Part } from './memory_segment.ts';
 import { newSegmentName, type Segment } from './segment.ts';
-import { SegmentFile } from './segment_file.ts';
-import type { SpoolBudget } from './spool.ts';
+import { bytesInFile, SegmentFile } from './segment_file.ts';
+import type { SpoolBudget } from './spool_budget.ts';
+import type { SpoolDisk } from './spool_disk.ts';
 
 /** When a segment is whole, whichever comes first. */
 export interface SegmentLimits {
@@ -15,28 +20,21 @@ export interface SegmentLimits {
 
 export interface SegmentWriterOptions {
   readonly table: string;
-  /** Directory of the table's segments; it exists. */
+  /** Directory of the table's segments. */
   readonly directory: string;
+  readonly disk: SpoolDisk;
   readonly arena: Arena;
   readonly chunks: ChunkPool;
   readonly budget: SpoolBudget;
-  /** Whether rows beyond the budget are taken all the same: the few that tell of the others. */
-  readonly always: boolean;
   /** Room that must be free before a row is begun: bytes of the longest row. */
   readonly largestRow: number;
   readonly limits: SegmentLimits;
   /** Gets each whole segment. */
   readonly sealed: (segment: Segment) => void;
+  /** Whether segments wait already: while they do, age ends another one only after `PATIENCE` times its limit. */
+  readonly isWaiting: () => boolean;
   /** Told of rows that were lost, and why. */
   readonly lost: (rows: number, reason: Discard) => void;
-  readonly failed: (error: unknown) => void;
-}
-
-/** A chunk of rows on its way to a file. */
-interface Part {
-  readonly chunk: number;
-  readonly bytes: number;
-  readonly rows: number;
 }
 
 /** What is to be done to one file next. */
@@ -48,6 +46,8 @@ interface Step {
 
 /** Least time between two writes of a part of a chunk: what a crash may take, and what a look need not cost. */
 const BETWEEN_WRITES_MS = 100;
+/** Fewer and larger segments while ClickHouse is away. */
+const PATIENCE = 60;
 
 /** Not safe for two callers between `begin` and `end`; the data path is one call stack. */
 export class SegmentWriter {
@@ -57,6 +57,8 @@ export class SegmentWriter {
   #rows = 0;
   #wroteMs = Number.NEGATIVE_INFINITY;
   #file: SegmentFile | undefined;
+  /** What the disk has not taken of the files since the last one that ended. */
+  #memory: MemorySegment | undefined;
   readonly #steps: Step[] = [];
   #work: Promise<void> | undefined;
 
@@ -107,7 +109,7 @@ export class SegmentWriter {
     if (this.#rows > 0 && (due || (this.#file?.givenRows ?? 0) + this.#rows >= maxRows)) this.#write(nowMs);
     const file = this.#file;
     if (file === undefined) return;
-    const old = nowMs - file.begunMs >= maxAgeMs;
+    const old = nowMs - file.begunMs >= maxAgeMs * (this.#options.isWaiting() ? PATIENCE : 1);
     if (seal || old || file.givenRows >= maxRows || file.givenBytes >= maxBytes) this.#seal(file);
   }
 
@@ -121,18 +123,29 @@ export class SegmentWriter {
     return this.#work ?? Promise.resolve();
   }
 
+  /** Takes rows back that waited in memory: they go to a file after all. */
+  takeBack(segment: MemorySegment, nowMs: number): void {
+    this.#options.budget.release('memory', segment.bytes);
+    for (const part of segment.takeParts()) this.#hand(part, nowMs);
+  }
+
   #write(nowMs = Date.now()): void {
-    const { always, budget, lost, directory, limits } = this.#options;
     const part = { chunk: this.#chunk, bytes: this.#used, rows: this.#rows };
     this.#used = 0;
     this.#rows = 0;
-    if (always) budget.take(part.bytes);
-    else if (!budget.reserve(part.bytes)) {
-      lost(part.rows, 'row_spool_full');
-      return;
-    }
     this.#chunk = -1;
     this.#wroteMs = nowMs;
+    this.#hand(part, nowMs);
+  }
+
+  /** Gives rows to the file that grows. */
+  #hand(part: Part, nowMs: number): void {
+    const { budget, chunks, lost, directory, limits, table } = this.#options;
+    if (!budget.reserve(table, 'disk', bytesInFile(part.bytes))) {
+      lost(part.rows, 'row_spool_dropped');
+      chunks.give(part.chunk);
+      return;
+    }
     if (this.#file !== undefined && this.#file.givenBytes >= limits.maxBytes) this.#seal(this.#file);
     this.#file ??= new SegmentFile(directory, newSegmentName(nowMs), nowMs);
     this.#file.givenRows += part.rows;
@@ -172,31 +185,42 @@ export class SegmentWriter {
   }
 
   async #append(file: SegmentFile, parts: readonly Part[]): Promise<void> {
-    const { arena, chunks, budget, lost, failed } = this.#options;
-    const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
-    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    const { arena, chunks, disk } = this.#options;
+    const runs = parts.map(({ chunk, bytes, rows }) => ({ bytes: arena.bytes.subarray(chunk, chunk + bytes), rows }));
+    if (file.isBroken || !disk.usable) return this.#keep(parts);
     try {
-      await file.append(
-        parts.map((part) => arena.bytes.subarray(part.chunk, part.chunk + part.bytes)),
-        rows,
-      );
+      await file.append(runs, Date.now());
     } catch (error) {
-      budget.release(bytes);
-      lost(rows, 'row_write_failed');
-      failed(error);
+      disk.failed(error, 'write');
+      return this.#keep(parts);
     }
+    disk.changed(file);
+    disk.worked();
     for (const part of parts) chunks.give(part.chunk);
   }
 
-  async #finish(file: SegmentFile): Promise<void> {
-    const { table, sealed, budget, lost, failed } = this.#options;
-    try {
-      const segment = await file.seal(table);
-      if (segment !== undefined) sealed(segment);
-    } catch (error) {
-      budget.release(file.bytes);
-      lost(file.rows, 'row_write_failed');
-      failed(error);
+  /** What the disk did not take stays in memory, as long as there is room. */
+  #keep(parts: readonly Part[]): void {
+    const { arena, budget, chunks, lost, table } = this.#options;
+    const nowMs = Date.now();
+    for (const part of parts) {
+      budget.release('disk', bytesInFile(part.bytes));
+      this.#memory ??= new MemorySegment(table, newSegmentName(nowMs), nowMs, arena, chunks);
+      if (this.#memory.hasRoom(part.bytes) || budget.reserve(table, 'memory', chunks.chunkBytes)) {
+        this.#memory.append(part, nowMs);
+        continue;
+      }
+      lost(part.rows, 'row_write_failed');
+      chunks.give(part.chunk);
     }
+  }
+
+  async #finish(file: SegmentFile): Promise<void> {
+    const { table, sealed } = this.#options;
+    const kept = this.#memory;
+    this.#memory = undefined;
+    const segment = await file.seal(table);
+    if (segment !== undefined) sealed(segment);
+    if (kept !== undefined && kept.rows > 0) sealed(kept);
   }
 }

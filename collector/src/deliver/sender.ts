@@ -33,6 +33,8 @@ export class Sender {
   #running: Promise<void> | undefined;
   #begun = false;
   #atBarrier = false;
+  /** Whether the first segment may have been sent. */
+  #attempted = false;
 
   constructor(options: SenderOptions) {
     this.#options = options;
@@ -60,6 +62,17 @@ export class Sender {
     });
   }
 
+  /**
+   * Takes the oldest segment of some kind out of the queue, of those that nobody has begun to send: what has become of
+   * another one is not known.
+   */
+  withdraw(wanted: (segment: Segment) => boolean): Segment | undefined {
+    const index = this.#queue.findIndex(({ segment }, at) => (at > 0 || !this.#attempted) && wanted(segment));
+    const [withdrawn] = index === -1 ? [] : this.#queue.splice(index, 1);
+    withdrawn?.done();
+    return withdrawn?.segment;
+  }
+
   /** Begins to send; before, segments only gather. */
   start(): void {
     this.#begun = true;
@@ -82,10 +95,12 @@ export class Sender {
 
   async #sendAll(): Promise<void> {
     for (let next = this.#queue[0]; next !== undefined; next = this.#queue[0]) {
+      this.#attempted = true;
       const answer = await this.#sendOne(next);
       if (answer === undefined) return;
       await this.#options.finished(next.segment, answer);
       this.#queue.shift();
+      this.#attempted = false;
       next.done();
     }
   }
