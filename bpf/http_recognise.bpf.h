@@ -116,7 +116,7 @@ static __noinline u8 local_end(const struct http_packet *packet)
 {
 	struct socket_state *state = packet->state;
 
-	if (!state->stamped && state->opened)
+	if (!state->stamped)
 		stamp_adopted(state, &packet->tp->inet_conn.icsk_inet.sk, packet->tp);
 	if (state->stamped)
 		return state->connection.observation_point;

@@ -5,6 +5,13 @@
 
 #include "flow_record.bpf.h"
 
+static __always_inline bool is_connected(u8 tcp_state)
+{
+	return tcp_state == TCP_STATE_ESTABLISHED || tcp_state == TCP_STATE_FIN_WAIT1 ||
+	       tcp_state == TCP_STATE_FIN_WAIT2 || tcp_state == TCP_STATE_CLOSE_WAIT ||
+	       tcp_state == TCP_STATE_LAST_ACK || tcp_state == TCP_STATE_CLOSING;
+}
+
 /* Fills a fresh state from a live connection. What happened before is not told: counters start from here. */
 static __always_inline void adopt_connection(struct socket_state *state, const struct sock *sk,
 					     const struct tcp_sock *tp, u64 cookie, u64 now)
@@ -17,12 +24,41 @@ static __always_inline void adopt_connection(struct socket_state *state, const s
 	state->opened = 1;
 }
 
+/* The kernel kept the change to ESTABLISHED from us: a program that runs on the CPU already is not called again. */
+static __always_inline bool opening_was_missed(const struct socket_state *state, const struct sock *sk)
+{
+	return state->opened_ns && !state->opened && !state->stamped && is_connected(sk->__sk_common.skc_state);
+}
+
+/*
+ * Makes up for it; no row tells that the connection was opened.
+ * @segments: sent again just now and not told yet; what was sent again before are SYN-ACKs, which were told one by one
+ */
+static __always_inline void open_late(struct socket_state *state, const struct sock *sk, const struct tcp_sock *tp,
+				      u32 segments)
+{
+	if (state->connect_started_ns) {
+		stamp_ends(&state->connection, sk, OBSERVATION_POINT_CLIENT, 1);
+	} else {
+		stamp_ends(&state->connection, sk, OBSERVATION_POINT_SERVER, 1);
+		stamp_peer(&state->connection);
+		state->counted_retransmits = tp->total_retrans - segments;
+	}
+	stamp_sequences(&state->connection, tp);
+	state->stamped = 1;
+	state->opened = 1;
+}
+
 /* The role of an adopted connection: a listener on its local port says server, else the lower port is the server's. */
 static __always_inline void stamp_adopted(struct socket_state *state, const struct sock *sk, const struct tcp_sock *tp)
 {
 	struct listener_key key = {.netns = socket_netns(sk), .port = local_port(sk)};
 	u16 remote_port = bpf_ntohs(sk->__sk_common.skc_dport);
 
+	if (opening_was_missed(state, sk)) {
+		open_late(state, sk, tp, 0);
+		return;
+	}
 	if (!state->opened || sk->__sk_common.skc_state == TCP_STATE_SYN_RECV)
 		return;
 	if (bpf_map_lookup_elem(&listeners, &key)) {
@@ -35,13 +71,6 @@ static __always_inline void stamp_adopted(struct socket_state *state, const stru
 	stamp_peer(&state->connection);
 	stamp_sequences(&state->connection, tp);
 	state->stamped = 1;
-}
-
-static __always_inline bool is_connected(u8 tcp_state)
-{
-	return tcp_state == TCP_STATE_ESTABLISHED || tcp_state == TCP_STATE_FIN_WAIT1 ||
-	       tcp_state == TCP_STATE_FIN_WAIT2 || tcp_state == TCP_STATE_CLOSE_WAIT ||
-	       tcp_state == TCP_STATE_LAST_ACK || tcp_state == TCP_STATE_CLOSING;
 }
 
 #endif

@@ -89,6 +89,9 @@ static __always_inline void closed(struct socket_state *state, struct sock *sk, 
 
 		stamp_ends(&state->connection, sk, point, 1);
 		state->stamped = 1;
+		/* Only SYN-ACKs were sent again: anything else would have stamped it. */
+		if (point == OBSERVATION_POINT_SERVER)
+			state->counted_retransmits = tp->total_retrans;
 	}
 	note_close_cause(state, oldstate, sk->sk_err);
 	write_missed_retransmits(state, tp, oldstate == TCP_STATE_SYN_SENT ? RETRANSMIT_CAUSE_SYN : RETRANSMIT_CAUSE_NONE,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* Every segment that is sent again, and why. */
+#include "tcp_adopt.bpf.h"
 #include "tcp_retransmit.bpf.h"
 
 static __always_inline u8 retransmit_cause(const struct tcp_sock *tp, u8 tcp_state)
@@ -35,9 +36,9 @@ static __always_inline void retransmitted(struct sock *sk, const struct sk_buff 
 	const struct tcp_skb_cb *cb = (const struct tcp_skb_cb *)&skb->cb[0];
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	u8 tcp_state = sk->__sk_common.skc_state;
+	u32 segments = error ? 0 : BPF_CORE_READ(cb, tcp_gso_segs);
 	struct tcp_event_record *record;
 	struct socket_state *state;
-	u32 segments;
 	u8 cause;
 
 	if (!tp)
@@ -45,12 +46,12 @@ static __always_inline void retransmitted(struct sock *sk, const struct sk_buff 
 	cause = retransmit_cause(tp, tcp_state);
 	state = socket_state_of(sk);
 	if (state) {
+		if (opening_was_missed(state, sk))
+			open_late(state, sk, tp, segments);
 		segments = counted_segments(state, tp);
 		count_evidence(state, tp, cause, BPF_CORE_READ(cb, seq), segments);
 	} else if (!is_watched(sk)) {
 		return;
-	} else {
-		segments = error ? 0 : BPF_CORE_READ(cb, tcp_gso_segs);
 	}
 	record = event_reserve(EVENT_KIND_RETRANSMIT, bpf_ktime_get_boot_ns());
 	if (!record)

@@ -13,9 +13,9 @@ import { connect, createNamespace } from '../../deploy/lab/namespace.ts';
 import { listening, run } from '../../deploy/lab/program.ts';
 import { startFlowspan } from '../support/flowspan.ts';
 import { startNginx } from '../support/nginx.ts';
+import { type Cost, costsBetween, programCosts } from '../support/program_costs.ts';
 import { done, startTalker } from '../support/talker.ts';
 import { runWrk } from '../support/wrk.ts';
-import { type Cost, costsBetween, programCosts } from './program-costs.ts';
 import { median, printResult, resultOf } from './result.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 10);

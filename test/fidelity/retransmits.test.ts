@@ -37,7 +37,8 @@ describe('retransmitted segments against nstat', { skip: whyNot() ?? false }, ()
   before(async () => {
     world = await createWorld();
     nginx = await startNginx(world.server);
-    withheld = await witnessWithheldCalls(['tcp_retransmit_skb', 'tcp_retransmit_synack']);
+    const tracepoints = ['tcp_retransmit_skb', 'tcp_retransmit_synack'];
+    withheld = await witnessWithheldCalls(world.flowspan.pid('collector'), tracepoints);
   });
 
   after(async () => {

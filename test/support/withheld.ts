@@ -3,11 +3,11 @@
  * that CPU already (the kernel counts these as `recursion_misses`), and a kernel that runs no tracing program in what
  * interrupts its process 1 (seen on the machines of this project; uncounted).
  */
-import { execFileSync } from 'node:child_process';
 import { enableStats } from '../../collector/native/addon.ts';
 import { start } from '../../deploy/lab/program.ts';
 import { uniqueName } from '../../deploy/lab/registry.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
+import { programCosts } from './program_costs.ts';
 
 /**
  * An instance of the kernel's own tracing, which counts every call. It lives until standard input ends, so that a test
@@ -32,15 +32,16 @@ export interface WithheldCalls {
 }
 
 /**
- * Begins to count, over the whole machine; one Flowspan at most may be attached to the tracepoints.
+ * Begins to count, over the whole machine.
+ * @param pid of the collector
  * @param tracepoints of the group `tcp`, each with a program of the same name
  */
-export async function witnessWithheldCalls(tracepoints: readonly string[]): Promise<WithheldCalls> {
+export async function witnessWithheldCalls(pid: number, tracepoints: readonly string[]): Promise<WithheldCalls> {
   const stats = enableStats();
-  const runs = (): number =>
-    (JSON.parse(execFileSync('bpftool', ['-j', 'prog', 'show'], { encoding: 'utf8' })) as Run[])
-      .filter(({ name }) => name !== undefined && tracepoints.includes(name))
-      .reduce((sum, { run_cnt: count = 0 }) => sum + count, 0);
+  const runs = (): number => {
+    const costs = programCosts(pid);
+    return tracepoints.reduce((sum, name) => sum + (costs.get(name)?.runs ?? 0), 0);
+  };
   const before = runs();
   const witness = start(
     {},
@@ -63,9 +64,4 @@ export async function witnessWithheldCalls(tracepoints: readonly string[]): Prom
       stats.close();
     },
   };
-}
-
-interface Run {
-  readonly name?: string;
-  readonly run_cnt?: number;
 }
