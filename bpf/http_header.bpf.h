@@ -48,10 +48,13 @@ static __always_inline u8 header_name(const struct http_work *work, u32 begin, u
 	return HTTP_HEADER_OTHER;
 }
 
-/* A line that would not be kept whole if its segment ended in it is not believed when it comes in one piece either. */
+/*
+ * A line that would not be kept whole if its segment ended in it, or behind its CR, is not believed when it comes in one
+ * piece either.
+ */
 static __always_inline bool is_too_long(struct http_span line)
 {
-	return line.end - line.begin >= HTTP_LINE_KEPT;
+	return line.end - line.begin >= HTTP_LINE_KEPT - 1;
 }
 
 static __always_inline void content_length(const struct http_work *work, struct http_stream *stream,

@@ -140,12 +140,15 @@ __noinline int http_line(struct http_connection *connection, struct http_work *w
 static __always_inline void on_forbidden_byte(struct http_connection *connection, struct http_work *work,
 					   struct http_stream *stream)
 {
-	if (stream->state == HTTP_STATE_START && work->direction == HTTP_REQUEST)
+	if (stream->state == HTTP_STATE_START && work->direction == HTTP_REQUEST) {
 		refuse_request_line(connection, APPLICATION_PROTOCOL_OTHER);
-	else if (stream->state == HTTP_STATE_HEADERS)
+	} else if (stream->state == HTTP_STATE_HEADERS) {
 		stream->flags |= HTTP_INVALID;
-	else
+	} else {
+		/* The line does not count, however much of it was in earlier segments. */
+		stream->line_dropped = 0;
 		http_lose_stream(connection, work, DISCARD_REASON_MALFORMED_HTTP);
+	}
 }
 
 #endif
