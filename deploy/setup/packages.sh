@@ -4,7 +4,7 @@
 set -euo pipefail
 
 run='ca-certificates clang-19 bpftool libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev'
-test='curl nginx redis-server wrk iproute2 iptables nftables procps util-linux openssl prometheus python3-prometheus-client etcd-server jq'
+test='curl nginx redis-server wrk iproute2 iptables nftables procps util-linux openssl libclang-rt-19-dev prometheus python3-prometheus-client etcd-server jq'
 demo='curl nginx redis-server iproute2 iptables util-linux prometheus'
 
 wanted=()
