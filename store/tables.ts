@@ -160,7 +160,7 @@ export const LOSSES: Table = {
       source: 'collector',
     },
     word('kind', 'What was lost: flow, tcp_event, request, cgroup, or all.'),
-    word('reason', 'Why: ring_full, restart, spool_full, a discard reason of the kernel side, …'),
+    word('reason', 'Why: ring_full, restart, spool_dropped, a discard reason of the kernel side, …'),
     { name: 'count', type: 'UInt64', unit: 'count', doc: 'How many; 0 if it cannot be known.', source: 'collector' },
   ],
   engine: 'MergeTree',

@@ -12,7 +12,7 @@ import { type Config, configChanges, parseListen } from './config.ts';
 import { KernelAddresses } from './control/kernel_addresses.ts';
 import { openKubernetes } from './control/kubernetes/open.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
-import { Counters, type Discard, type RecordKind } from './counters.ts';
+import { Counters, type Discard, type RecordKind, rowLossReason } from './counters.ts';
 import { holdDirectory } from './data_dir.ts';
 import { openClient } from './deliver/clickhouse.ts';
 import { Delivery, deliveryBytes } from './deliver/delivery.ts';
@@ -141,13 +141,17 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         const kind = KINDS[table];
         if (kind !== undefined) counters.kinds[kind].stored += count;
       },
-      leftOver: () => undefined,
+      leftOver(table, count) {
+        const kind = KINDS[table];
+        if (kind !== undefined) counters.kinds[kind].left_over += count;
+      },
       lost(table: string, count: number, reason: Discard) {
         counters.discard(reason, count);
         const kind = KINDS[table];
         if (kind === undefined) return;
-        counters.kinds[kind].lost_after_read += count;
-        losses.add(kind, reason.replace('row_', ''), count);
+        const why = rowLossReason(reason);
+        counters.kinds[kind][`lost_${why}`] += count;
+        losses.add(kind, why, count);
       },
       sent: metrics.sent,
       spans: own && { tracer: own, attributes: clickhouseAttributes(clickhouse) },

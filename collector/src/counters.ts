@@ -1,5 +1,6 @@
 /** What the collector counts, from the first record on. Every place that discards a fact has its own name here. */
 import { ENUMS } from '../../bpf/wire/events.gen.ts';
+import { ROW_LOSS_REASONS, type RowLossReason } from '../../store/loss_reasons.ts';
 
 /** Kinds of records that become rows or knowledge. */
 export const RECORD_KINDS = ['flow', 'tcp_event', 'request', 'cgroup'] as const;
@@ -50,22 +51,57 @@ export const DISCARDS = [
 ] as const;
 export type Discard = (typeof DISCARDS)[number];
 
-/** What happened to the records of one kind since the start. */
-export interface KindCounts {
+/**
+ * What happened to the records of one kind since the start. Each record has one fate, so that at any moment
+ *
+ *     wanted           = lost_ring_full + (in the rings) + read
+ *     read             = (held for the next look) + discarded + lost_memory_full + lost_too_large + aggregated + rows
+ *     rows + left_over = stored + the other lost_… + (waiting in memory and spool)
+ */
+export interface KindCounts extends Record<`lost_${RowLossReason}`, number> {
   /** The kernel wanted to write them. */
   wanted: number;
   /** Of these, lost in the kernel because the ring was full. */
   lost_ring_full: number;
   /** Read from the rings. */
   read: number;
+  /** Of these, damaged: too short, or not naming what they must. */
+  discarded: number;
+  /** Of these, counted in metrics or learned from, and given no row of their own on purpose. */
+  aggregated: number;
   /** Rows written to batches. */
   rows: number;
-  /** Rows that ClickHouse acknowledged. */
+  /** Rows that earlier runs had left in the spool when this one began. */
+  left_over: number;
+  /** Rows that ClickHouse acknowledged, those of earlier runs included. */
   stored: number;
-  /** Rows lost after they were read. */
-  lost_after_read: number;
   /** Rows of a time up to which a report had promised that all is stored. */
   late: number;
+}
+
+const NONE: Readonly<KindCounts> = {
+  wanted: 0,
+  lost_ring_full: 0,
+  read: 0,
+  discarded: 0,
+  aggregated: 0,
+  lost_memory_full: 0,
+  lost_too_large: 0,
+  rows: 0,
+  left_over: 0,
+  stored: 0,
+  lost_spool_dropped: 0,
+  lost_spool_damaged: 0,
+  lost_write_failed: 0,
+  lost_refused: 0,
+  late: 0,
+};
+
+/** Why rows are lost, of what the rows' way out discards. */
+export function rowLossReason(discard: Discard): RowLossReason {
+  const reason = ROW_LOSS_REASONS.find((one) => discard === `row_${one}`);
+  if (reason === undefined) throw new Error(`${discard} loses no row`);
+  return reason;
 }
 
 /** Why the kernel side discards facts: name and number. */
@@ -83,16 +119,7 @@ export class Counters {
   readonly #kernelDiscards: Record<string, number>;
 
   constructor() {
-    const none = (): KindCounts => ({
-      wanted: 0,
-      lost_ring_full: 0,
-      read: 0,
-      rows: 0,
-      stored: 0,
-      lost_after_read: 0,
-      late: 0,
-    });
-    this.kinds = { flow: none(), tcp_event: none(), request: none(), cgroup: none() };
+    this.kinds = { flow: { ...NONE }, tcp_event: { ...NONE }, request: { ...NONE }, cgroup: { ...NONE } };
     this.#discards = Object.fromEntries(DISCARDS.map((name) => [name, 0])) as Record<Discard, number>;
     this.discards = this.#discards;
     this.#kernelDiscards = Object.fromEntries(DISCARD_REASONS.map(([name]) => [name, 0]));
@@ -117,7 +144,8 @@ export class Counters {
   /** What happened to one kind of record; `lost` wherever it was. */
   of(kind: RecordKind): Readonly<KindCounts & { lost: number }> {
     const counts = this.kinds[kind];
-    return { ...counts, lost: counts.lost_ring_full + counts.lost_after_read };
+    const lostRows = ROW_LOSS_REASONS.reduce((sum, reason) => sum + counts[`lost_${reason}`], 0);
+    return { ...counts, lost: counts.lost_ring_full + lostRows };
   }
 
   /** All counts by name: `<kind>.<count>`, `discard.<reason>`, `kernel_discard.<reason>`. */

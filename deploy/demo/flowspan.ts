@@ -21,6 +21,8 @@ const SETTLE_TIMEOUT_MS = 30_000;
 interface KindCounters {
   readonly wanted: number;
   readonly stored: number;
+  readonly aggregated: number;
+  readonly discarded: number;
   readonly lost: number;
 }
 
@@ -53,7 +55,10 @@ export async function startFlowspan(cgroup: string): Promise<Flowspan> {
         'what was recorded to be stored',
         async () => {
           const now = await counters();
-          return now.every(({ stored, lost }, kind) => stored + lost >= (wanted[kind] as KindCounters).wanted);
+          return now.every(
+            ({ stored, aggregated, discarded, lost }, kind) =>
+              stored + aggregated + discarded + lost >= (wanted[kind] as KindCounters).wanted,
+          );
         },
         SETTLE_TIMEOUT_MS,
       );

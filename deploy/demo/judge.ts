@@ -80,12 +80,13 @@ function wrongAlerts(fault: Fault | undefined, explained: readonly Finding[], fi
 }
 
 function wrongCompleteness({ completeness }: Explanation, mayLose: readonly string[]): string[] {
-  const { complete, watermark, lost, unobserved, sampled, expired_before } = completeness;
+  const { complete, watermark, lost, shed = [], unobserved, sampled, expired_before } = completeness;
   const accepted = lost.filter(({ reason }) => mayLose.includes(reason));
   const reasons = [
     ...lost
       .filter((one) => !accepted.includes(one))
       .map(({ kind, reason, count }) => `expected nothing to be lost: ${kind} ${reason} ${count}`),
+    ...shed.map(({ kind, reason, count }) => `expected no detail to be shed: ${kind} ${reason} ${count}`),
     ...(unobserved.length > 0 ? [`expected no time without a watcher: ${JSON.stringify(unobserved)}`] : []),
     ...(sampled ? ['expected every row to stand for itself'] : []),
   ];

@@ -65,11 +65,13 @@ const opaqueText = ({ source, destination, connections }: OpaqueEdge): string =>
   `${connections} connections of ${source ?? 'unknown'} -> ${destination ?? 'unknown'} cannot be seen into`;
 
 function answersText({ completeness, opaque }: Explanation): string {
-  const { complete, watermark, lost } = completeness;
-  const losses = lost.map(({ kind, reason, count }) => `${count ?? 'some'} ${kind} (${reason})`).join(', ');
+  const { complete, watermark, lost, shed = [] } = completeness;
+  const list = (missing: Explanation['completeness']['lost']) =>
+    missing.map(({ kind, reason, count }) => `${count ?? 'some'} ${kind} (${reason})`).join(', ');
   return [
     complete ? 'complete' : 'not complete',
-    lost.length === 0 ? 'nothing lost' : `lost: ${losses}`,
+    lost.length === 0 ? 'nothing lost' : `lost: ${list(lost)}`,
+    ...(shed.length === 0 ? [] : [`shed: ${list(shed)}`]),
     `stored up to ${watermark?.slice(11, 19)} UTC`,
     ...opaque.map(opaqueText),
   ].join('; ');

@@ -199,7 +199,7 @@ function fitted(text: string, width: number | undefined): string {
  * @param from what was missing before this is not told; RFC 3339 with nine digits
  */
 export function incompleteness(
-  { lost, unobserved, sampled, expired_before }: Completeness,
+  { lost, shed = [], unobserved, sampled, expired_before }: Completeness,
   from = '',
 ): string | undefined {
   const parts = [
@@ -208,6 +208,12 @@ export function incompleteness(
       .map(
         ({ kind, node, reason, count }) =>
           `${count ?? 'an unknown number of'} ${kind} records lost on ${node} (${reason})`,
+      ),
+    ...shed
+      .filter(({ to }) => to > from)
+      .map(
+        ({ kind, node, reason, count }) =>
+          `${count ?? 'an unknown number of'} ${kind} records without rows of their own on ${node} (${reason})`,
       ),
     ...unobserved
       .filter(({ to }) => to > from)

@@ -54,7 +54,7 @@ export interface ApiStatus {
 
 const HELP = `Usage: flowspan status [--collector URL]... [--server URL] [-o text|json]
 
-Shows what each collector has attached, what it stores per second, what was lost, how far the stored rows trail, and
+Shows what each collector has attached, what it stores per second, what was lost or shed, how far the stored rows trail, and
 whether the query API answers.
 
   --collector URL   a collector (default http://127.0.0.1:7471); may be given several times
@@ -62,7 +62,7 @@ whether the query API answers.
   -o, --output      text (default) or json
 
 Tokens are taken from FLOWSPAN_COLLECTOR_TOKEN and FLOWSPAN_QUERY_API_TOKEN.
-Exit codes: 0 all is well, 1 somebody does not answer, 2 wrong usage, 3 something is not attached or was lost.
+Exit codes: 0 all is well, 1 somebody does not answer, 2 wrong usage, 3 something is not attached, was lost or was shed.
 `;
 
 const SAMPLE_MS = 1_000;
@@ -130,7 +130,8 @@ export function exitCodeOf(collectors: readonly Status[], api: ApiStatus): numbe
   const impaired = collectors.some(
     ({ status }) => status!.programs.some((program) => !program.attached) || lostOf(status!).length > 0,
   );
-  return impaired || (api.completeness?.lost.length ?? 0) > 0 ? EXIT.impaired : EXIT.sound;
+  const { lost = [], shed = [] } = api.completeness ?? {};
+  return impaired || lost.length + shed.length > 0 ? EXIT.impaired : EXIT.sound;
 }
 
 const pad = (cells: readonly (readonly [string, number])[]) =>
@@ -150,6 +151,7 @@ function collectorLines({ collector, status, rates, seconds }: Status): string[]
       [kind, 12],
       [`${(rates[kind] ?? 0).toFixed(1)}/s stored`, 18],
       [`${counts.stored ?? 0} stored`, 18],
+      [`${counts.aggregated ?? 0} counted only`, 18],
       [`${counts.lost ?? 0} lost`, 12],
     ]),
   );

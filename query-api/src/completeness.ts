@@ -1,5 +1,6 @@
 /** How complete an answer is: one object, built here and nowhere else, that travels with every answer. */
 import Type from 'typebox';
+import { isShed } from '../../store/loss_reasons.ts';
 import type { StoredTable } from '../../store/tables.ts';
 import { nanosecondsOf } from '../../store/time.ts';
 import { QueryError } from './errors.ts';
@@ -16,6 +17,15 @@ export const REPORT_GAP_NS = 30_000_000_000n;
 const text = (description: string) => Type.String({ format: 'date-time', description });
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
 
+const MISSING = Type.Object({
+  kind: Type.String({ description: 'What is missing: flow, tcp_event, request, cgroup or all.' }),
+  node: Type.String(),
+  reason: Type.String(),
+  count: nullable(Type.String({ pattern: '^\\d+$', description: 'How many; null if that cannot be known.' })),
+  from: text('Begin of the time from which it is missing.'),
+  to: text('End of it.'),
+});
+
 /** JSON Schema of the completeness object. */
 export const COMPLETENESS_SCHEMA = Type.Object(
   {
@@ -23,17 +33,12 @@ export const COMPLETENESS_SCHEMA = Type.Object(
       description: 'True if everything that happened between since and until is in the store, unsampled.',
     }),
     watermark: nullable(text('Until when every node that still reports has delivered; null if none reported.')),
-    lost: Type.Array(
-      Type.Object({
-        kind: Type.String({ description: 'What was lost: flow, tcp_event, request, cgroup or all.' }),
-        node: Type.String(),
-        reason: Type.String(),
-        count: nullable(Type.String({ pattern: '^\\d+$', description: 'How many; null if that cannot be known.' })),
-        from: text('Begin of the time in which it was lost.'),
-        to: text('End of it.'),
-      }),
-      { description: 'What Flowspan failed to record in the time asked for.' },
-    ),
+    lost: Type.Array(MISSING, { description: 'What Flowspan failed to record in the time asked for.' }),
+    shed: Type.Array(MISSING, {
+      description:
+        'Detail that was given up on purpose: rows by the governor, or of a cgroup that wrote more than its share. ' +
+        'Counters and edge metrics have all of it.',
+    }),
     sampled: Type.Boolean({ description: 'True if a row of this answer stands for more than itself.' }),
     unobserved: Type.Array(
       Type.Object({ node: nullable(Type.String()), from: text('From when.'), to: text('Until when.') }),
@@ -92,8 +97,8 @@ function observed(reports: readonly StoreRow[], window: Window): Pick<Completene
   return { watermark, unobserved };
 }
 
-function lostOf(rows: readonly StoreRow[]): Completeness['lost'] {
-  return rows.map((row) => ({
+function missingOf(rows: readonly StoreRow[]): Pick<Completeness, 'lost' | 'shed'> {
+  const all = rows.map((row) => ({
     kind: String(row.kind),
     node: String(row.node),
     reason: String(row.reason),
@@ -101,6 +106,7 @@ function lostOf(rows: readonly StoreRow[]): Completeness['lost'] {
     from: instantText(number(row.from_ns)),
     to: instantText(number(row.to_ns)),
   }));
+  return { lost: all.filter(({ reason }) => !isShed(reason)), shed: all.filter(({ reason }) => isShed(reason)) };
 }
 
 /** Connections that are opaque; null where counting them met a limit. */
@@ -139,7 +145,7 @@ export async function readCoverage(
   const settled = settledUntil(question);
   return {
     ...observed(reports, question),
-    lost: lostOf(losses),
+    ...missingOf(losses),
     identities_settled_until: settled === undefined ? null : instantText(settled),
     expired_before: expired > question.since ? instantText(expired) : null,
     opaque_connections,
@@ -186,11 +192,13 @@ export async function expiredBefore(store: Store, table: StoredTable, signal?: A
  * @param sampled whether a row of the answer stands for more than itself
  */
 export function completenessOf(coverage: Coverage, sampled: boolean): Completeness {
-  const { until, watermark, lost, unobserved, identities_settled_until, expired_before, opaque_connections } = coverage;
+  const { until, watermark, lost, shed, unobserved, expired_before } = coverage;
+  const { identities_settled_until, opaque_connections } = coverage;
   const delivered = watermark !== null && nanosecondsOf(watermark) >= until;
-  const complete = delivered && lost.length === 0 && unobserved.length === 0 && !sampled && expired_before === null;
+  const nothingMissing = lost.length === 0 && shed.length === 0 && unobserved.length === 0;
+  const complete = delivered && nothingMissing && !sampled && expired_before === null;
   return {
-    ...{ complete, watermark, lost, sampled, unobserved },
+    ...{ complete, watermark, lost, shed, sampled, unobserved },
     ...{ identities_settled_until, expired_before, opaque_connections },
   };
 }

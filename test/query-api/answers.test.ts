@@ -157,6 +157,7 @@ test('completeness: holes between reports, restarts, and what was lost', async (
     { ...loss, time: at(2020), count: 5n },
     { ...loss, time: at(2030), count: 7n },
     { ...loss, time: at(2040), kind: 'flow', reason: 'restart', count: 0n },
+    { ...loss, time: at(2035), reason: 'governor', count: 40n },
     { ...loss, time: at(3000), count: 100n },
   ]);
   const { completeness } = (await scene.get(`/v1/requests?${window(2140, 2010)}`)).body;
@@ -169,6 +170,21 @@ test('completeness: holes between reports, restarts, and what was lost', async (
     { kind: 'flow', node: 'node-a', reason: 'restart', count: null, from: text(2030), to: text(2040) },
     { kind: 'request', node: 'node-a', reason: 'ring_full', count: '12', from: text(2010), to: text(2030) },
   ]);
+  assert.deepEqual(completeness.shed, [
+    { kind: 'request', node: 'node-a', reason: 'governor', count: '40', from: text(2025), to: text(2035) },
+  ]);
+});
+
+test('completeness: detail that was shed on purpose is not lost, and the answer is not complete', async () => {
+  const at = BEGIN + 3_500n * SECOND;
+  await scene.insert(COLLECTOR_REPORTS, [report(3_490n * SECOND), report(3_500n * SECOND), report(3_510n * SECOND)]);
+  const loss = { cluster: 'test', ...NODE_A, kind: 'tcp_event', duration_ns: SECOND, time: at };
+  await scene.insert(LOSSES, [{ ...loss, reason: 'noisy_cgroup', count: 3n }]);
+  const { completeness } = (await scene.get(`/v1/requests?${window(3505, 3495)}`)).body;
+  assert.deepEqual(
+    [completeness.complete, completeness.lost, completeness.shed.map(({ reason }: { reason: string }) => reason)],
+    [false, [], ['noisy_cgroup']],
+  );
 });
 
 test('completeness: what has expired', async () => {

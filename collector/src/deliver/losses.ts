@@ -1,6 +1,7 @@
 /** What Flowspan failed to record, gathered by kind and reason until the next report makes rows of it. */
 
 import { ENUMS } from '../../../bpf/wire/events.gen.ts';
+import { ROW_LOSS_REASONS } from '../../../store/loss_reasons.ts';
 import { type Counters, DISCARD_REASONS, RECORD_KINDS, type RecordKind } from '../counters.ts';
 import type { Kernel } from '../kernel.ts';
 
@@ -17,9 +18,6 @@ const KINDS_OF_REASONS: Readonly<Record<string, RecordKind>> = {
   udp_flows_full: 'flow',
   drop_event_limit: 'tcp_event',
 };
-
-/** Why rows are lost after they were read. */
-const ROW_REASONS = ['memory_full', 'too_large', 'spool_dropped', 'spool_damaged', 'write_failed', 'refused'];
 
 /** Gathers losses. */
 export class Losses {
@@ -75,7 +73,7 @@ export class Losses {
         ([reason]) => ({ kind: KINDS_OF_REASONS[reason] ?? 'request', reason, count: 0 }) as const,
       ),
       ...(['flow', 'tcp_event', 'request'] as const).flatMap((kind) =>
-        ROW_REASONS.map((reason) => ({ kind, reason, count: 0 })),
+        ROW_LOSS_REASONS.map((reason) => ({ kind, reason, count: 0 })),
       ),
     ];
     const lost = new Map(none.map((loss) => [keyOf(loss.kind, loss.reason), loss]));

@@ -38,7 +38,7 @@ export const COLLECTOR: Section = {
           {
             title: 'Lost records by reason',
             description:
-              'Records per second that were lost: ring_full (the collector was too slow), spool_full (the store was away too long), and others.',
+              'Records per second that were lost: ring_full (the collector was too slow), spool_dropped (the store was away too long), and others.',
             emptyWhen: NOTHING_LOST,
           },
           'cps',
