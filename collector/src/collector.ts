@@ -12,7 +12,7 @@ import { type Config, configChanges, parseListen } from './config.ts';
 import { KernelAddresses } from './control/kernel_addresses.ts';
 import { openKubernetes } from './control/kubernetes/open.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
-import { Counters, type Discard, type RecordKind, rowLossReason } from './counters.ts';
+import { Counters } from './counters.ts';
 import { holdDirectory } from './data_dir.ts';
 import { openClient } from './deliver/clickhouse.ts';
 import { Delivery, deliveryBytes } from './deliver/delivery.ts';
@@ -29,6 +29,7 @@ import { migrateWhenReached } from './migrate_when_reached.ts';
 import { Pipeline } from './pipeline.ts';
 import { repeat } from './repeat.ts';
 import { Reporter } from './reporter.ts';
+import { rowFates } from './row_fates.ts';
 import { compileRows, NO_SPANS } from './rows.ts';
 import { StateFiles } from './state_files.ts';
 import { statusOf } from './status.ts';
@@ -57,7 +58,6 @@ const LAST_LOOKS = 64;
 const ROW_GROWTH = 2;
 const SMALL_THINGS_BYTES = 64 * 1024;
 const LIVE_ROWS_PER_SECOND = 10_000;
-const KINDS: Readonly<Record<string, RecordKind>> = { flows: 'flow', tcp_events: 'tcp_event', requests: 'request' };
 
 /**
  * Starts a collector.
@@ -137,22 +137,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       client,
       node: config.node,
       log,
-      stored(table, count) {
-        const kind = KINDS[table];
-        if (kind !== undefined) counters.kinds[kind].stored += count;
-      },
-      leftOver(table, count) {
-        const kind = KINDS[table];
-        if (kind !== undefined) counters.kinds[kind].left_over += count;
-      },
-      lost(table: string, count: number, reason: Discard) {
-        counters.discard(reason, count);
-        const kind = KINDS[table];
-        if (kind === undefined) return;
-        const why = rowLossReason(reason);
-        counters.kinds[kind][`lost_${why}`] += count;
-        losses.add(kind, why, count);
-      },
+      ...rowFates(counters, losses),
       sent: metrics.sent,
       spans: own && { tracer: own, attributes: clickhouseAttributes(clickhouse) },
     });

@@ -1,0 +1,28 @@
+/** Counts what becomes of rows behind the data path, by the kind of record that they were made of. */
+import { type Counters, type Discard, type RecordKind, rowLossReason } from './counters.ts';
+import type { DeliveryOptions } from './deliver/delivery.ts';
+import type { Losses } from './deliver/losses.ts';
+
+const KINDS: Readonly<Record<string, RecordKind>> = { flows: 'flow', tcp_events: 'tcp_event', requests: 'request' };
+
+/** What a delivery tells of its rows. Rows of other tables tell of these, and are none of the records counted. */
+export function rowFates(counters: Counters, losses: Losses): Pick<DeliveryOptions, 'stored' | 'leftOver' | 'lost'> {
+  return {
+    stored(table, rows) {
+      const kind = KINDS[table];
+      if (kind !== undefined) counters.kinds[kind].stored += rows;
+    },
+    leftOver(table, rows) {
+      const kind = KINDS[table];
+      if (kind !== undefined) counters.kinds[kind].left_over += rows;
+    },
+    lost(table: string, rows: number, discard: Discard) {
+      counters.discard(discard, rows);
+      const kind = KINDS[table];
+      if (kind === undefined) return;
+      const reason = rowLossReason(discard);
+      counters.kinds[kind][`lost_${reason}`] += rows;
+      losses.add(kind, reason, rows);
+    },
+  };
+}
