@@ -1,6 +1,7 @@
 /** What this machine must offer before anything is loaded: kernel, types, capabilities, cgroup v2, lockdown. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { release } from 'node:os';
+import { CAPABILITIES, type Capability, SYS_ADMIN } from './capabilities.ts';
 import { AttachError } from './error.ts';
 import { KERNEL_FLOOR } from './programs.ts';
 
@@ -38,22 +39,6 @@ export interface HostFacts {
   inode(path: string): bigint | undefined;
 }
 
-/** Bits in CapEff (include/uapi/linux/capability.h). */
-const CAPABILITIES = {
-  CAP_DAC_READ_SEARCH: 2,
-  CAP_NET_ADMIN: 12,
-  CAP_SYS_PTRACE: 19,
-  CAP_SYS_ADMIN: 21,
-  CAP_PERFMON: 38,
-  CAP_BPF: 39,
-} as const;
-type Capability = keyof typeof CAPABILITIES;
-
-/** CAP_SYS_ADMIN includes what CAP_BPF and CAP_PERFMON were split from. */
-const REQUIRED: readonly Capability[] = ['CAP_BPF', 'CAP_PERFMON', 'CAP_NET_ADMIN'];
-const IN_SYS_ADMIN: readonly Capability[] = ['CAP_BPF', 'CAP_PERFMON'];
-const WISHED: readonly Capability[] = ['CAP_SYS_PTRACE', 'CAP_DAC_READ_SEARCH'];
-
 /** The root of the cgroup v2 tree is inode 1 of its filesystem. */
 const CGROUP_ROOT_INODE = 1n;
 
@@ -75,13 +60,6 @@ export function kernelAtLeast(found: string, floor: string): boolean {
   const [major = 0, minor = 0] = found.split(/[.-]/, 2).map(Number);
   const [floorMajor = 0, floorMinor = 0] = floor.split('.').map(Number);
   return major > floorMajor || (major === floorMajor && minor >= floorMinor);
-}
-
-function heldCapabilities(status: string): Set<Capability> {
-  const text = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0';
-  const held = BigInt(`0x${text}`);
-  const names = Object.keys(CAPABILITIES) as Capability[];
-  return new Set(names.filter((name) => (held >> BigInt(CAPABILITIES[name])) & 1n));
 }
 
 /** Directory of the first cgroup v2 mount, or undefined. Spaces in paths are written \040 there. */
@@ -114,23 +92,25 @@ function checkTypes(facts: HostFacts): HostCheck {
 }
 
 function checkCapabilities(facts: HostFacts): HostCheck {
-  const held = heldCapabilities(facts.status);
-  const has = (name: Capability) => held.has(name) || (held.has('CAP_SYS_ADMIN') && IN_SYS_ADMIN.includes(name));
-  const lacking = REQUIRED.filter((name) => !has(name));
-  if (lacking.length > 0) {
+  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(facts.status)?.[1] ?? '0'}`);
+  const holds = ({ bit }: { bit: number }) => ((effective >> BigInt(bit)) & 1n) === 1n;
+  const included: readonly string[] = holds(SYS_ADMIN) ? SYS_ADMIN.includes : [];
+  const names = (capabilities: readonly Capability[]) => capabilities.map(({ name }) => name).join(', ');
+  const lacking = CAPABILITIES.filter((one) => !holds(one) && !included.includes(one.name));
+  const refused = lacking.filter(({ required }) => required);
+  if (refused.length > 0) {
     throw new AttachError(
       'FLOW_ATTACH_CAPABILITIES',
-      `the collector runs without ${lacking.join(', ')}`,
-      `Run it as root, or give it ${REQUIRED.join(', ')}.`,
+      `the collector runs without ${names(refused)}`,
+      `Run it as root, or give it ${names(CAPABILITIES)}, as deploy/systemd/flowspan-collector.service does.`,
     );
   }
-  const found = [...REQUIRED, ...WISHED].filter((name) => held.has(name)).join(' ');
-  if (WISHED.some((name) => held.has(name))) return { name: 'capabilities', ok: true, found, missing: '' };
+  const held = names(CAPABILITIES.filter((one) => !lacking.includes(one)));
   return {
     name: 'capabilities',
-    ok: false,
-    found: `${found}; neither ${WISHED.join(' nor ')}`,
-    missing: "executables of other users' processes",
+    ok: lacking.length === 0,
+    found: lacking.length === 0 ? held : `${held}; not ${names(lacking)}`,
+    missing: lacking.map(({ missing }) => missing).join('; '),
   };
 }
 
@@ -179,7 +159,7 @@ export function checkHost(cgroupRoot?: string, facts: HostFacts = readHostFacts(
     throw new AttachError(
       'FLOW_ATTACH_CGROUP',
       'cgroup v2 is not mounted',
-      'Mount it: mount -t cgroup2 none /sys/fs/cgroup/unified.',
+      "Mount it, beside cgroup v1 if that is in use: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified. In a container, show it the host's /sys/fs/cgroup.",
     );
   }
   const checks = [kernel, types, capabilities, checkCgroup(facts, root), lockdown];
