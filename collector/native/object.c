@@ -26,10 +26,16 @@ static void tell_ticks_per_second(char *text, size_t size)
 	snprintf(text, size, "CONFIG_HZ=%ld\n", (1000000000L + tick.tv_nsec / 2) / tick.tv_nsec);
 }
 
+/*
+ * Types that the kernel itself has not, libbpf looks for in its modules, which only CAP_SYS_ADMIN may list: it fails on an
+ * older kernel without. Told where the types are, it looks nowhere else.
+ */
+#define KERNEL_TYPES "/sys/kernel/btf/vmlinux"
+
 METHOD(open_object)
 {
 	char configuration[32];
-	LIBBPF_OPTS(bpf_object_open_opts, options, .kconfig = configuration);
+	LIBBPF_OPTS(bpf_object_open_opts, options, .kconfig = configuration, .btf_custom_path = KERNEL_TYPES);
 	size_t argc = 1;
 	napi_value argv[1], result;
 	char path[PATH_SIZE];
