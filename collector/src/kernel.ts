@@ -2,10 +2,11 @@
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
-import { type BpfMap, enableStats, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
+import { type BpfMap, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
 import { ADDRESS_TABLE, AddressTable } from './attach/address_table.ts';
 import type { Host } from './attach/host.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
+import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
 import type { RecordRing } from './batch/drain.ts';
 import type { Config } from './config.ts';
@@ -78,7 +79,7 @@ export function openKernel(attached: Attached, addressesKnown = false): Kernel {
     }),
     discardCount: (reason) => perCpuSum(discards, reason, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
-    countRunTime: enableStats,
+    countRunTime,
     programStats: () => object.programStats(),
     close: () => attached.close(),
   };
