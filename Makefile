@@ -14,7 +14,7 @@ BPF_OBJECT := build/bpf/flowspan.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
 TESTS ?= 'test/**/*.test.ts'
 
-.PHONY: help setup setup-demo setup-test packages modules bpf generate native run demo test soak fixtures bench dashboards fmt check clean
+.PHONY: help setup setup-demo setup-test packages modules bpf generate native run demo test test-kernels soak fixtures bench dashboards fmt check clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -30,6 +30,11 @@ demo: setup-demo ## Break a small shop in eight ways and show what Flowspan says
 test: setup-test ## Set up, build and run every test (TESTS='test/store/*.test.ts' for some)
 	@$(MAKE) --no-print-directory bpf native
 	@node test/support/run-tests.ts $(TESTS)
+
+test-kernels: setup-test ## Boot older kernels, attach and try everything there, write build/kernels.md (ACCEPT=1 takes its baseline)
+	@$(MAKE) --no-print-directory bpf native
+	@test/fixtures/kernels.sh fixtures
+	@FLOWSPAN_ACCEPT_VERIFIER=$(ACCEPT) node test/support/run-tests.ts 'test/native/kernel*.test.ts'
 
 soak: setup-test ## Set up, build and run the long tests
 	@$(MAKE) --no-print-directory bpf native

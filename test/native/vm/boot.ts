@@ -1,11 +1,12 @@
 /** Boots another kernel in an emulator, with this checkout's BPF object, addon and Node in its memory. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { CAPABILITIES } from '../../../collector/src/attach/capabilities.ts';
+import { noteProcess } from '../../../deploy/lab/registry.ts';
 import { builtTestProgram } from '../build.ts';
-import { REPORT_MARK, type Report } from './watch.ts';
+import { linesBehind, REFUSAL_MARK, REPORT_MARK, type Refusal, type Report } from './report.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const KERNELS = join(process.env.FLOWSPAN_FIXTURES ?? join(ROOT, 'fixtures'), 'kernels');
@@ -18,9 +19,14 @@ const CHECKOUT = [
   'bpf/wire',
   'build/bpf/flowspan.bpf.o',
   'build/flowspan.node',
+  'build/test/lose.bpf.o',
   'collector/native/addon.ts',
   'collector/src/attach',
   'store/errors.ts',
+  'test/native/vm/records.ts',
+  'test/native/vm/refusal.ts',
+  'test/native/vm/report.ts',
+  'test/native/vm/smoke.ts',
   'test/native/vm/watch.ts',
 ];
 
@@ -50,6 +56,9 @@ export function buildMachine(directory: string): string {
     cpSync(realpathSync(from), join(root, to), { recursive: true });
   };
   for (const empty of ['proc', 'sys', 'dev', 'tmp']) mkdirSync(join(root, empty), { recursive: true });
+  const rights = CAPABILITIES.map(({ name, bit }) => `${bit} ${name}\n`).join('');
+  writeFileSync(join(root, 'capabilities'), rights);
+  builtTestProgram('lose.bpf.o');
   for (const path of CHECKOUT) copy(join(ROOT, path), join('flowspan', path));
   for (const program of [process.execPath, join(ROOT, 'build/flowspan.node')]) {
     for (const library of librariesOf(program)) copy(library, library);
@@ -58,22 +67,18 @@ export function buildMachine(directory: string): string {
   copy(builtTestProgram('vm-init'), 'init');
   execFileSync('strip', [join(root, 'bin/node')]);
   const image = join(directory, 'machine.cpio');
-  execFileSync('sh', ['-c', `find . | cpio -o -H newc --quiet > '${image}'`], { cwd: root });
+  execFileSync('sh', ['-c', `chmod -R a+rX . && find . | cpio -o -H newc --quiet > '${image}'`], { cwd: root });
   return image;
 }
 
-/** Makes a temporary directory for `use`, and removes it. */
-export async function withDirectory<T>(use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(join(tmpdir(), 'flowspan-vm-'));
-  try {
-    return await use(directory);
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+/** What was told of a kernel. */
+export interface Told {
+  readonly report: Report;
+  readonly refusals: readonly Refusal[];
 }
 
-/** Boots a kernel and returns what watch.ts reported there. */
-export async function bootAndWatch(kernel: BootableKernel, machine: string): Promise<Report> {
+/** Boots a kernel and returns what watch.ts and refusal.ts told there. */
+export async function bootAndWatch(kernel: BootableKernel, machine: string): Promise<Told> {
   const emulator = spawn(
     'qemu-system-x86_64',
     [
@@ -82,6 +87,7 @@ export async function bootAndWatch(kernel: BootableKernel, machine: string): Pro
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], timeout: BOOT_TIMEOUT_MS, killSignal: 'SIGKILL' },
   );
+  if (emulator.pid !== undefined) noteProcess(emulator.pid);
   let output = '';
   for (const stream of [emulator.stdout, emulator.stderr]) {
     stream.on('data', (chunk) => {
@@ -89,7 +95,7 @@ export async function bootAndWatch(kernel: BootableKernel, machine: string): Pro
     });
   }
   await once(emulator, 'close');
-  const line = output.split('\n').find((text) => text.includes(REPORT_MARK));
-  if (line === undefined) throw new Error(`Linux ${kernel.release} gave no report:\n${output.slice(-4000)}`);
-  return JSON.parse(line.slice(line.indexOf(REPORT_MARK) + REPORT_MARK.length)) as Report;
+  const [report] = linesBehind<Report>(REPORT_MARK, output);
+  if (report === undefined) throw new Error(`Linux ${kernel.release} gave no report:\n${output.slice(-4000)}`);
+  return { report, refusals: linesBehind<Refusal>(REFUSAL_MARK, output) };
 }

@@ -1,63 +1,26 @@
 /**
- * Runs inside the emulated machine: attaches every program, makes some traffic, and prints what came of it as one line,
- * a `Report` behind REPORT_MARK.
+ * Attaches every program, makes some traffic, and prints what came of it as one line, a `Report` behind REPORT_MARK.
+ * Usage: node watch.ts whole, in the emulated machine; node watch.ts CGROUP, in that cgroup of this machine
  */
-import http from 'node:http';
-import { ENUMS, FLOW_RECORD } from '../../../bpf/wire/events.gen.ts';
-import { isNativeError, openConntrack, openRing, type Ring } from '../../../collector/native/addon.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BpfObject, isNativeError, openConntrack, openRing } from '../../../collector/native/addon.ts';
 import { AddressTable, addressTableOf } from '../../../collector/src/attach/address_table.ts';
 import { AttachError } from '../../../collector/src/attach/error.ts';
 import { checkHost } from '../../../collector/src/attach/host.ts';
 import { attachPrograms } from '../../../collector/src/attach/load.ts';
-
-/** Begins the line that carries the report. */
-export const REPORT_MARK = 'FLOWSPAN-REPORT ';
+import { RecordCounts } from './records.ts';
+import { REPORT_MARK, type Report } from './report.ts';
+import { EXPECTED, smoke } from './smoke.ts';
 
 /** Addresses that are given to the kernel. */
 const ADDRESSES = 1000;
 const ENDPOINT = 0xfedc_ba98_7654_3211n;
-const CGROUP = String(ENUMS.record_kind.cgroup);
-
-/** Requests made, one after the other, on one connection. */
-export const REQUESTS = 10;
-
-export interface Report {
-  readonly kernel: string;
-  /** Empty when the programs were attached. */
-  readonly error: string;
-  /** The last lines of the verifier, when there was an error. */
-  readonly log: string;
-  readonly programs: readonly { name: string; attached: boolean; reason: string; verifiedInstructions: number }[];
-  /** Records by their kind's number. */
-  readonly records: Readonly<Record<string, number>>;
-  /** Code and error number of what connection tracking said, which has no modules here; empty if it was there. */
-  readonly conntrack: string;
-  /** How many addresses found no room in the kernel's table. */
-  readonly homeless: number;
-  /** Records that carry the endpoint of their other end. */
-  readonly stamped: number;
-}
+/** Where init.c has put this process. */
+const OWN_CGROUP = '/sys/fs/cgroup/smoke';
+/** How long records that are still missing are waited for. */
+const PATIENCE_MS = 5000;
 
 const objectPath = new URL('../../../build/bpf/flowspan.bpf.o', import.meta.url).pathname;
-
-async function makeRequests(): Promise<void> {
-  const server = http.createServer((request, response) => {
-    request.resume();
-    response.end('hello');
-  });
-  await new Promise<void>((resolve) => server.listen(8080, '127.0.0.1', resolve));
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  for (let i = 0; i < REQUESTS; i++) {
-    await new Promise<void>((resolve, reject) => {
-      const request = http.get({ host: '127.0.0.1', port: 8080, path: `/items/${i}`, agent }, (response) => {
-        response.resume().on('end', resolve);
-      });
-      request.on('error', reject);
-    });
-  }
-  agent.destroy();
-  await new Promise((resolve) => server.close(resolve));
-}
 
 /** Gives the loopback address, and many others beside it, to an endpoint. @returns how many found no room */
 function fillAddresses(table: AddressTable): number {
@@ -72,19 +35,6 @@ function fillAddresses(table: AddressTable): number {
   return homeless + table.apply();
 }
 
-/** Counts records by kind; @returns those that carry the endpoint */
-function countKinds(ring: Ring, counts: Record<string, number>): number {
-  let stamped = 0;
-  const buffer = Buffer.alloc(ring.size);
-  const bytes = ring.drain(buffer);
-  for (let at = 0; at < bytes; at += Math.ceil(buffer.readUInt32LE(at) / 8) * 8) {
-    const kind = String(buffer[at + 4]);
-    counts[kind] = (counts[kind] ?? 0) + 1;
-    if (kind !== CGROUP && buffer.readBigUInt64LE(at + FLOW_RECORD.peer_endpoint_id) === ENDPOINT) stamped++;
-  }
-  return stamped;
-}
-
 function askConntrack(): string {
   try {
     openConntrack().close();
@@ -95,53 +45,48 @@ function askConntrack(): string {
   }
 }
 
-async function watch(): Promise<Report> {
-  const { kernel, cgroupRoot } = checkHost();
+/** Makes traffic and takes what is written, until all kinds were seen or patience ends. */
+async function watchSmoke(object: BpfObject, walk: () => Promise<void>, cgroup: string): Promise<RecordCounts> {
+  const counts = new RecordCounts(
+    ['records', 'request_records'].map((name) => openRing(object, name)),
+    ENDPOINT,
+  );
+  await walk();
+  await smoke(cgroup);
+  for (const endMs = performance.now() + PATIENCE_MS; performance.now() < endMs; await sleep(100)) {
+    await walk();
+    object.testRun('sweep_udp_flows');
+    counts.take();
+    if (EXPECTED.every((name) => name in counts.records)) break;
+  }
+  return counts;
+}
+
+async function watch(place: string): Promise<Report> {
+  const cgroup = place === 'whole' ? OWN_CGROUP : place;
+  const { kernel, cgroupRoot } = checkHost(place === 'whole' ? undefined : place);
   const conntrack = askConntrack();
+  const empty = { kernel, error: '', log: '', programs: [], records: {}, conntrack, homeless: 0, stamped: 0 };
   try {
-    const { object, programs, iterators, close } = attachPrograms({
-      objectPath,
-      cgroupRoot,
-      ...addressTableOf(4 * ADDRESSES),
-    });
+    const attached = attachPrograms({ objectPath, cgroupRoot, ...addressTableOf(4 * ADDRESSES) });
+    const { object, iterators } = attached;
     const homeless = fillAddresses(new AddressTable(object));
-    const rings = ['records', 'request_records'].map((name) => openRing(object, name));
-    for (const link of iterators.values()) await object.iterateAsync(link);
-    await makeRequests();
-    for (const link of iterators.values()) await object.iterateAsync(link);
-    const records: Record<string, number> = {};
-    const stamped = rings.map((ring) => countKinds(ring, records)).reduce((sum, count) => sum + count, 0);
-    const costs = new Map(object.programStats().map((stats) => [stats.name, stats.verifiedInstructions]));
-    close();
-    return {
-      kernel,
-      error: '',
-      log: '',
-      programs: programs.map(({ name, attached, reason }) => ({
-        name,
-        attached,
-        reason,
-        verifiedInstructions: costs.get(name) ?? 0,
-      })),
-      records,
-      conntrack,
-      homeless,
-      stamped,
+    const walk = async () => {
+      for (const link of iterators.values()) await object.iterateAsync(link);
     };
+    const { records, stamped } = await watchSmoke(object, walk, cgroup);
+    const costs = new Map(object.programStats().map((stats) => [stats.name, stats.verifiedInstructions]));
+    attached.close();
+    const programs = attached.programs.map(({ name, attached, reason }) => {
+      return { name, attached, reason, verifiedInstructions: costs.get(name) ?? 0 };
+    });
+    return { ...empty, programs, records, homeless, stamped };
   } catch (error) {
     if (!(error instanceof AttachError)) throw error;
     const log = (error.cause as { log?: string } | undefined)?.log ?? '';
-    return {
-      kernel,
-      error: error.message,
-      log: log.split('\n').slice(-20).join('\n'),
-      programs: [],
-      records: {},
-      conntrack,
-      homeless: 0,
-      stamped: 0,
-    };
+    return { ...empty, error: error.message, log: log.split('\n').slice(-20).join('\n') };
   }
 }
 
-if (import.meta.main) console.log(REPORT_MARK + JSON.stringify(await watch()));
+console.log(REPORT_MARK + JSON.stringify(await watch(process.argv[2] ?? '')));
+process.exit(0);
