@@ -135,6 +135,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         maxAgeMs: collector.batch.max_age_ms,
       },
       client,
+      database: clickhouse.database,
       node: config.node,
       log,
       ...rowFates(counters, losses),

@@ -39,6 +39,7 @@ async function open(t: TestContext, setting: Setting = {}) {
       spool: { bytes: spoolBytes, maxAgeMs: 1e9, syncMs: 1000 },
       limits: { maxRows, maxBytes: 1e6, maxAgeMs: 1000 },
       client,
+      database: 'flowspan',
       node: 'n',
       log: pino({ level: 'silent' }),
       stored: (table, rows) => {

@@ -9,8 +9,7 @@ import { context, propagation, type Tracer, trace } from '@opentelemetry/api';
 import { NodeSDK } from '@opentelemetry/sdk-node';
 import { DrainSpans } from '../../collector/src/batch/drain_spans.ts';
 import { loadConfig } from '../../collector/src/config.ts';
-import type { Segment } from '../../collector/src/deliver/segment.ts';
-import { SegmentSpans } from '../../collector/src/deliver/segment_spans.ts';
+import { SegmentSpans, type TracedSegment } from '../../collector/src/deliver/segment_spans.ts';
 import { EXPORT_TRACE_PREFIX, exportTraceparent } from '../../collector/src/telemetry/own_exports.ts';
 import { type OwnSpanCounts, OwnSpanQueue, type SpanExporter } from '../../collector/src/telemetry/own_span_queue.ts';
 import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
@@ -102,16 +101,16 @@ const drained = (records: number, bytes: number, looks: number, chosen: string) 
   'flowspan.drain.chosen': chosen,
 });
 
-const SEGMENT: Pick<Segment, 'table' | 'rows' | 'bytes'> = { table: 'requests', rows: 12, bytes: 3456 };
+const SEGMENT: TracedSegment = { table: 'requests', name: '1-1', rows: 12, bytes: 3456 };
 const ATTRIBUTES = { 'db.system.name': 'clickhouse' };
 
 test('a segment is one span, whatever it takes; each attempt carries its traceparent', async () => {
   const spans = new SegmentSpans({ tracer, attributes: ATTRIBUTES });
   const { signal } = new AbortController();
   const first = spans.attempt(SEGMENT, 'node/requests/1-1', signal);
-  spans.failed(new Error('connect ECONNREFUSED'), 250);
+  spans.failed(SEGMENT, new Error('connect ECONNREFUSED'), 250);
   const second = spans.attempt(SEGMENT, 'node/requests/1-1', signal);
-  spans.finished('stored');
+  spans.finished(SEGMENT, 'stored');
   await queue.forceFlush();
   assert.equal(kept.spans.length, 1);
   const { name, kind, attributes, events, status } = kept.spans[0]!;
@@ -140,7 +139,7 @@ test('a segment that is refused is an error; one that must wait for the next run
   const spans = new SegmentSpans({ tracer, attributes: ATTRIBUTES });
   const stop = new AbortController();
   spans.attempt(SEGMENT, 'token', stop.signal);
-  spans.finished('refused');
+  spans.finished(SEGMENT, 'refused');
   spans.attempt({ ...SEGMENT }, 'token', stop.signal);
   stop.abort();
   await queue.forceFlush();

@@ -4,26 +4,27 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { encodeRow } from '../../../store/rowbinary.ts';
-import { TABLES, type Table } from '../../../store/tables.ts';
+import { COLLECTOR_REPORTS, TABLES, type Table } from '../../../store/tables.ts';
 import type { Arena } from '../batch/arena.ts';
 import type { Discard } from '../counters.ts';
 import { ChunkPool } from './chunks.ts';
-import { clickhousePost, segmentToken } from './clickhouse.ts';
 import { findLeftovers } from './leftovers.ts';
 import { MemorySegment } from './memory_segment.ts';
+import { Order } from './order.ts';
 import { Removals } from './removals.ts';
 import { type Segment, segmentBegunMs } from './segment.ts';
-import { type SegmentSpanOptions, SegmentSpans } from './segment_spans.ts';
+import type { SegmentSpanOptions } from './segment_spans.ts';
 import { type SegmentLimits, SegmentWriter } from './segment_writer.ts';
-import { type Answer, type Attempt, Sender } from './sender.ts';
+import type { Attempt, Sender, Waiting } from './sender.ts';
 import { SpoolBudget } from './spool_budget.ts';
 import { SpoolDisk } from './spool_disk.ts';
+import { openSender, type Spool } from './table_sender.ts';
 
 /** Bytes of a chunk: rows of one look, or a part of them. */
 const CHUNK_BYTES = 256 * 1024;
 /** How often what is too old is looked for. */
 const BETWEEN_AGES_MS = 1000;
-const DAMAGED = 'rows in the spool are damaged: lost; look for errors of the disk of data_dir in the kernel log';
+const REPORTS = COLLECTOR_REPORTS.name;
 /** Bytes of the longest row of any table: a request's, with all its texts. */
 export const LARGEST_ROW = 8 * 1024;
 
@@ -42,6 +43,8 @@ export interface DeliveryOptions {
   };
   readonly limits: SegmentLimits;
   readonly client: ClickHouseClient;
+  /** Database that the client names. */
+  readonly database: string;
   readonly node: string;
   readonly log: Logger;
   /** Told of rows that ClickHouse has acknowledged. */
@@ -71,20 +74,15 @@ interface Lane {
   readonly sender: Sender;
 }
 
-/** Where segments wait. */
-interface Spool {
-  readonly budget: SpoolBudget;
-  readonly disk: SpoolDisk;
-  readonly removals: Removals;
-}
-
 /** The way of rows out of the collector. Open it with `Delivery.open`. */
 export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #lanes = new Map<string, Lane>();
   readonly #spool: Spool;
   readonly #chunks: ChunkPool;
-  readonly #pending = new Set<Promise<void>>();
+  readonly #order = new Order();
+  /** Who is told when a report is stored, by its segment's name. */
+  readonly #reports = new Map<string, () => void>();
   #lastReport: Promise<void> = Promise.resolve();
   #lookedForAgeMs = Number.NEGATIVE_INFINITY;
 
@@ -118,20 +116,15 @@ export class Delivery {
     const { budget, disk } = this.#spool;
     const { name } = table;
     const directory = join(dataDir, 'spool', name);
-    const sender = openSender(this.#options, this.#spool);
+    const ways = { ended: (waiting: Waiting) => this.#ended(waiting), recovered: () => this.#recovered() };
+    const ofReports = { backlogLanes: 0, mayGo: (order: number) => this.#order.allBefore(order) };
+    const sender = openSender(this.#options, this.#spool, { ...ways, ...(name === REPORTS ? ofReports : {}) });
     budget.watch(name, sender);
-    const push = (segment: Segment) => {
-      // A report tells that all before it is stored: it goes last.
-      const isReport = name === 'collector_reports';
-      const done = sender.push(segment, isReport ? Promise.all(this.#pending) : undefined);
-      if (isReport) this.#lastReport = done;
-      else track(this.#pending, done);
-    };
     const { segments, torn } = await findLeftovers(directory, name, (error) => disk.failed(error, 'read'));
     for (const segment of segments) {
       budget.take('disk', segment.bytes);
       leftOver(name, segment.rows);
-      push(segment);
+      sender.push(this.#waiting(segment, true));
     }
     for (const { begunMs, endedMs } of torn) lost(name, 0, 'row_spool_damaged', begunMs, endedMs);
     if (segments.length > 0) {
@@ -146,7 +139,7 @@ export class Delivery {
       budget,
       largestRow: LARGEST_ROW,
       limits,
-      sealed: push,
+      sealed: (segment) => sender.push(this.#waiting(segment, false)),
       isWaiting: () => sender.waiting > 0,
       lost: (rows, reason) => lost(name, rows, reason),
     });
@@ -247,6 +240,30 @@ export class Delivery {
     }
   }
 
+  /** @param left whether an earlier run may have sent it */
+  #waiting(segment: Segment, left: boolean): Waiting {
+    const nowMs = performance.now();
+    const times = left ? { sinceMs: Number.NEGATIVE_INFINITY, doubtSinceMs: nowMs } : { sinceMs: nowMs };
+    if (segment.table !== REPORTS) return { doubtSinceMs: undefined, ...times, segment, order: this.#order.next() };
+    // A report tells that all before it is stored: it goes last, and nothing waits for it.
+    this.#lastReport = new Promise((resolve) => this.#reports.set(segment.name, resolve));
+    return { doubtSinceMs: undefined, ...times, segment, order: this.#order.end };
+  }
+
+  #ended({ segment, order }: Waiting): void {
+    if (segment.table === REPORTS) {
+      this.#reports.get(segment.name)?.();
+      this.#reports.delete(segment.name);
+      return;
+    }
+    this.#order.done(order);
+    this.#lanes.get(REPORTS)?.sender.look();
+  }
+
+  #recovered(): void {
+    for (const { sender } of this.#lanes.values()) sender.hurry();
+  }
+
   async #settled(): Promise<void> {
     await Promise.all([...this.#lanes.values()].map(({ writer }) => writer.settled()));
   }
@@ -256,53 +273,4 @@ export class Delivery {
     if (lane === undefined) throw new Error(`no delivery for table ${table.name}`);
     return lane;
   }
-}
-
-function track(pending: Set<Promise<void>>, done: Promise<void>): void {
-  pending.add(done);
-  done.finally(() => pending.delete(done));
-}
-
-function openSender(options: DeliveryOptions, { budget, removals }: Spool): Sender {
-  const { client, node, log, stored, lost, sent } = options;
-  const post = clickhousePost(client, node);
-  const spans = options.spans === undefined ? undefined : new SegmentSpans(options.spans);
-  return new Sender({
-    async post(segment, signal) {
-      await segment.check();
-      // All of it is damaged: there is nothing to send.
-      if (segment.rows === 0) return 'stored';
-      const beganMs = performance.now();
-      let answer: Attempt = 'failed';
-      try {
-        answer = await post(segment, signal, spans?.attempt(segment, segmentToken(node, segment), signal));
-        return answer;
-      } finally {
-        if (!signal.aborted) sent?.(segment.table, segment.rows, beganMs, answer);
-      }
-    },
-    async finished(segment: Segment, answer: Answer) {
-      spans?.finished(answer);
-      const { name, table, rows, damaged, begunMs, endedMs } = segment;
-      if (answer === 'stored') stored(table, rows);
-      else {
-        lost(table, rows, 'row_refused', begunMs, endedMs);
-        log.error(
-          { table, segment: name, rows, code: 'FLOW_DELIVER_REFUSED' },
-          'ClickHouse cannot read these rows: lost',
-        );
-      }
-      if (damaged > 0) {
-        lost(table, damaged, 'row_spool_damaged', begunMs, endedMs);
-        log.error({ table, segment: name, rows: damaged, code: 'FLOW_DELIVER_DAMAGED' }, DAMAGED);
-      }
-      await removals.remove(segment);
-      budget.release(segment.place, segment.bytes);
-    },
-    failed(segment, error, retryInMs) {
-      spans?.failed(error, retryInMs);
-      const { table, name } = segment;
-      log.warn({ err: error, table, segment: name, retry_in_ms: retryInMs, code: 'FLOW_DELIVER_SEND' }, 'cannot send');
-    },
-  });
 }

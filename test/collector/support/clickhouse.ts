@@ -1,4 +1,4 @@
-/** A ClickHouse that only takes inserts: what arrived, and how it is to answer. */
+/** A ClickHouse that takes inserts: what arrived, and how it is to answer. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -16,6 +16,9 @@ export class FakeClickHouse {
   readonly inserts: Insert[] = [];
   readonly #server: Server;
   behaviour: (insert: Insert) => Behaviour = () => 'ok';
+  /** Rows of a SELECT. */
+  answer: (sql: string) => readonly unknown[] = (sql) =>
+    sql.includes('system.tables') ? [{ replicated: 0, engine_full: 'non_replicated_deduplication_window = 1000' }] : [];
 
   constructor() {
     this.#server = createServer((request, response) => {
@@ -23,6 +26,11 @@ export class FakeClickHouse {
       const parts: Buffer[] = [];
       request.on('data', (part: Buffer) => parts.push(part));
       request.on('end', () => {
+        if (!parameters.has('query')) {
+          const rows = this.answer(Buffer.concat(parts).toString());
+          response.end(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+          return;
+        }
         const table = /INSERT INTO (\w+)/.exec(parameters.get('query') ?? '')?.[1] ?? '';
         const insert = { table, token: parameters.get('insert_deduplication_token') ?? '', body: Buffer.concat(parts) };
         const answer = this.behaviour(insert);
