@@ -54,17 +54,23 @@ export type Discard = (typeof DISCARDS)[number];
 /**
  * What happened to the records of one kind since the start. Each record has one fate, so that at any moment
  *
- *     wanted           = lost_ring_full + (in the rings) + read
- *     read             = (held for the next look) + discarded + lost_memory_full + lost_too_large + aggregated + rows
+ *     wanted           = lost_ring_full + shed + (in the rings) + read
+ *     read             = held + discarded + aggregated + lost_memory_full + lost_too_large + rows
  *     rows + left_over = stored + the other lost_… + (waiting in memory and spool)
+ *
+ * `flowspan audit` (query-api/src/audit/) checks it.
  */
 export interface KindCounts extends Record<`lost_${RowLossReason}`, number> {
   /** The kernel wanted to write them. */
   wanted: number;
   /** Of these, lost in the kernel because the ring was full. */
   lost_ring_full: number;
+  /** Of these, not written, because their cgroup is throttled; they are counted. */
+  shed: number;
   /** Read from the rings. */
   read: number;
+  /** Of these, waiting for what the next look tells about who is who. */
+  held: number;
   /** Of these, damaged: too short, or not naming what they must. */
   discarded: number;
   /** Of these, counted in metrics or learned from, and given no row of their own on purpose. */
@@ -82,7 +88,9 @@ export interface KindCounts extends Record<`lost_${RowLossReason}`, number> {
 const NONE: Readonly<KindCounts> = {
   wanted: 0,
   lost_ring_full: 0,
+  shed: 0,
   read: 0,
+  held: 0,
   discarded: 0,
   aggregated: 0,
   lost_memory_full: 0,

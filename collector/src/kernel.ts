@@ -73,10 +73,11 @@ export function openKernel(attached: Attached, addressesKnown = false): Kernel {
       await walk('snapshot_flows');
       if (sweeps) object.testRun('sweep_udp_flows');
     },
-    recordCount: (kind) => ({
-      wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted),
-      lostRingFull: perCpuSum(records, kind, RECORD_COUNTER.lost_ring_full),
-    }),
+    recordCount(kind) {
+      // A record is counted as wanted first: read in this order, what was lost is always among what was wanted.
+      const lostRingFull = perCpuSum(records, kind, RECORD_COUNTER.lost_ring_full);
+      return { wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted), lostRingFull };
+    },
     discardCount: (reason) => perCpuSum(discards, reason, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
     countRunTime,

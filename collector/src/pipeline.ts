@@ -110,6 +110,7 @@ export class Pipeline {
     const lane = this.#lanes[kind];
     if (lane !== undefined) {
       lane.counts.read += 1;
+      lane.counts.held += 1;
       if (length >= lane.recordBytes) ends.learn(record, lane.isFlow);
       return;
     }
@@ -120,18 +121,22 @@ export class Pipeline {
     counters.kinds.cgroup.read += 1;
     if (length < CGROUP_BYTES) {
       counters.discard('record_short');
+      counters.kinds.cgroup.discarded += 1;
       return;
     }
     this.#convertTime(record);
-    localEnd.change(record, (BigInt(clock.high) << 32n) | BigInt(clock.low));
+    const learned = localEnd.change(record, (BigInt(clock.high) << 32n) | BigInt(clock.low));
+    counters.kinds.cgroup[learned ? 'aggregated' : 'discarded'] += 1;
   };
 
   readonly #write = (record: number, kind: number, length: number): void => {
     const lane = this.#lanes[kind];
     if (lane === undefined) return;
+    lane.counts.held -= 1;
     const { arena, clock, counters, ends, metrics, requestText, sinks } = this.#parts;
     if (length < lane.recordBytes || (lane.isRequest && !requestFits(arena, record, length))) {
       counters.discard('record_short');
+      lane.counts.discarded += 1;
       return;
     }
     this.#convertTime(record);

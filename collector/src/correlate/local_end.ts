@@ -126,8 +126,12 @@ export class LocalEnd {
       : this.#number(identity, 0, undefined);
   }
 
-  /** Takes a cgroup record in. @param timeNs wall-clock time of the change */
-  change(record: number, timeNs: bigint): void {
+  /**
+   * Takes a cgroup record in.
+   * @param timeNs wall-clock time of the change
+   * @returns false if it names nothing, and was counted as discarded
+   */
+  change(record: number, timeNs: bigint): boolean {
     const { arena, cgroups, counters, endpoints, sources } = this.#options;
     const id = this.#id(record + C.cgroup_id);
     if (arena.bytes[record + C.cgroup_change] === ENUMS.cgroup_change.removed) {
@@ -139,18 +143,19 @@ export class LocalEnd {
       const known = this.#cgroups.get(id);
       if (known !== undefined) known.endedNs = timeNs;
       cgroups.end(id, timeNs);
-      return;
+      return true;
     }
     const length = arena.view.getUint16(record + C.path_length, true);
     // One that fills its room may be a part of a longer one: it is looked for in the tree when somebody asks for its id.
     if (length >= LONGEST_PATH) {
       counters.discard('cgroup_path_cut');
-      return;
+      return false;
     }
     const path = arena.bytes.toString('utf8', record + C.path, record + C.path + length);
     cgroups.add(id, path, timeNs);
     this.#cgroups.delete(id);
     for (const source of sources) source.cgroup?.(path, 'made', timeNs);
+    return true;
   }
 
   #id(at: number): number {
