@@ -1,7 +1,7 @@
 /** Who Flowspan's processes are to ClickHouse. */
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Config, ConfigError } from './config.ts';
 
@@ -32,8 +32,10 @@ export function readerAccount(config: Config): Account {
 function keptPassword(directory: string): string {
   const path = join(directory, 'writer_password');
   try {
-    mkdirSync(directory, { recursive: true });
-    makeOnce(path);
+    if (!existsSync(path)) {
+      mkdirSync(directory, { recursive: true });
+      makeOnce(path);
+    }
     return readFileSync(path, 'utf8').trim();
   } catch (cause) {
     throw new ConfigError('FLOW_CONFIG_FILE', 'store.writer_password', path, 'a file that can be read or made', cause);

@@ -66,7 +66,7 @@ const LIVE_ROWS_PER_SECOND = 10_000;
 export async function startCollector(config: Config, log: Logger): Promise<RunningCollector> {
   const { collector, clickhouse } = config;
   const directory = await holdDirectory(config.data_dir);
-  const state = new StateFiles(config.data_dir);
+  const state = new StateFiles(config.data_dir, log);
   const scope = { cluster: config.cluster, node: config.node, boot_id: bootId() };
   const account = writerAccount(config);
   const client = openClient(clickhouse.url, account, clickhouse.database);
@@ -124,11 +124,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       arena,
       chunks,
       dataDir: config.data_dir,
-      spool: {
-        bytes: collector.spool_bytes,
-        maxAgeMs: collector.spool_max_age_s * 1000,
-        syncMs: collector.spool_sync_ms,
-      },
+      spool: collector,
       limits: {
         maxRows: collector.batch.max_rows,
         maxBytes: collector.batch.max_bytes,

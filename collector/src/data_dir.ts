@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { resolve } from 'node:path';
 import { FlowspanError } from '../../store/errors.ts';
 
 /** A directory that is ours until it is given back, or this process ends, however it ends. */
@@ -9,20 +10,29 @@ export interface HeldDirectory {
   release(): void;
 }
 
+/** Errors of a disk, not of the configuration: the collector watches all the same, and tries again to write. */
+const DISK_ERRORS = new Set(['EROFS', 'ENOSPC', 'EDQUOT', 'EIO']);
+
 /**
- * Makes a directory and keeps other collectors out of it: two would send each other's segments.
+ * Makes a directory and keeps other collectors out of it: two would send each other's segments. A disk that takes no
+ * directory at the moment is no reason to fail.
  * @throws FlowspanError FLOW_COLLECTOR_DATA_DIR if it cannot be made, FLOW_COLLECTOR_RUNNING if another collector has it
  */
 export async function holdDirectory(path: string): Promise<HeldDirectory> {
   try {
     mkdirSync(path, { recursive: true });
   } catch (cause) {
+    if (DISK_ERRORS.has((cause as NodeJS.ErrnoException).code ?? '')) return await holdName(resolve(path));
     const message = `${path} cannot be made: set data_dir to a directory that this user may write`;
     throw new FlowspanError('FLOW_COLLECTOR_DATA_DIR', message, { cause });
   }
+  return await holdName(realpathSync(path));
+}
+
+async function holdName(path: string): Promise<HeldDirectory> {
   const server = createServer((socket) => socket.destroy());
   // A name in the kernel's abstract namespace: taken by one, and free again the moment its holder is gone.
-  const name = `\0flowspan-collector-${createHash('sha256').update(realpathSync(path)).digest('hex')}`;
+  const name = `\0flowspan-collector-${createHash('sha256').update(path).digest('hex')}`;
   try {
     await listen(server, name);
   } catch (cause) {
@@ -34,8 +44,8 @@ export async function holdDirectory(path: string): Promise<HeldDirectory> {
 }
 
 function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((done, reject) => {
     server.once('error', reject);
-    server.listen(path, resolve);
+    server.listen(path, done);
   });
 }

@@ -1,18 +1,27 @@
 /** What one run of the collector tells the next: until when it watched, and since when endpoints hold. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 
 const WATCHED = 'watched.json';
 const ENDPOINTS = 'endpoints.json';
 const MACHINE = 'machine-id';
+const NOT_KEPT =
+  'cannot write data_dir: free or mend its disk; until then a restart cannot tell how long nobody watched';
 
-/** The files in a data directory that exists. What is missing or spoilt counts as never written. */
+/**
+ * The files in a data directory. What is missing or spoilt counts as never written; what the disk does not take is told
+ * once until it takes something again: the next run only knows less.
+ */
 export class StateFiles {
   readonly #directory: string;
+  readonly #log: Pick<Logger, 'warn'>;
+  #isFailing = false;
 
-  constructor(directory: string) {
+  constructor(directory: string, log: Pick<Logger, 'warn'>) {
     this.#directory = directory;
+    this.#log = log;
   }
 
   /** When an earlier run watched last, nanoseconds since the epoch. */
@@ -61,7 +70,14 @@ export class StateFiles {
   /** Whole or not at all. */
   #write(name: string, value: unknown): void {
     const path = join(this.#directory, name);
-    writeFileSync(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    try {
+      mkdirSync(this.#directory, { recursive: true });
+      writeFileSync(`${path}.new`, JSON.stringify(value), { mode: 0o600 });
+      renameSync(`${path}.new`, path);
+      this.#isFailing = false;
+    } catch (error) {
+      if (!this.#isFailing) this.#log.warn({ err: error, code: 'FLOW_COLLECTOR_STATE' }, NOT_KEPT);
+      this.#isFailing = true;
+    }
   }
 }

@@ -36,7 +36,7 @@ async function open(t: TestContext, setting: Setting = {}) {
       arena: new Arena(deliveryBytes(chunks)),
       chunks,
       dataDir,
-      spool: { bytes: spoolBytes, maxAgeMs: 1e9, syncMs: 1000 },
+      spool: { spool_bytes: spoolBytes, spool_max_age_s: 1e6, spool_sync_ms: 1000 },
       limits: { maxRows, maxBytes: 1e6, maxAgeMs: 1000 },
       client,
       database: 'flowspan',

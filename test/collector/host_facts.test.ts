@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { pino } from 'pino';
 import { LocalIdentity } from '../../collector/src/control/local.ts';
 import { addressText } from '../../collector/src/correlate/address_text.ts';
 import { Cgroups } from '../../collector/src/correlate/cgroups.ts';
@@ -151,7 +152,7 @@ test('more endpoints than the first room for ids', () => {
 });
 
 test('one run tells the next what it knew; after a reboot nothing of it holds', (t) => {
-  const state = new StateFiles(directory(t));
+  const state = new StateFiles(directory(t), pino({ level: 'silent' }));
   assert.equal(state.watchedUntil(), undefined);
   state.setWatchedUntil(123n);
   assert.equal(state.watchedUntil(), 123n);

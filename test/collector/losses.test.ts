@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
+import { pino } from 'pino';
 import { ENUMS } from '../../bpf/wire/events.gen.ts';
 import { LocalIdentity } from '../../collector/src/control/local.ts';
 import { Endpoints } from '../../collector/src/correlate/endpoints.ts';
@@ -67,7 +68,7 @@ test('every count has a name of its own', () => {
 test('reports tell losses, endpoints and the time up to which all was written', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'flowspan-report-'));
   t.after(() => rmSync(directory, { recursive: true }));
-  const state = new StateFiles(directory);
+  const state = new StateFiles(directory, pino({ level: 'silent' }));
   state.setWatchedUntil(5_000_000_000n);
   const rows: [string, Record<string, unknown>][] = [];
   const add = (table: Table, row: Record<string, unknown>) => {

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { encodeRow } from '../../../store/rowbinary.ts';
 import { COLLECTOR_REPORTS, TABLES, type Table } from '../../../store/tables.ts';
 import type { Arena } from '../batch/arena.ts';
+import type { Config } from '../config.ts';
 import type { Discard } from '../counters.ts';
 import { ChunkPool } from './chunks.ts';
 import { findLeftovers } from './leftovers.ts';
@@ -33,14 +34,7 @@ export interface DeliveryOptions {
   /** Chunks to lend; each takes `CHUNK_BYTES` of the arena. */
   readonly chunks: number;
   readonly dataDir: string;
-  readonly spool: {
-    /** Most bytes on disk. */
-    readonly bytes: number;
-    /** Longest that a segment waits. */
-    readonly maxAgeMs: number;
-    /** Longest time from a write to the beginning of its sync. */
-    readonly syncMs: number;
-  };
+  readonly spool: Pick<Config['collector'], 'spool_bytes' | 'spool_max_age_s' | 'spool_sync_ms'>;
   readonly limits: SegmentLimits;
   readonly client: ClickHouseClient;
   /** Database that the client names. */
@@ -90,12 +84,12 @@ export class Delivery {
     const { spool, log, lost } = options;
     this.#options = options;
     this.#chunks = new ChunkPool(options.arena, options.chunks, CHUNK_BYTES);
-    const disk = new SpoolDisk({ syncMs: spool.syncMs, log, back: () => this.#diskIsBack() });
+    const disk = new SpoolDisk({ syncMs: spool.spool_sync_ms, log, back: () => this.#diskIsBack() });
     const removals = new Removals(disk);
     const budget = new SpoolBudget({
       // The other half is for rows on their way.
-      limits: { disk: spool.bytes, memory: deliveryBytes(options.chunks) / 2 },
-      maxAgeMs: spool.maxAgeMs,
+      limits: { disk: spool.spool_bytes, memory: deliveryBytes(options.chunks) / 2 },
+      maxAgeMs: spool.spool_max_age_s * 1000,
       dropped: (segment, reason) => {
         lost(segment.table, segment.rows, reason, segment.begunMs, segment.endedMs);
         void removals.remove(segment);
@@ -140,7 +134,7 @@ export class Delivery {
       largestRow: LARGEST_ROW,
       limits,
       sealed: (segment) => sender.push(this.#waiting(segment, false)),
-      isWaiting: () => sender.waiting > 0,
+      isStuck: () => sender.isStuck,
       lost: (rows, reason) => lost(name, rows, reason),
     });
     this.#lanes.set(name, { table, writer, sender });

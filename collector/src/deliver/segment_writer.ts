@@ -31,8 +31,8 @@ export interface SegmentWriterOptions {
   readonly limits: SegmentLimits;
   /** Gets each whole segment. */
   readonly sealed: (segment: Segment) => void;
-  /** Whether segments wait already: while they do, age ends another one only after `PATIENCE` times its limit. */
-  readonly isWaiting: () => boolean;
+  /** Whether ClickHouse is away: while it is, age ends a segment only after `PATIENCE` times its limit. */
+  readonly isStuck: () => boolean;
   /** Told of rows that were lost, and why. */
   readonly lost: (rows: number, reason: Discard) => void;
 }
@@ -109,7 +109,7 @@ export class SegmentWriter {
     if (this.#rows > 0 && (due || (this.#file?.givenRows ?? 0) + this.#rows >= maxRows)) this.#write(nowMs);
     const file = this.#file;
     if (file === undefined) return;
-    const old = nowMs - file.begunMs >= maxAgeMs * (this.#options.isWaiting() ? PATIENCE : 1);
+    const old = nowMs - file.begunMs >= maxAgeMs * (this.#options.isStuck() ? PATIENCE : 1);
     if (seal || old || file.givenRows >= maxRows || file.givenBytes >= maxBytes) this.#seal(file);
   }
 

@@ -59,9 +59,15 @@ export class Sender {
   readonly #idle = new Set<() => void>();
   readonly #resting = new Set<() => void>();
   #lanes: Promise<void>[] = [];
+  #isStuck = true;
 
   constructor(options: SenderOptions) {
     this.#options = options;
+  }
+
+  /** Whether nothing can be sent at the moment, as far as the last attempt tells. */
+  get isStuck(): boolean {
+    return this.#isStuck;
   }
 
   /** Segments that are not acknowledged yet. */
@@ -97,6 +103,7 @@ export class Sender {
 
   /** Begins to send; before, segments only gather. */
   start(): void {
+    this.#isStuck = false;
     const { backlogLanes = BACKLOG_LANES } = this.#options;
     const backlog = () => this.#takeBacklog();
     const takes = backlogLanes === 0 ? [() => this.#takeAny()] : [() => this.#takeFresh()];
@@ -171,10 +178,12 @@ export class Sender {
     for (let pause = retryMs.first; !signal.aborted; pause = Math.min(pause * 2, retryMs.most)) {
       try {
         const answer = await post(waiting, signal);
+        this.#isStuck = false;
         if (pause > retryMs.first) recovered?.();
         return answer;
       } catch (error) {
         if (signal.aborted) return undefined;
+        this.#isStuck = true;
         const jittered = Math.round(pause * (0.8 + Math.random() * 0.4));
         failed(waiting.segment, error, jittered);
         await pauseUntil(this.#resting, jittered);
