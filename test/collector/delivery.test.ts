@@ -78,8 +78,8 @@ test('rows become segments, segments become inserts, acknowledged segments go', 
   delivery.flush(1000);
   await until(() => files().length === 1);
   assert.match(files()[0]!, /\.open$/);
-  delivery.flush(2000);
   delivery.start();
+  delivery.flush(2000);
   await until(() => stored.losses === 10);
   assert.equal(server.inserts.length, 1);
   const [insert] = server.inserts;

@@ -216,11 +216,14 @@ export class SegmentWriter {
   }
 
   async #finish(file: SegmentFile): Promise<void> {
-    const { table, sealed } = this.#options;
+    const { disk, table, sealed } = this.#options;
     const kept = this.#memory;
     this.#memory = undefined;
     const segment = await file.seal(table);
-    if (segment !== undefined) sealed(segment);
+    if (segment !== undefined) {
+      disk.changed(file);
+      sealed(segment);
+    }
     if (kept !== undefined && kept.rows > 0) sealed(kept);
   }
 }
