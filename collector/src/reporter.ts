@@ -141,7 +141,12 @@ export class Reporter {
     const { counters, delivery, kernel, losses, nowNs, pipeline, scope, startedNs, state } = this.#options;
     const now = nowNs();
     losses.readKernel(kernel);
-    for (const loss of losses.take()) this.#loss(loss, now, now - this.#reportedNs);
+    for (const { fromMs, toMs, ...loss } of losses.take()) {
+      const to = toMs === undefined ? now : nanoseconds(toMs);
+      const since = toMs === undefined ? this.#reportedNs : to;
+      const from = fromMs === undefined ? since : earlier(nanoseconds(fromMs), since);
+      this.#loss(loss, to, to - from);
+    }
     this.#reportedNs = now;
     this.tellEndpoints();
     this.#saveEndpoints(now);
@@ -160,3 +165,6 @@ export class Reporter {
     delivery.add(LOSSES, { time, ...scope, duration_ns: duration, ...loss });
   }
 }
+
+const nanoseconds = (ms: number): bigint => BigInt(Math.round(ms)) * 1_000_000n;
+const earlier = (a: bigint, b: bigint): bigint => (a < b ? a : b);

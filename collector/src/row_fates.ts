@@ -16,13 +16,13 @@ export function rowFates(counters: Counters, losses: Losses): Pick<DeliveryOptio
       const kind = KINDS[table];
       if (kind !== undefined) counters.kinds[kind].left_over += rows;
     },
-    lost(table: string, rows: number, discard: Discard) {
+    lost(table: string, rows: number, discard: Discard, fromMs?: number, toMs?: number) {
       counters.discard(discard, rows);
       const kind = KINDS[table];
       if (kind === undefined) return;
       const reason = rowLossReason(discard);
       counters.kinds[kind][`lost_${reason}`] += rows;
-      losses.add(kind, reason, rows);
+      losses.add(kind, reason, rows, fromMs, toMs);
     },
   };
 }

@@ -125,11 +125,27 @@ test('reports tell losses, endpoints and the time up to which all was written', 
   now += 5_000_000_000n;
   pipeline.writtenUntilNs += 5_000_000_000n;
   rows.length = 0;
+  losses.add('flow', 'spool_dropped', 4, 20_000, 23_000);
   await reporter.report();
   assert.deepEqual(
     rows.map(([table]) => table),
-    ['collector_reports'],
+    ['losses', 'collector_reports'],
   );
+  assert.deepEqual([rows[0]![1].time, rows[0]![1].duration_ns], [23_000_000_000n, 3_000_000_000n]);
+});
+
+test('losses of known times span these; one of unknown time reaches until the report', () => {
+  const losses = new Losses(new Counters());
+  losses.add('flow', 'spool_dropped', 3, 2000, 4000);
+  losses.add('flow', 'spool_dropped', 4, 1000, 3000);
+  losses.add('request', 'spool_dropped', 5);
+  losses.add('request', 'spool_dropped', 6, 7000, 8000);
+  losses.add('flow', 'spool_damaged', 0, 1, 2);
+  assert.deepEqual(losses.take(), [
+    { kind: 'flow', reason: 'spool_dropped', count: 7, fromMs: 1000, toMs: 4000 },
+    { kind: 'request', reason: 'spool_dropped', count: 11, fromMs: 7000 },
+    { kind: 'flow', reason: 'spool_damaged', count: 0, fromMs: 1, toMs: 2 },
+  ]);
 });
 
 test('work that fails is told and comes again; told to stop, it stops at once', async () => {

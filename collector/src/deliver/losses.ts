@@ -10,6 +10,9 @@ export interface Loss {
   readonly kind: RecordKind | 'all';
   readonly reason: string;
   readonly count: number;
+  /** Between when it happened, milliseconds since the epoch; undefined: since the last report, until now. */
+  readonly fromMs?: number;
+  readonly toMs?: number;
 }
 
 /** What a kernel discard reason takes away. */
@@ -32,12 +35,12 @@ export class Losses {
     this.#counters = counters;
   }
 
-  /** Something was lost. */
-  add(kind: Loss['kind'], reason: string, count: number): void {
+  /** Something was lost; where known, of when, milliseconds since the epoch. */
+  add(kind: Loss['kind'], reason: string, count: number, fromMs?: number, toMs?: number): void {
     const key = keyOf(kind, reason);
-    for (const losses of [this.#waiting, this.#totals]) {
-      losses.set(key, { kind, reason, count: (losses.get(key)?.count ?? 0) + count });
-    }
+    const waiting = this.#waiting.get(key);
+    this.#waiting.set(key, { kind, reason, count: count + (waiting?.count ?? 0), ...joint(waiting, fromMs, toMs) });
+    this.#totals.set(key, { kind, reason, count: count + (this.#totals.get(key)?.count ?? 0) });
   }
 
   /** Reads the kernel's counters; what grew since the last time was lost. */
@@ -87,6 +90,17 @@ export class Losses {
     this.#told.set(key, total);
     if (growth > 0) this.add(kind, reason, growth);
   }
+}
+
+/** The time of a loss, and of another one like it if there is one. */
+function joint(loss: Loss | undefined, fromMs: number | undefined, toMs: number | undefined) {
+  const from =
+    loss?.fromMs === undefined || fromMs === undefined ? (loss?.fromMs ?? fromMs) : Math.min(loss.fromMs, fromMs);
+  const isOpen = toMs === undefined || (loss !== undefined && loss.toMs === undefined);
+  return {
+    ...(from === undefined ? {} : { fromMs: from }),
+    ...(isOpen ? {} : { toMs: Math.max(loss?.toMs ?? toMs, toMs) }),
+  };
 }
 
 const keyOf = (kind: Loss['kind'], reason: string): string => `${kind} ${reason}`;
