@@ -73,6 +73,34 @@ test('the rest of a segment that was cut is not trusted', () => {
   assert.equal(stored(`/reset/${HEX.slice(0, 20)}`, 'h', { text_truncated: 1 }).http_path, '/reset/REDACTED');
 });
 
+test('what is no host and no port is not kept: it may be of credentials', () => {
+  const cases: [string, string, string][] = [
+    ['/a', 'ann:sec/ret@shop.test', 'shop.test'],
+    ['/a', 'ann:secret', 'REDACTED'],
+    ['http://ann:sec/ret@shop.test/a', '', 'REDACTED'],
+    ['http://ann:sec?ret@shop.test/a', '', 'REDACTED'],
+    ['/a', 'shop.test:80', 'shop.test:80'],
+    ['/a', '[::1]:80', '[::1]:80'],
+    ['/a', '::1', '::1'],
+    ['/a', 'shop.test:', 'shop.test:'],
+  ];
+  for (const [target, host, kept] of cases) assert.equal(stored(target, host).http_host, kept, `${target} ${host}`);
+});
+
+test('of what was cut, nothing is kept that may be the beginning of credentials or of a secret', () => {
+  const cut = { text_truncated: 1 };
+  assert.equal(stored('/a', 'k'.repeat(200), cut).http_host, 'REDACTED');
+  assert.equal(stored('/a', 'shop.test', cut).http_host, 'shop.test');
+  assert.equal(stored(`http://${'k'.repeat(697)}`, '', cut).http_host, 'REDACTED');
+  assert.equal(stored(`http://shop.test/${'k'.repeat(600)}`, '', cut).http_host, 'shop.test');
+  assert.equal(stored(`/a?b=1&${HEX.slice(0, 20)}`, 'h', cut).http_query, 'b=REDACTED&REDACTED');
+  assert.equal(stored('/a?b=1&c=d', 'h', cut).http_query, 'b=REDACTED&c=REDACTED');
+});
+
+test('what is encoded once more at each proxy is read as what it was', () => {
+  assert.equal(stored('/u/ann%2525252540example.com').http_path, '/u/REDACTED');
+});
+
 test('what the configuration allows is kept, from the next request on', () => {
   const path = openPath();
   const target = `/v/${HEX}?page=2&token=x`;

@@ -8,6 +8,9 @@ import type { Route, RouteTable } from './routes.ts';
 /** One text, ready for rows. */
 export class KnownText {
   #raw = Buffer.allocUnsafe(128);
+  /** Bytes of the method, and of method and target. */
+  #methodLength = 0;
+  #targetLength = 0;
   #rawLength = -1;
   #truncated = false;
   /** The columns made of it, as RowBinary, back to back. */
@@ -28,9 +31,10 @@ export class KnownText {
     this.resource = resource;
   }
 
-  /** Whether it was made of these bytes of the arena. */
-  is(arena: Arena, begin: number, end: number, truncated: boolean): boolean {
+  /** Whether it was made of these bytes of the arena: method, target and host back to back. */
+  is(arena: Arena, begin: number, target: number, host: number, end: number, truncated: boolean): boolean {
     if (this.#rawLength !== end - begin || this.#truncated !== truncated) return false;
+    if (this.#methodLength !== target - begin || this.#targetLength !== host - begin) return false;
     const { bytes } = arena;
     for (let index = 0; index < this.#rawLength; index += 1) {
       if (this.#raw[index] !== bytes[begin + index]) return false;
@@ -39,8 +43,15 @@ export class KnownText {
   }
 
   /** Begins anew, made of these bytes. */
-  reset(arena: Arena, begin: number, end: number, truncated: boolean, resource: Buffer): void {
+  reset(
+    arena: Arena,
+    [begin, target, host, end]: readonly [number, number, number, number],
+    truncated: boolean,
+    resource: Buffer,
+  ): void {
     this.#rawLength = end - begin;
+    this.#methodLength = target - begin;
+    this.#targetLength = host - begin;
     if (this.#raw.length < this.#rawLength) this.#raw = Buffer.allocUnsafe(this.#rawLength);
     arena.bytes.copy(this.#raw, 0, begin, end);
     this.#truncated = truncated;
@@ -84,11 +95,19 @@ export class KnownTexts {
   }
 
   /** The text made of these bytes, or undefined. */
-  find(hash: number, arena: Arena, begin: number, end: number, truncated: boolean): KnownText | undefined {
+  find(
+    hash: number,
+    arena: Arena,
+    begin: number,
+    target: number,
+    host: number,
+    end: number,
+    truncated: boolean,
+  ): KnownText | undefined {
     const bucket = hash & this.#mask;
     for (let way = 0; way < 2; way += 1) {
       const text = this.#places[bucket * 2 + way] as KnownText;
-      if (!text.is(arena, begin, end, truncated)) continue;
+      if (!text.is(arena, begin, target, host, end, truncated)) continue;
       this.#last[bucket] = way;
       return text;
     }

@@ -1,4 +1,5 @@
 /** What is kept of a URL: no credentials, no values of query parameters, no path segments that look like secrets. */
+import { isIPv6 } from 'node:net';
 
 /** What stands where something was not kept. */
 export const REDACTED = 'REDACTED';
@@ -27,6 +28,8 @@ const JWT = /eyJ[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]+/;
 const EMAIL = /[^@\s]@[^@\s]+\.[A-Za-z]{2,}/;
 const CREDENTIALS = /:[^@]*@/;
 const LONG_RUN = /[A-Za-z0-9+/_=-]{32,}/g;
+/** Rounds of percent-encoding that are looked behind. */
+const DECODED_AT_MOST = 8;
 /** A word or a number as titles have them; secrets have letters and digits mixed, or no end. */
 const TITLE_WORD = /^(?:[a-z]{1,20}|[A-Z][a-z]{0,19}|[A-Z]{1,6}|[0-9]{1,6}|[0-9]{1,4}[a-z]{1,8}|[a-z]{1,8}[0-9]{1,4})$/;
 
@@ -41,10 +44,15 @@ export function printable(latin1: string): string {
   return fragment === -1 ? text : text.slice(0, fragment);
 }
 
-/** Percent-decodes twice at most: what was encoded on its way through a proxy is read as what it was. */
+/** Percent-decodes as often as there is something encoded: each proxy on the way may have encoded it once more. */
 export function decoded(text: string): string {
-  const once = decodedOnce(text);
-  return once === text ? text : decodedOnce(once);
+  let now = text;
+  for (let times = 0; times < DECODED_AT_MOST; times += 1) {
+    const next = decodedOnce(now);
+    if (next === now) return now;
+    now = next;
+  }
+  return now;
 }
 
 function decodedOnce(text: string): string {
@@ -56,19 +64,25 @@ function decodedOnce(text: string): string {
   }
 }
 
-/** An authority without `user:password@`. */
-export function withoutCredentials(authority: string): string {
-  return authority.slice(authority.lastIndexOf('@') + 1);
+/**
+ * Host and port of an authority, without `user:password@`. What stands behind a colon and is no port may be the password
+ * of credentials whose end was cut, or lies behind a character that they may not hold.
+ */
+export function hostOf(authority: string): string {
+  const host = authority.slice(authority.lastIndexOf('@') + 1);
+  const colon = host.indexOf(':', host.lastIndexOf(']') + 1);
+  if (colon === -1 || /^[0-9]*$/.test(host.slice(colon + 1)) || isIPv6(host)) return host;
+  return REDACTED;
 }
 
 /** Takes a printable target apart. */
 export function splitTarget(target: string, method: string): Target {
-  if (method === 'CONNECT') return { authority: withoutCredentials(target), path: '', query: undefined };
+  if (method === 'CONNECT') return { authority: hostOf(target), path: '', query: undefined };
   let rest = target;
   let authority = '';
   const absolute = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?]*)/.exec(target);
   if (absolute !== null) {
-    authority = withoutCredentials(absolute[1] as string);
+    authority = hostOf(absolute[1] as string);
     rest = target.slice(absolute[0].length) || '/';
   }
   const mark = rest.indexOf('?');
@@ -98,11 +112,17 @@ export function redactedSegments(path: string, allowed: Allowed): string[] {
   });
 }
 
-/** A query as it may be kept: names stay, values go. */
-export function redactedQuery(query: string, allowed: Allowed): string {
-  return query
-    .split(/([&;])/)
-    .map((part, index) => (index % 2 === 1 ? part : redactedParameter(part, allowed)))
+/**
+ * A query as it may be kept: names stay, values go.
+ * @param cut whether its end is missing: a name that was cut may have been a secret
+ */
+export function redactedQuery(query: string, allowed: Allowed, cut: boolean): string {
+  const parts = query.split(/([&;])/);
+  return parts
+    .map((part, index) => {
+      if (index % 2 === 1) return part;
+      return cut && index === parts.length - 1 && !part.includes('=') ? REDACTED : redactedParameter(part, allowed);
+    })
     .join('');
 }
 

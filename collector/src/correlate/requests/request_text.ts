@@ -10,16 +10,20 @@ import { KnownText, KnownTexts } from './known_texts.ts';
 import { errorTypeOf, operationOf, outcomeOf } from './outcome.ts';
 import {
   type Allowed,
+  hostOf,
   printable,
   REDACTED,
   redactedQuery,
   redactedSegments,
   splitTarget,
-  withoutCredentials,
 } from './redaction.ts';
 import { OVERFLOW, type Route, type Routes } from './routes.ts';
 import { Traceparent } from './traceparent.ts';
 
+/** Bytes of a Host header that the kernel keeps: the beginning of a longer one may be of credentials. */
+const HOST_MAX = 200;
+/** An authority of which nothing was cut. */
+const AUTHORITY_ENDS = /:\/\/[^/?]*[/?]/;
 /** Texts that are remembered, in buckets of two. */
 const BUCKETS = 4096;
 /** Templates and statuses whose bytes are remembered. */
@@ -138,7 +142,7 @@ export class RequestText {
 
   #known(begin: number, target: number, host: number, end: number, truncated: boolean): KnownText {
     const hash = this.#hash(begin, end, target - begin, host - begin);
-    const known = this.#texts.find(hash, this.#arena, begin, end, truncated);
+    const known = this.#texts.find(hash, this.#arena, begin, target, host, end, truncated);
     return known ?? this.#make(this.#texts.place(hash), begin, target, host, end, truncated);
   }
 
@@ -158,18 +162,21 @@ export class RequestText {
   #make(text: KnownText, begin: number, targetAt: number, hostAt: number, end: number, truncated: boolean): KnownText {
     const { bytes } = this.#arena;
     const method = bytes.toString('latin1', begin, targetAt);
-    const target = splitTarget(printable(bytes.toString('latin1', targetAt, hostAt)), method);
-    const host = withoutCredentials(printable(bytes.toString('latin1', hostAt, end))) || target.authority;
+    const raw = printable(bytes.toString('latin1', targetAt, hostAt));
+    const target = splitTarget(raw, method);
+    const authority = truncated && target.authority !== '' && !AUTHORITY_ENDS.test(raw) ? REDACTED : target.authority;
+    const hostWhole = !truncated || end - hostAt < HOST_MAX;
+    const host = hostWhole ? hostOf(printable(bytes.toString('latin1', hostAt, end))) || authority : REDACTED;
     const segments = redactedSegments(target.path, this.#allowed);
     // What was cut may have been a secret whose rest is too short to look like one.
     if (truncated && target.query === undefined && segments.length > 1) segments[segments.length - 1] = REDACTED;
-    text.reset(this.#arena, begin, end, truncated, OVERFLOW_TEXT);
+    text.reset(this.#arena, [begin, targetAt, hostAt, end], truncated, OVERFLOW_TEXT);
     text.segments = segments;
     text.add(operationOf(method));
     text.restAt = text.end;
     text.add(host);
     text.add(segments.join('/'));
-    text.add(target.query === undefined ? '' : redactedQuery(target.query, this.#allowed));
+    text.add(target.query === undefined ? '' : redactedQuery(target.query, this.#allowed, truncated));
     return text;
   }
 
