@@ -1,5 +1,5 @@
 /**
- * What tests and the demo make outside their own process (namespaces, cgroups, processes, folders) is noted in a file
+ * What tests and the demo make outside their own process (namespaces, cgroups, processes, mounts, folders) is noted in a file
  * before it is made, so that it is removed at the process's end, and by the next such process if this one was killed.
  */
 import { spawnSync } from 'node:child_process';
@@ -18,7 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /** Kinds in the order in which they are removed. */
-const KINDS = ['process', 'namespace', 'cgroup', 'folder'] as const;
+const KINDS = ['process', 'namespace', 'cgroup', 'mount', 'folder'] as const;
 type Kind = (typeof KINDS)[number];
 
 /** One thing made: for a process `pid start-time`, else its name or path. */
@@ -53,6 +53,8 @@ function remove({ kind, name }: Entry): void {
     }
   } else if (kind === 'namespace') {
     spawnSync('ip', ['netns', 'delete', name], { stdio: 'ignore' });
+  } else if (kind === 'mount') {
+    spawnSync('umount', ['--lazy', name], { stdio: 'ignore' });
   } else if (kind === 'cgroup') {
     removeCgroup(name);
   } else {

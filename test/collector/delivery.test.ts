@@ -1,79 +1,14 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type TestContext } from 'node:test';
+import test from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { pino } from 'pino';
-import { Arena } from '../../collector/src/batch/arena.ts';
-import { openClient } from '../../collector/src/deliver/clickhouse.ts';
-import { Delivery, deliveryBytes } from '../../collector/src/deliver/delivery.ts';
 import { decodeRows } from '../../store/rowbinary.ts';
-import { COLLECTOR_REPORTS, ENDPOINTS, LOSSES, TABLES } from '../../store/tables.ts';
-import { FakeClickHouse } from './support/clickhouse.ts';
-
-const SCOPE = { cluster: 'c', node: 'n', boot_id: '11111111-2222-3333-4444-555555555555' };
-const loss = (count: number) => ({ ...SCOPE, time: 1n, kind: 'flow', reason: 'ring_full', count });
-
-interface Setting {
-  readonly spoolBytes?: number;
-  readonly maxRows?: number;
-  readonly chunks?: number;
-}
-
-async function open(t: TestContext, setting: Setting = {}) {
-  const dataDir = mkdtempSync(join(tmpdir(), 'flowspan-delivery-'));
-  const server = new FakeClickHouse();
-  const url = await server.listen();
-  const stored: Record<string, number> = {};
-  const lost: Record<string, number> = {};
-  const leftOver: Record<string, number> = {};
-  const openAgain = async (more: Setting = {}) => {
-    const { spoolBytes = 1e9, maxRows = 1e6, chunks = 8 } = { ...setting, ...more };
-    const client = openClient(url, { username: 'collector', password: '' });
-    t.after(() => client.close());
-    return Delivery.open({
-      arena: new Arena(deliveryBytes(chunks)),
-      chunks,
-      dataDir,
-      spool: { spool_bytes: spoolBytes, spool_max_age_s: 1e6, spool_sync_ms: 1000 },
-      limits: { maxRows, maxBytes: 1e6, maxAgeMs: 1000 },
-      client,
-      database: 'flowspan',
-      node: 'n',
-      log: pino({ level: 'silent' }),
-      stored: (table, rows) => {
-        stored[table] = (stored[table] ?? 0) + rows;
-      },
-      leftOver: (table, rows) => {
-        leftOver[table] = (leftOver[table] ?? 0) + rows;
-      },
-      lost: (table, rows, reason) => {
-        lost[`${table} ${reason}`] = (lost[`${table} ${reason}`] ?? 0) + rows;
-      },
-    });
-  };
-  const delivery = await openAgain();
-  t.after(async () => {
-    await delivery.close(Date.now(), 0);
-    await server.close();
-    rmSync(dataDir, { recursive: true, force: true });
-  });
-  const files = () => TABLES.flatMap(({ name }) => filesIn(join(dataDir, 'spool', name)));
-  return { delivery, server, stored, lost, leftOver, files, dataDir, openAgain };
-}
-
-function filesIn(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
-}
-
-async function until(what: () => boolean): Promise<void> {
-  for (let turns = 0; turns < 500 && !what(); turns += 1) await wait(10);
-  assert.ok(what(), what.toString());
-}
+import { COLLECTOR_REPORTS, ENDPOINTS, LOSSES } from '../../store/tables.ts';
+import { loss, openDelivery, SCOPE, until } from './support/delivery.ts';
 
 test('rows become segments, segments become inserts, acknowledged segments go', async (t) => {
-  const { delivery, server, stored, files } = await open(t);
+  const { delivery, server, stored, files } = await openDelivery(t);
   for (let count = 0; count < 10; count += 1) delivery.add(LOSSES, loss(count));
   delivery.flush(1000);
   await until(() => files().length === 1);
@@ -97,7 +32,7 @@ test('rows become segments, segments become inserts, acknowledged segments go', 
 });
 
 test('a segment ends at its number of rows, before its age', async (t) => {
-  const { delivery, server } = await open(t, { maxRows: 5 });
+  const { delivery, server } = await openDelivery(t, { maxRows: 5 });
   delivery.start();
   for (let look = 0; look < 3; look += 1) {
     for (let count = 0; count < 5; count += 1) delivery.add(LOSSES, loss(count));
@@ -107,7 +42,7 @@ test('a segment ends at its number of rows, before its age', async (t) => {
 });
 
 test('what cannot be sent is sent again under the same token until it is stored', async (t) => {
-  const { delivery, server, stored } = await open(t);
+  const { delivery, server, stored } = await openDelivery(t);
   const tokens: string[] = [];
   server.behaviour = (insert) => {
     tokens.push(insert.token);
@@ -123,7 +58,7 @@ test('what cannot be sent is sent again under the same token until it is stored'
 });
 
 test('rows that ClickHouse cannot read are counted as lost, and the next are sent', async (t) => {
-  const { delivery, server, stored, lost, files } = await open(t);
+  const { delivery, server, stored, lost, files } = await openDelivery(t);
   let first = true;
   server.behaviour = () => {
     const answer = first ? 33 : 'ok';
@@ -142,7 +77,7 @@ test('rows that ClickHouse cannot read are counted as lost, and the next are sen
 });
 
 test('a report waits until all rows before it are stored', async (t) => {
-  const { delivery, server } = await open(t);
+  const { delivery, server } = await openDelivery(t);
   let open_ = false;
   server.behaviour = (insert) => (insert.table === 'losses' && !open_ ? 241 : 'ok');
   delivery.start();
@@ -163,7 +98,7 @@ test('a report waits until all rows before it are stored', async (t) => {
 });
 
 test('without memory rows are counted as lost, and memory comes back', async (t) => {
-  const { delivery, lost, stored } = await open(t, { chunks: 1 });
+  const { delivery, lost, stored } = await openDelivery(t, { chunks: 1 });
   delivery.start();
   const many = 20_000;
   for (let count = 0; count < many; count += 1) delivery.add(LOSSES, loss(count));
@@ -175,7 +110,7 @@ test('without memory rows are counted as lost, and memory comes back', async (t)
 });
 
 test('a row of any size finds its room, and one beyond all memory is counted', async (t) => {
-  const { delivery, server, lost } = await open(t);
+  const { delivery, server, lost } = await openDelivery(t);
   delivery.start();
   const endpoint = (bytes: number) => ({ cluster: 'c', name: 'n', labels: { long: 'x'.repeat(bytes) } });
   for (const bytes of [100, 200_000, 100_000, 20, 300_000]) delivery.add(ENDPOINTS, endpoint(bytes));
@@ -190,7 +125,7 @@ test('a row of any size finds its room, and one beyond all memory is counted', a
 });
 
 test('what an earlier run left is sent, reports last, and other files are left alone', async (t) => {
-  const { delivery, server, dataDir, openAgain, files, leftOver } = await open(t);
+  const { delivery, server, dataDir, openAgain, files, leftOver } = await openDelivery(t);
   delivery.add(LOSSES, loss(1));
   delivery.add(LOSSES, loss(2));
   await delivery.report(COLLECTOR_REPORTS, { ...SCOPE, time: 5n, started: 1n }, 0);
@@ -212,7 +147,7 @@ test('what an earlier run left is sent, reports last, and other files are left a
 });
 
 test('closing does not wait for a server that does not answer', async (t) => {
-  const { delivery, server, files } = await open(t);
+  const { delivery, server, files } = await openDelivery(t);
   server.behaviour = () => 'silent';
   delivery.start();
   delivery.add(LOSSES, loss(1));

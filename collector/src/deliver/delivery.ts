@@ -227,6 +227,7 @@ export class Delivery {
   #diskIsBack(): void {
     this.#spool.removals.tryAgain();
     for (const { writer, sender } of this.#lanes.values()) {
+      writer.sealMemory();
       const inMemory = (segment: Segment) => segment instanceof MemorySegment;
       for (let segment = sender.withdraw(inMemory); segment !== undefined; segment = sender.withdraw(inMemory)) {
         writer.takeBack(segment as MemorySegment, Date.now());

@@ -19,6 +19,8 @@ export class MemorySegment implements Segment {
   readonly begunMs: number;
   endedMs: number;
   rows = 0;
+  /** Memory that it takes: whole chunks. */
+  bytes = 0;
   readonly #arena: Arena;
   readonly #chunks: ChunkPool;
   readonly #parts: Part[] = [];
@@ -30,11 +32,6 @@ export class MemorySegment implements Segment {
     this.endedMs = begunMs;
     this.#arena = arena;
     this.#chunks = chunks;
-  }
-
-  /** Memory that it takes: whole chunks. */
-  get bytes(): number {
-    return this.#parts.length * this.#chunks.chunkBytes;
   }
 
   /** Whether a part of so many bytes takes no chunk more. */
@@ -51,7 +48,10 @@ export class MemorySegment implements Segment {
       this.#chunks.give(part.chunk);
       this.#parts.pop();
       this.#parts.push({ chunk: last.chunk, bytes: last.bytes + part.bytes, rows: last.rows + part.rows });
-    } else this.#parts.push(part);
+    } else {
+      this.#parts.push(part);
+      this.bytes += this.#chunks.chunkBytes;
+    }
     this.rows += part.rows;
     this.endedMs = nowMs;
   }

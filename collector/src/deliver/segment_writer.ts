@@ -48,6 +48,8 @@ interface Step {
 const BETWEEN_WRITES_MS = 100;
 /** Fewer and larger segments while ClickHouse is away. */
 const PATIENCE = 60;
+/** Least number of segments that memory is full of: the oldest makes room for others. */
+const MEMORY_SEGMENTS = 16;
 
 /** Not safe for two callers between `begin` and `end`; the data path is one call stack. */
 export class SegmentWriter {
@@ -129,6 +131,13 @@ export class SegmentWriter {
     for (const part of segment.takeParts()) this.#hand(part, nowMs);
   }
 
+  /** Ends the segment that grows in memory. */
+  sealMemory(): void {
+    const kept = this.#memory;
+    this.#memory = undefined;
+    if (kept !== undefined && kept.rows > 0) this.#options.sealed(kept);
+  }
+
   #write(nowMs = Date.now()): void {
     const part = { chunk: this.#chunk, bytes: this.#used, rows: this.#rows };
     this.#used = 0;
@@ -192,7 +201,9 @@ export class SegmentWriter {
       await file.append(runs, Date.now());
     } catch (error) {
       disk.failed(error, 'write');
-      return this.#keep(parts);
+      this.#keep(parts);
+      if (this.#file === file) this.#seal(file);
+      return;
     }
     disk.changed(file);
     disk.worked();
@@ -205,6 +216,12 @@ export class SegmentWriter {
     const nowMs = Date.now();
     for (const part of parts) {
       budget.release('disk', bytesInFile(part.bytes));
+      if (
+        this.#memory?.hasRoom(part.bytes) === false &&
+        this.#memory.bytes >= budget.limit('memory') / MEMORY_SEGMENTS
+      ) {
+        this.sealMemory();
+      }
       this.#memory ??= new MemorySegment(table, newSegmentName(nowMs), nowMs, arena, chunks);
       if (this.#memory.hasRoom(part.bytes) || budget.reserve(table, 'memory', chunks.chunkBytes)) {
         this.#memory.append(part, nowMs);
@@ -217,13 +234,11 @@ export class SegmentWriter {
 
   async #finish(file: SegmentFile): Promise<void> {
     const { disk, table, sealed } = this.#options;
-    const kept = this.#memory;
-    this.#memory = undefined;
     const segment = await file.seal(table);
     if (segment !== undefined) {
       disk.changed(file);
       sealed(segment);
     }
-    if (kept !== undefined && kept.rows > 0) sealed(kept);
+    this.sealMemory();
   }
 }
