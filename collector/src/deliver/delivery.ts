@@ -41,6 +41,8 @@ export interface DeliveryOptions {
   readonly database: string;
   readonly node: string;
   readonly log: Logger;
+  /** For tests: how long an INSERT may run on, milliseconds; default `QUIET_MS`. */
+  readonly quietMs?: number;
   /** Told of rows that ClickHouse has acknowledged. */
   readonly stored: (table: string, rows: number) => void;
   /** Told of rows that earlier runs left in the spool. */
