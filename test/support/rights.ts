@@ -1,0 +1,23 @@
+/** Starting programs with chosen rights and no other, as systemd and container engines do. */
+
+/** Who runs, with what. */
+export interface Rights {
+  /** User and group; 0 keeps root's number, without what goes with it. */
+  readonly user: number;
+  /** Capabilities as the kernel names them: CAP_BPF. */
+  readonly capabilities: readonly string[];
+}
+
+const listOf = (capabilities: readonly string[]): string =>
+  ['-all', ...capabilities.map((name) => `+${name.replace('CAP_', '').toLowerCase()}`)].join(',');
+
+/** What to put before a command: setpriv(1), nothing is gained later by any file's rights. */
+export function withRights({ user, capabilities }: Rights): string[] {
+  const list = listOf(capabilities);
+  // Root is given what is in the bounding set; another user has capabilities only as ambient ones.
+  const own =
+    user === 0
+      ? ['--inh-caps=-all']
+      : [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', `--inh-caps=${list}`, `--ambient-caps=${list}`];
+  return ['setpriv', ...own, `--bounding-set=${list}`, '--no-new-privs'];
+}
