@@ -9,6 +9,8 @@ import { temporaryFolder } from './flowspan.ts';
 export interface AccessLogEntry {
   readonly method: string;
   readonly uri: string;
+  /** The Host header. */
+  readonly host: string;
   readonly status: number;
   /** Bytes of the response behind its head, chunk framing included. */
   readonly body_bytes_sent: number;
@@ -46,6 +48,7 @@ export interface NginxOptions {
 const LOG_FIELDS = [
   ['method', '"$request_method"'],
   ['uri', '"$request_uri"'],
+  ['host', '"$http_host"'],
   ['status', '$status'],
   ['body_bytes_sent', '$body_bytes_sent'],
   ['bytes_sent', '$bytes_sent'],

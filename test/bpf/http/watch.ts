@@ -13,6 +13,7 @@ export interface Seen extends Exchange {
   readonly point: string;
   /** Number on its connection. */
   readonly index: number;
+  readonly clientPort: number;
   readonly durationNs: number;
   readonly readNs: number;
 }
@@ -43,6 +44,7 @@ export class RequestWatcher {
         ...readRequest(record),
         point: label('observation_point', record.readUInt8(REQUEST_RECORD.observation_point)),
         index: record.readUInt32LE(REQUEST_RECORD.request_index),
+        clientPort: record.readUInt16LE(REQUEST_RECORD.source_port),
         durationNs: Number(record.readBigUInt64LE(REQUEST_RECORD.duration_ns)),
         readNs: Number(record.readBigUInt64LE(REQUEST_RECORD.application_read_ns)),
       });
