@@ -148,7 +148,8 @@ function limitsOf({ store }: Config): ReaderLimits {
   };
 }
 
-/** Memory that all queries and caches together may take: three tenths of the machine's. */
+/** Memory that all queries and caches together may take: three tenths of the machine's, seven of what a cgroup allows. */
 function engineMemoryBytes(): number {
-  return Math.floor(Math.max(totalmem() * 0.3, 512 * 1024 ** 2));
+  const allowed = process.constrainedMemory() || Number.POSITIVE_INFINITY;
+  return Math.floor(Math.max(Math.min(totalmem() * 0.3, allowed * 0.7), 512 * 1024 ** 2));
 }
