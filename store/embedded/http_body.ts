@@ -7,8 +7,11 @@ import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompre
 import { EngineError } from './engine_error.ts';
 import { beginsWithInsert, type InsertHead, insertHead } from './statement.ts';
 
-/** Longest statement, rows left out. */
-export const MAX_STATEMENT_BYTES = 1024 ** 2;
+/** Longest statement, rows left out: as long as the engine reads, by its max_query_size. */
+export const MAX_STATEMENT_BYTES = 256 * 1024;
+
+/** How much more of a body must have come before it is looked at again: small chunks would else make it dear. */
+const GROWTH = 1.5;
 
 /** Most bytes of rows in one INSERT, decompressed. */
 export const MAX_INSERT_BYTES = 4 * 1024 ** 3;
@@ -36,11 +39,12 @@ export async function readBody(request: IncomingMessage, query: string): Promise
   const prefix = Buffer.from(query === '' ? '' : `${query.trimEnd()}\n`);
   const parts: Buffer[] = [prefix];
   let text = prefix.toString('latin1');
+  let nextLook = 0;
   for (let whole = false; ; ) {
-    const inserts = beginsWithInsert(text);
-    if (inserts) {
-      const head = insertHead(text, whole);
+    if (whole || text.length >= nextLook) {
+      const head = beginsWithInsert(text) ? insertHead(text, whole) : undefined;
       if (head !== undefined && head !== 'none') return insertBody(head, Buffer.concat(parts), source);
+      nextLook = text.length * GROWTH;
     }
     if (whole) return { kind: 'statement', text: Buffer.concat(parts).toString() };
     const next = await pull(source);
@@ -50,7 +54,9 @@ export async function readBody(request: IncomingMessage, query: string): Promise
     }
     parts.push(next.value);
     text += next.value.toString('latin1');
-    if (text.length > MAX_STATEMENT_BYTES && !(beginsWithInsert(text) && insertHead(text, false))) {
+    if (text.length > MAX_STATEMENT_BYTES) {
+      const head = beginsWithInsert(text) ? insertHead(text, false) : undefined;
+      if (head !== undefined && head !== 'none') return insertBody(head, Buffer.concat(parts), source);
       throw new EngineError(62, `Max query size exceeded: a statement has at most ${MAX_STATEMENT_BYTES} bytes here`);
     }
   }

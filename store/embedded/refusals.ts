@@ -1,5 +1,6 @@
 /** What no statement from outside may do: reach files, networks and other processes through functions. */
 import { EngineError } from './engine_error.ts';
+import { RawText } from './raw_text.ts';
 import { nameOf, type Token, tokens } from './tokens.ts';
 
 /** Table functions that stay inside the engine. All others, those of later engines too, are refused. */
@@ -24,19 +25,13 @@ const INSIDE = new Set([
 /** Scalar functions that reach outside. */
 const OUTSIDE_SCALARS = ['file', 'catboostevaluate', 'aiclassify', 'aiembed', 'aiextract', 'aigenerate', 'aitranslate'];
 
-/** What may stand between two words: anything but plain characters, and comments. */
-const BLANK = '(?:[^!-~]|/\\*[^]*?\\*/|--[^\\n]*\\n|#[^\\n]*\\n)';
-
-/**
- * SETTINGS of a query or of any query within it. `readonly = 1` does not hold the engine back from those of a subquery:
- * `SELECT * FROM (SELECT … SETTINGS readonly = 0)` runs.
- */
-const SETTINGS = new RegExp(`(?<![A-Za-z0-9_$])settings${BLANK}+["\`\u201c]?(\\w+)["\`\u201d]?${BLANK}*=`, 'i');
+const WORD = /(?<![A-Za-z0-9_$])[A-Za-z0-9_$]+/g;
+/** A name behind the word SETTINGS, with the quotes it may have. */
+const SETTING = /["`\u201c]?(\w+)["`\u201d]?/y;
 
 /** Finds calls of refused functions. */
 export class Refusals {
   readonly #names: ReadonlySet<string>;
-  readonly #call: RegExp;
 
   /** @param tableFunctions every table function the engine has */
   constructor(tableFunctions: readonly string[]) {
@@ -44,10 +39,6 @@ export class Refusals {
       ...OUTSIDE_SCALARS,
       ...tableFunctions.map((name) => name.toLowerCase()).filter((name) => !INSIDE.has(name)),
     ]);
-    const names = [...this.#names].map((name) => name.replace(/\W/g, '\\$&')).join('|');
-    // On the raw text, strings and comments included: what this lexer and the engine's might cut differently must not
-    // be a way round it.
-    this.#call = new RegExp(`(?<![A-Za-z0-9_$])(${names})["\`\u201d]?${BLANK}*\\(`, 'i');
   }
 
   /**
@@ -55,8 +46,7 @@ export class Refusals {
    * @throws EngineError 164 with the function's name
    */
   check(sql: string, found: readonly Token[] = [...tokens(sql)]): void {
-    const call = this.#call.exec(sql)?.[1];
-    if (call !== undefined) refuse(call);
+    this.#checkRaw(sql);
     for (const [index, token] of found.entries()) {
       if (token.kind === 'quoted' && token.text.includes('\\') && found[index + 1]?.text === '(') refuse(token.text);
       if (token.text !== 'APPLY') continue;
@@ -67,13 +57,37 @@ export class Refusals {
   }
 
   /**
-   * Refuses a reader's statement that has settings of its own.
+   * Refuses a reader's statement that has settings of its own or of any query within it. `readonly = 1` does not hold the
+   * engine back from those of a subquery: `SELECT * FROM (SELECT … SETTINGS readonly = 0)` runs.
    * @throws EngineError 164 with the first setting's name
    */
   checkReader(sql: string): void {
-    const name = SETTINGS.exec(sql)?.[1];
-    if (name === undefined) return;
-    throw new EngineError(164, `Cannot modify '${name}' setting in readonly mode: send it as a parameter of the URL`);
+    const text = new RawText(sql);
+    for (const { 0: word, index } of sql.matchAll(WORD)) {
+      if (word.toLowerCase() !== 'settings') continue;
+      const behind = index + word.length;
+      SETTING.lastIndex = text.behindBlanks(behind);
+      const setting = SETTING.lastIndex === behind ? null : SETTING.exec(sql);
+      if (setting === null || sql[text.behindBlanks(setting.index + setting[0].length)] !== '=') continue;
+      throw new EngineError(
+        164,
+        `Cannot modify '${setting[1]}' setting in readonly mode: send it as a parameter of the URL`,
+      );
+    }
+  }
+
+  /**
+   * On the raw text, strings and comments included: what this lexer and the engine's might cut differently must not be a
+   * way round it.
+   */
+  #checkRaw(sql: string): void {
+    const text = new RawText(sql);
+    for (const { 0: word, index } of sql.matchAll(WORD)) {
+      if (!this.#names.has(word.toLowerCase())) continue;
+      const behind = index + word.length;
+      const unquoted = '"`\u201d'.includes(sql[behind] ?? ' ') ? behind + 1 : behind;
+      if (sql[text.behindBlanks(unquoted)] === '(') refuse(word);
+    }
   }
 
   /**

@@ -97,6 +97,10 @@ export function parseStatement(text: string): Statement {
       continue;
     }
     if (ended) throw new EngineError(62, 'Syntax error: Multi-statements are not allowed: send one at a time');
+    if (token.kind === 'unclosed') {
+      const near = token.text.slice(0, 40);
+      throw new EngineError(62, `Syntax error: failed at position ${token.start + 1} (${near}): a quote is not closed`);
+    }
     found.push(token);
   }
   const first = found.find((token) => token.text !== '(');
