@@ -150,7 +150,7 @@ const STORE = group(
     max_result_rows: whole(1_000_000, 1, 1e12, { unit: 'rows', description: 'Most rows one reader query answers.' }),
     max_rows_to_read: whole(1e9, 1, 1e15, { unit: 'rows', description: 'Most rows one reader query looks at.' }),
     max_memory_bytes: whole(GiB, 16 * MiB, 1024 ** 5, { unit: 'bytes', description: 'Most memory one query takes.' }),
-    max_execution_s: whole(30, 1, 86_400, { unit: 's', description: 'Longest one reader query runs.' }),
+    max_execution_s: whole(4, 1, 86_400, { unit: 's', description: 'Longest one reader query runs.' }),
     max_concurrent_queries: whole(16, 1, 1000, { unit: 'count', description: 'Most queries at once; others wait.' }),
   },
   'The embedded store.',
@@ -173,7 +173,7 @@ const QUERY_API = group(
     }),
     default_limit: whole(100, 1, 1_000_000, { unit: 'rows', description: 'Rows of a page when none is asked for.' }),
     max_limit: whole(10_000, 1, 1_000_000, { unit: 'rows', description: 'Most rows of a page.' }),
-    max_execution_s: whole(20, 1, 3600, { unit: 's', description: 'Longest one question runs.' }),
+    max_execution_s: whole(4, 1, 3600, { unit: 's', description: 'Longest one question runs.' }),
     max_rows_to_read: whole(500_000_000, 1, 1e15, { unit: 'rows', description: 'Most rows one question looks at.' }),
     max_memory_bytes: whole(GiB, 16 * MiB, 1024 ** 5, {
       unit: 'bytes',

@@ -4,6 +4,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import fastifyWebsocket from '@fastify/websocket';
 import type { Tracer } from '@opentelemetry/api';
 import Fastify, { type FastifyBaseLogger, type FastifyError, LogController } from 'fastify';
+import { guardConnections, lastAnswer, SLOW_REQUESTS, statusOf } from '../../collector/src/connections.ts';
 import { checkAccess, LIVE_PROTOCOL } from './access.ts';
 import type { App, Context } from './context.ts';
 import { PROBLEM_TYPE, problemOf, QueryError } from './errors.ts';
@@ -40,9 +41,6 @@ export interface AppParts {
 /** Paths that answer without a token: they tell nothing but that the process is there. */
 const OPEN_PATHS = new Set(['/healthz', '/readyz']);
 
-/** Longest that a request may take to arrive, in milliseconds. */
-const REQUEST_TIMEOUT_MS = 10_000;
-
 /** Longest frame a watcher may send; they have nothing to say. */
 const MAX_WATCHER_FRAME = 1024;
 
@@ -52,9 +50,14 @@ export async function buildApp(parts: AppParts): Promise<App> {
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: SLOW_REQUESTS.headersTimeout,
+    http: SLOW_REQUESTS,
     routerOptions: { maxParamLength: 512 },
   }).withTypeProvider<TypeBoxTypeProvider>();
+  guardConnections(app.server, {
+    full: refusal('429 Too Many Requests', 'FLOW_QUERY_TOO_MANY_CONNECTIONS', 'there are too many connections'),
+    bad: (code) => refusal(statusOf(code), 'FLOW_QUERY_BAD_REQUEST', `it cannot be read or came too slowly (${code})`),
+  });
   watchRequests(app, metrics, parts.tracer);
   // Parameters are read by question.ts, which says what is allowed; answers are built to their schema by fields.ts.
   app.setValidatorCompiler(() => () => true);
@@ -110,6 +113,12 @@ export async function buildApp(parts: AppParts): Promise<App> {
   addHealthRoutes(context);
   addMetricsRoute(context, metrics);
   return app;
+}
+
+/** A problem for those that never come as far as a question. */
+function refusal(status: string, code: string, message: string): string {
+  const problem = problemOf(new QueryError(Number.parseInt(status, 10), code, message), '/');
+  return lastAnswer(status, { 'content-type': PROBLEM_TYPE }, JSON.stringify(problem));
 }
 
 const DESCRIPTION =

@@ -12,11 +12,10 @@ import { QueryError } from './errors.ts';
 import { LiveHub } from './live/hub.ts';
 import { QueryApiMetrics } from './metrics.ts';
 import { watchQueries } from './query_watch.ts';
-import { Store } from './store.ts';
+import { QUERIES_AT_ONCE, Store } from './store.ts';
 
 /** Longest that the end may take, in milliseconds. */
 const GRACE_MS = 2_000;
-const MAX_CONNECTIONS = 16;
 
 /**
  * Runs the query API until SIGTERM or SIGINT.
@@ -68,7 +67,7 @@ export async function startQueryApi(config: Config, logger: pino.Logger): Promis
     database: clickhouse.database,
     application: 'flowspan-query-api',
     request_timeout: own.max_execution_s * 1000 + 5_000,
-    max_open_connections: MAX_CONNECTIONS,
+    max_open_connections: QUERIES_AT_ONCE,
     // what fails is told where it is answered
     log: { level: ClickHouseLogLevel.OFF },
     compression: { response: false, request: false },

@@ -48,6 +48,8 @@ export const GENERAL_PARAMETERS: Readonly<Record<string, string>> = {
   format: 'json or ndjson; an Accept header of application/x-ndjson means the same.',
 };
 
+/** Times behind it are too late for DateTime64(9), nanoseconds since the epoch. */
+const END_OF_TIME = 9_000_000_000_000_000_000n;
 const DEFAULT_RANGE = 15n * 60n * 1_000_000_000n;
 
 /** The time asked for. `cursor` wins: every page of an answer covers the same. */
@@ -56,15 +58,16 @@ export function readWindow(query: QueryString, limits: Limits, cursor: Cursor | 
   const read = (name: 'since' | 'until') => {
     const text = single(query, name);
     const value = text === undefined ? undefined : parseInstant(text, now);
-    if (text !== undefined && (value === undefined || value >= 9_000_000_000_000_000_000n)) {
+    if (text !== undefined && (value === undefined || value >= END_OF_TIME)) {
       throw badValue(name, text, INSTANT_ALLOWED);
     }
     return value;
   };
   const asked = { since: read('since'), until: read('until') };
-  if (cursor !== undefined) return { since: cursor.since, until: cursor.until };
-  const until = asked.until ?? now;
-  const since = asked.since ?? (until > DEFAULT_RANGE ? until - DEFAULT_RANGE : 0n);
+  const until = cursor?.until ?? asked.until ?? now;
+  const since = cursor?.since ?? asked.since ?? (until > DEFAULT_RANGE ? until - DEFAULT_RANGE : 0n);
+  // Anybody can make a cursor.
+  if (until >= END_OF_TIME) throw badValue('cursor', single(query, 'cursor') ?? '', '`next` of the page before');
   if (since >= until) throw badValue('since', single(query, 'since') ?? '', 'a time before until');
   const longest = BigInt(limits.max_range_s) * 1_000_000_000n;
   if (until - since > longest) {

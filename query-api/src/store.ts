@@ -1,9 +1,11 @@
 /** Queries to ClickHouse: every one read-only, bounded, and cancelled when nobody waits for it any more. */
 import type { ClickHouseClient, ClickHouseSettings } from '@clickhouse/client';
+import { QUEUE_LENGTH, Slots } from '../../store/embedded/slots.ts';
 import { QueryError } from './errors.ts';
 import { MAX_RESULT_ROWS } from './limits.ts';
 import type { Limits } from './options.ts';
 import { NO_WATCH, type QueryWatch } from './query_watch.ts';
+import { askerOf } from './requester.ts';
 import type { BoundQuery } from './sql/parameters.ts';
 import { toQueryError } from './store_errors.ts';
 
@@ -22,6 +24,10 @@ const MAX_PARAMETER_BYTES = 13_000;
 
 const PARTS_AT_ONCE = 3;
 
+/** Most queries at once, and of one asker: the others' are not to wait behind theirs. */
+export const QUERIES_AT_ONCE = 16;
+const QUERIES_OF_ONE = 4;
+
 /** Bytes of bound values in a URL. */
 function lengthInUrl(values: Readonly<Record<string, unknown>>): number {
   const texts = Object.values(values).map((value) => {
@@ -36,6 +42,7 @@ export class Store {
   readonly #client: ClickHouseClient;
   readonly #limits: Limits;
   readonly #watch: QueryWatch;
+  readonly #slots = new Slots(QUERIES_AT_ONCE, QUEUE_LENGTH, { atOnce: QUERIES_OF_ONE, waiting: QUEUE_LENGTH / 2 });
 
   /** @param client not closed by this class */
   constructor(client: ClickHouseClient, limits: Limits, watch = NO_WATCH) {
@@ -58,14 +65,18 @@ export class Store {
       });
     }
     const watched = this.#watch.begin(query.sql);
+    const asker = askerOf(signal);
+    let leave: (() => void) | undefined;
     try {
+      leave = await this.#slots.take(signal, asker);
       const result = await this.#client.query({
         query: query.sql,
         query_params: query.parameters.values,
         format: 'JSONEachRow',
         ...(signal === undefined ? {} : { abort_signal: signal }),
         clickhouse_settings: this.#settings(bounds),
-        http_headers: watched.headers,
+        // by this the embedded store tells our askers apart
+        http_headers: { ...watched.headers, ...(asker === '' ? {} : { 'X-ClickHouse-Quota': asker }) },
       });
       const rows = await result.json<StoreRow>();
       watched.ended(rows.length);
@@ -74,6 +85,8 @@ export class Store {
       const told = toQueryError(error, this.#limits, signal);
       watched.failed(told);
       throw told;
+    } finally {
+      leave?.();
     }
   }
 

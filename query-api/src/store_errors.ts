@@ -1,5 +1,6 @@
 /** What ClickHouse's errors mean to whoever asked. */
 import { ClickHouseError } from '@clickhouse/client';
+import { EngineError } from '../../store/embedded/engine_error.ts';
 import { QueryError } from './errors.ts';
 import { MAX_RESULT_ROWS } from './limits.ts';
 import type { Limits } from './options.ts';
@@ -89,10 +90,13 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
  */
 export function toQueryError(error: unknown, limits: Limits, signal?: AbortSignal): QueryError {
   if (error instanceof QueryError) return error;
+  if (signal?.reason instanceof QueryError) return signal.reason;
   if (signal?.aborted) return new QueryError(499, 'FLOW_QUERY_CANCELLED', 'the client went away', { cause: error });
   if (error instanceof Error && error.message === CLIENT_TIMEOUT) {
     return problem(MEANINGS[159]!, limits, error);
   }
+  // our own queue is full, or the store's
+  if (error instanceof EngineError && error.code === 202) return problem(MEANINGS[202]!, limits, error);
   if (!(error instanceof ClickHouseError)) {
     return new QueryError(503, 'FLOW_QUERY_STORE_UNREACHABLE', 'the store does not answer', {
       next_step: 'Check that the store runs and that clickhouse.url is right; flowspan status tells.',
@@ -112,6 +116,15 @@ export function toQueryError(error: unknown, limits: Limits, signal?: AbortSigna
     );
   }
   return problem(meaning, limits, error);
+}
+
+/** The error of a question that has taken longer than it may. */
+export function tooSlow(max_execution_s: number): QueryError {
+  const { status, code, next } = TOO_SLOW;
+  return new QueryError(status, code, 'the question took longer than allowed and was cut off', {
+    limit: `query_api.max_execution_s = ${max_execution_s}`,
+    next_step: next,
+  });
 }
 
 /** What @clickhouse/client says when no answer came in time. */

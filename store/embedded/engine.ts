@@ -7,12 +7,14 @@ import { join } from 'node:path';
 import { drainPending, Session } from 'chdb';
 import { quoteName, quoteText } from '../ddl.ts';
 import { EngineError } from './engine_error.ts';
-import { QUEUE_LENGTH, Slots } from './slots.ts';
+import { type AskersShare, QUEUE_LENGTH, Slots } from './slots.ts';
 
 /** What the engine may take of the machine. */
 export interface EngineLimits {
   /** Readers' queries at once. */
   readonly readers: number;
+  /** What one of those who read may take of them. */
+  readonly readersShare?: AskersShare;
   /** Writers' statements at once, beside them. */
   readonly writers: number;
   /** Bytes of memory over all queries, caches included. */
@@ -35,6 +37,10 @@ export interface Job {
   readonly format?: string;
   /** Cancels the query in the engine. */
   readonly signal?: AbortSignal;
+  /** Given by `enter`; without it the job enters by itself. */
+  readonly leave?: () => void;
+  /** Told when the engine has let go of the job, which may be later than its outcome is told. */
+  readonly ended?: () => void;
 }
 
 /** What came of it. */
@@ -49,6 +55,12 @@ export interface Outcome {
 
 const KILL_TAG = 'log_comment';
 
+/**
+ * How long a cancelled query of a reader may go on, in milliseconds. The engine looks at the time between blocks; a single
+ * call of a function may take hours, and nothing but the end of the process ends it.
+ */
+export const RUNAWAY_MS = 10_000;
+
 /** The open engine. */
 export class Engine {
   readonly dataDir: string;
@@ -59,12 +71,14 @@ export class Engine {
   readonly #writers: Slots;
   readonly #running = new Set<string>();
   #lastTag = 0;
+  /** Told of a reader's query that goes on RUNAWAY_MS after it was cancelled. */
+  onRunaway: () => void = () => undefined;
 
   private constructor(dataDir: string, anchor: Session, version: string, limits: EngineLimits) {
     this.dataDir = dataDir;
     this.version = version;
     this.#anchor = anchor;
-    this.#readers = new Slots(limits.readers, QUEUE_LENGTH);
+    this.#readers = new Slots(limits.readers, QUEUE_LENGTH, limits.readersShare);
     this.#writers = new Slots(limits.writers, QUEUE_LENGTH);
   }
 
@@ -87,17 +101,46 @@ export class Engine {
   }
 
   /**
+   * Waits for the turn of a reader or writer.
+   * @param asker who it is for: slots are shared among askers
+   * @returns to be given to `run` as `leave`, or called if nothing is run
+   * @throws EngineError 202 if too many wait, or 394 if the signal fires first with another reason than an EngineError
+   */
+  async enter(role: Role, asker?: string, signal?: AbortSignal): Promise<() => void> {
+    if (role === 'upkeep') return () => undefined;
+    const slots = role === 'reader' ? this.#readers : this.#writers;
+    return await slots.take(signal, asker).catch((cause) => {
+      throw signal?.aborted ? cancelled(cause) : cause;
+    });
+  }
+
+  /**
    * Runs one statement.
-   * @throws EngineError with the engine's code; 394 if the signal fired
+   * @throws EngineError with the engine's code; if the signal fired its reason, or 394 if that is no EngineError
    */
   async run(job: Job): Promise<Outcome> {
-    const slots = job.role === 'reader' ? this.#readers : job.role === 'writer' ? this.#writers : undefined;
-    const leave = await slots?.take(job.signal).catch((cause) => {
-      throw job.signal?.aborted ? cancelled(cause) : cause;
+    const leave = job.leave ?? (await this.enter(job.role, undefined, job.signal));
+    const done = this.#execute(job).finally(() => {
+      leave();
+      job.ended?.();
     });
+    const { signal } = job;
+    if (signal === undefined || job.role !== 'reader') return await done;
+    // Who reads is told in time, whether the engine lets go of the query or not.
+    const { promise: aborted, reject } = Promise.withResolvers<never>();
+    const tell = () => reject(cancelled(signal.reason));
+    signal.addEventListener('abort', tell, { once: true });
+    return await Promise.race([done, aborted]).finally(() => signal.removeEventListener('abort', tell));
+  }
+
+  async #execute(job: Job): Promise<Outcome> {
     const session = new Session(this.dataDir);
     const tag = `flowspan-${++this.#lastTag}`;
-    const kill = () => void this.#kill(tag);
+    let runaway: NodeJS.Timeout | undefined;
+    const kill = () => {
+      if (job.role === 'reader') runaway = setTimeout(() => this.onRunaway(), RUNAWAY_MS);
+      void this.#kill(tag);
+    };
     this.#running.add(tag);
     try {
       await session.queryAsync(prologue(job, tag), { format: 'Null' });
@@ -113,10 +156,10 @@ export class Engine {
     } catch (cause) {
       throw EngineError.from(cause);
     } finally {
+      clearTimeout(runaway);
       job.signal?.removeEventListener('abort', kill);
       this.#running.delete(tag);
       session.close();
-      leave?.();
     }
   }
 

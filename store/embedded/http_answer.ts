@@ -4,11 +4,15 @@ import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Writable } from 'node:stream';
 import { createGzip } from 'node:zlib';
+import { lastAnswer, type Refusals, statusOf } from '../../collector/src/connections.ts';
 import type { Outcome } from './engine.ts';
 import { EngineError } from './engine_error.ts';
 
 /** Longest wait for a client that does not read. */
-export const STALL_MS = 60_000;
+export const STALL_MS = 10_000;
+
+/** Longest wait for a client to take the error that ends a streamed answer. */
+const LAST_WORD_MS = 1000;
 
 /** What the engine and the request say about an answer. */
 export interface AnswerHead {
@@ -68,27 +72,28 @@ export class Answer {
     }
   }
 
-  /** Sends a piece; waits while the client does not take it, at most STALL_MS. */
-  async write(chunk: Uint8Array): Promise<void> {
+  /**
+   * Sends a piece; waits while the client does not take it.
+   * @param gone its reason is thrown if it fires meanwhile
+   * @throws EngineError 210 after STALL_MS without the client taking anything
+   */
+  async write(chunk: Uint8Array, gone: AbortSignal): Promise<void> {
     const sink = this.#sink!;
+    gone.throwIfAborted();
     if (sink.write(chunk)) return;
     const stalled = AbortSignal.timeout(STALL_MS);
-    const gone = new AbortController();
-    const leave = () => gone.abort();
-    this.#response.once('close', leave);
     try {
-      if (this.#response.destroyed) leave();
-      await once(sink, 'drain', { signal: AbortSignal.any([stalled, gone.signal]) });
+      await once(sink, 'drain', { signal: AbortSignal.any([stalled, gone]) });
     } catch (cause) {
+      if (gone.aborted) throw gone.reason;
       this.#response.destroy();
-      throw new EngineError(210, stalled.aborted ? 'The client stopped reading' : 'The client went away', { cause });
-    } finally {
-      this.#response.off('close', leave);
+      throw new EngineError(210, 'The client stopped reading', { cause });
     }
   }
 
   /** Ends a whole answer of which nothing was sent yet, or the rest of one. */
   end(): void {
+    this.#response.setTimeout(STALL_MS, () => this.#response.destroy());
     this.#sink?.end();
   }
 
@@ -115,6 +120,9 @@ export class Answer {
     const mark = '__exception__\r\n';
     this.#sink?.write(`\r\n${mark}${this.#tag}\r\n${text}${Buffer.byteLength(text)} ${this.#tag}\r\n${mark}`);
     this.end();
+    // One that does not read will not read this either.
+    const drop = setTimeout(() => this.#response.destroy(), LAST_WORD_MS);
+    this.#response.once('close', () => clearTimeout(drop));
   }
 }
 
@@ -129,6 +137,22 @@ export function sendError(response: ServerResponse, error: EngineError, version:
     ...(error.code === 516 ? { 'WWW-Authenticate': 'Basic realm="ClickHouse"' } : {}),
   });
   response.end(text);
+}
+
+/** Errors for those that never come as far as a statement. */
+export function connectionRefusals(version: string): Refusals {
+  const answer = (status: string, error: EngineError) =>
+    lastAnswer(
+      status,
+      { 'Content-Type': 'text/plain; charset=UTF-8', 'X-ClickHouse-Exception-Code': error.code },
+      error.text(version),
+    );
+  const bad = new EngineError(36, 'The request cannot be read: send HTTP/1.1');
+  const late = new EngineError(159, 'Timeout exceeded: the request came too slowly');
+  return {
+    full: answer('429 Too Many Requests', new EngineError(202, 'Too many simultaneous connections: close some')),
+    bad: (code) => answer(statusOf(code), code === 'ERR_HTTP_REQUEST_TIMEOUT' ? late : bad),
+  };
 }
 
 /** Content type that ClickHouse sends with a format. */

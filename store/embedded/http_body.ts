@@ -32,9 +32,10 @@ const DECODERS: Readonly<Record<string, () => NodeJS.ReadWriteStream>> = {
 /**
  * Reads as much of the body as it takes to know the statement.
  * @param query what the URL says; the body continues it
+ * @param gone its reason is thrown if it fires while the statement is still coming
  * @throws EngineError 62 for a statement longer than MAX_STATEMENT_BYTES, 48 for an unknown Content-Encoding
  */
-export async function readBody(request: IncomingMessage, query: string): Promise<Body> {
+export async function readBody(request: IncomingMessage, query: string, gone: AbortSignal): Promise<Body> {
   const source = decoded(request)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const prefix = Buffer.from(query === '' ? '' : `${query.trimEnd()}\n`);
   const parts: Buffer[] = [prefix];
@@ -47,7 +48,7 @@ export async function readBody(request: IncomingMessage, query: string): Promise
       nextLook = text.length * GROWTH;
     }
     if (whole) return { kind: 'statement', text: Buffer.concat(parts).toString() };
-    const next = await pull(source);
+    const next = await until(gone, pull(source));
     if (next.done) {
       whole = true;
       continue;
@@ -74,6 +75,15 @@ function decoded(request: IncomingMessage): Readable {
   out.on('error', () => undefined);
   pipeline(request, decoder(), out).catch((cause) => out.destroy(cause));
   return out;
+}
+
+async function until<T>(gone: AbortSignal, coming: Promise<T>): Promise<T> {
+  gone.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  const tell = () => reject(gone.reason);
+  gone.addEventListener('abort', tell, { once: true });
+  coming.catch(() => undefined);
+  return await Promise.race([coming, promise]).finally(() => gone.removeEventListener('abort', tell));
 }
 
 async function pull(source: AsyncIterator<Buffer>): Promise<IteratorResult<Buffer>> {

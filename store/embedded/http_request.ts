@@ -15,6 +15,8 @@ export interface Asked {
   /** Encoding the answer may have. */
   readonly encoding: 'gzip' | 'identity';
   readonly method: string;
+  /** Who shares slots with whom: the address, and the quota key by which a front tells its own clients apart. */
+  readonly asker: string;
 }
 
 const NO_SETTING = new Set([
@@ -65,6 +67,7 @@ export function askedBy(request: IncomingMessage, url: URL, makeId: () => string
     query: url.searchParams.get('query') ?? '',
     encoding: compressed && accepts.test(String(request.headers['accept-encoding'] ?? '')) ? 'gzip' : 'identity',
     method: request.method ?? 'GET',
+    asker: `${request.socket.remoteAddress} ${url.searchParams.get('quota_key') || header(request, 'x-clickhouse-quota') || ''}`,
   };
 }
 

@@ -4,13 +4,15 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
+import { guardConnections, SLOW_REQUESTS } from '../../collector/src/connections.ts';
 import type { MetricsPage } from '../../collector/src/telemetry/metrics_page.ts';
 import type { Account } from './accounts.ts';
 import { authenticate } from './accounts.ts';
 import type { Engine, Job } from './engine.ts';
 import { EngineError } from './engine_error.ts';
+import { goneSignal, leaveBody, readerPatienceMs } from './gone.ts';
 import { helloBlock, isHello } from './hello.ts';
-import { Answer, sendError, summary } from './http_answer.ts';
+import { Answer, connectionRefusals, sendError, summary } from './http_answer.ts';
 import { type Body, readBody } from './http_body.ts';
 import { type Asked, askedBy } from './http_request.ts';
 import { insertSettings, jobFor } from './jobs.ts';
@@ -39,9 +41,6 @@ const WHOLE_ANSWER_BYTES = 1024 ** 2;
 /** The same for requests with wait_end_of_query. */
 const AWAITED_ANSWER_BYTES = 64 * 1024 ** 2;
 
-/** Connections at once; more are closed. */
-const MAX_CONNECTIONS = 1024;
-
 /** Most bytes of request line and headers: an INSERT that names every column stands in the URL. */
 const MAX_HEADER_BYTES = 256 * 1024;
 
@@ -60,7 +59,14 @@ export async function createFront(front: Front): Promise<Server> {
     fileNumber: 0,
   };
   const server = createServer(
-    { keepAliveTimeout: 15_000, requestTimeout: 600_000, noDelay: true, maxHeaderSize: MAX_HEADER_BYTES },
+    {
+      ...SLOW_REQUESTS,
+      keepAliveTimeout: 15_000,
+      // Rows of an INSERT may take long; what a reader sends may not (gone.ts).
+      requestTimeout: 600_000,
+      noDelay: true,
+      maxHeaderSize: MAX_HEADER_BYTES,
+    },
     (request, response) => {
       response.on('error', () => response.destroy());
       serve(context, request, response).catch((cause) => {
@@ -69,8 +75,7 @@ export async function createFront(front: Front): Promise<Server> {
       });
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
-  server.on('clientError', (_, socket) => socket.destroy());
+  guardConnections(server, connectionRefusals(front.engine.version));
   return server;
 }
 
@@ -92,22 +97,22 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
   let queryId = '';
   try {
     const account = authenticate(context.accounts, request, url.searchParams);
+    const gone = goneSignal(response, account.role === 'reader' ? readerPatienceMs(context.readerLimits) : undefined);
     if (url.pathname === '/metrics') return await metrics(context, request, response);
     const asked = askedBy(request, url, randomUUID);
     queryId = asked.queryId;
     watched.by({ account: account.role, database: asked.database, queryId });
-    const body = await readBody(request, asked.query);
+    const body = await readBody(request, asked.query, gone);
     if (body.kind === 'insert') return await insert(context, account, asked, body, response, watched);
     if (body.text.trim() === '' && request.method !== 'POST') return plain(response, 200, 'Ok.\n');
-    await statement(context, account, asked, body.text, url, response, watched);
+    await statement(context, { account, asked, url, gone, watched }, body.text, response);
   } catch (cause) {
     const error = EngineError.from(cause);
     watched.failed(error);
     if (error.status >= 500 && !response.destroyed) context.report(error, queryId);
     if (response.headersSent || response.destroyed) response.destroy();
     else sendError(response, error, context.engine.version, queryId);
-    // What is left of the body would stand before the next request of this connection.
-    if (!request.complete) request.resume();
+    if (!request.complete) leaveBody(request, response);
   }
 }
 
@@ -128,15 +133,18 @@ async function metrics({ page }: Context, request: IncomingMessage, response: Se
   plain(response, 200, body, contentType);
 }
 
-async function statement(
-  context: Context,
-  account: Account,
-  asked: Asked,
-  text: string,
-  url: URL,
-  response: ServerResponse,
-  watched: WatchedStatement,
-): Promise<void> {
+/** Everything about a request but its statement. */
+interface Request {
+  readonly account: Account;
+  readonly asked: Asked;
+  readonly url: URL;
+  /** Fires when nobody waits for the answer, or when it is overdue. */
+  readonly gone: AbortSignal;
+  readonly watched: WatchedStatement;
+}
+
+async function statement(context: Context, request: Request, text: string, response: ServerResponse): Promise<void> {
+  const { account, asked, url, watched } = request;
   if (isHello(text)) {
     const revision = Number(url.searchParams.get('client_protocol_version') ?? '0');
     const block = helloBlock(revision, 'flowspan', context.engine.version, context.timezone);
@@ -154,7 +162,7 @@ async function statement(
   context.refusals.check(parsed.sql, parsed.tokens);
   if (account.role === 'reader') context.refusals.checkReader(parsed.sql);
   const job = jobFor(context, account, asked, parsed.sql);
-  if (parsed.answers) return await answerRows(context, asked, parsed, job, response, watched);
+  if (parsed.answers) return await answerRows(context, request, parsed, job, response);
   const answer = answerTo(context, asked, parsed.format ?? asked.defaultFormat, response);
   const outcome = await context.engine.run(job);
   watched.ended(outcome.rows);
@@ -173,43 +181,51 @@ function answerTo(context: Context, asked: Asked, format: string, response: Serv
 
 async function answerRows(
   context: Context,
-  asked: Asked,
+  { asked, gone, watched }: Request,
   parsed: Statement,
   job: Job,
   response: ServerResponse,
-  watched: WatchedStatement,
 ): Promise<void> {
   const format = parsed.format ?? asked.defaultFormat;
   if (!/^\w+$/.test(format)) throw new EngineError(73, `Unknown format ${format}`);
-  const gone = new AbortController();
-  const leave = () => gone.abort();
-  response.once('close', leave);
-  const pipe = await context.pipes.take(gone.signal);
+  const leave = await context.engine.enter(job.role, asked.asker, gone);
+  const pipe = await context.pipes.take(gone).catch((cause) => {
+    leave();
+    throw cause;
+  });
   const clause = `\nINTO OUTFILE '${pipe.path}' APPEND FORMAT ${format}`;
   const rest = parsed.format === undefined ? '' : restAfterFormat(parsed);
   const sql = `${parsed.sql.slice(0, parsed.formatAt)}${clause}${rest}`;
+  const stop = new AbortController();
   const running = context.engine
-    .run({ ...job, sql, signal: gone.signal })
+    .run({ ...job, sql, signal: AbortSignal.any([gone, stop.signal]), leave, ended: () => pipe.finish() })
     .then(
       (outcome) => ({ outcome }),
-      (cause) => ({ error: EngineError.from(cause) }),
-    )
-    .finally(() => pipe.finish());
+      (cause) => {
+        // The engine may still write: nobody reads it any more.
+        if (gone.aborted) pipe.readable.destroy();
+        return { error: EngineError.from(cause) };
+      },
+    );
   const answer = answerTo(context, asked, format, response);
   const wholeBytes = asked.settings.get('wait_end_of_query') === '1' ? AWAITED_ANSWER_BYTES : WHOLE_ANSWER_BYTES;
   const held: Uint8Array[] = [];
   try {
     let size = 0;
-    for await (const chunk of pipe.readable as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (answer.begun) {
-        await answer.write(chunk);
-        continue;
+    try {
+      for await (const chunk of pipe.readable as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (answer.begun) {
+          await answer.write(chunk, gone);
+          continue;
+        }
+        held.push(chunk);
+        if (size <= wholeBytes) continue;
+        answer.begin();
+        for (const piece of held.splice(0)) await answer.write(piece, gone);
       }
-      held.push(chunk);
-      if (size <= wholeBytes) continue;
-      answer.begin();
-      for (const piece of held.splice(0)) await answer.write(piece);
+    } catch (cause) {
+      if (!gone.aborted) throw cause;
     }
     const ended = await running;
     if ('error' in ended) {
@@ -222,8 +238,7 @@ async function answerRows(
     else answer.all(held, summary(ended.outcome, false));
     watched.ended(ended.outcome.rows);
   } finally {
-    response.off('close', leave);
-    if (!response.writableEnded) gone.abort();
+    if (!response.writableEnded) stop.abort();
     pipe.readable.destroy();
   }
 }

@@ -1,5 +1,5 @@
 /** `flowspan store`: ClickHouse's engine on this machine, behind ClickHouse's HTTP interface. */
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { writerAccount } from '../../collector/src/accounts.ts';
@@ -13,14 +13,29 @@ import type { Account } from './accounts.ts';
 import { forgetUnmadeInserts, isInUse } from './crash_recovery.ts';
 import { startEdgeBuilder } from './edge_builder.ts';
 import { Engine } from './engine.ts';
+import type { EngineError } from './engine_error.ts';
 import { createFront } from './http_server.ts';
 import { StoreMetrics } from './metrics.ts';
 import type { ReaderLimits } from './reader_settings.ts';
 import { ResultPipes } from './result_pipe.ts';
+import { type AskersShare, QUEUE_LENGTH } from './slots.ts';
 import { StatementWatch } from './statement_watch.ts';
 import { startUpkeep } from './upkeep.ts';
 
 const WRITERS = 4;
+/**
+ * What a reader's query may become while it is analysed, which the engine does before it looks at the time: subqueries
+ * and lambdas in place of their names, and regular expressions.
+ */
+const ANALYSIS_LIMITS: ReaderLimits = {
+  max_ast_elements: 20_000,
+  max_expanded_ast_elements: 40_000,
+  max_parser_depth: 300,
+  max_hyperscan_regexp_length: 1000,
+  max_hyperscan_regexp_total_length: 10_000,
+  function_range_max_elements_in_block: 10_000_000,
+};
+
 /** Longest that running queries get at the end. */
 const GRACE_MS = 1500;
 
@@ -45,6 +60,21 @@ export async function main(argv: string[]): Promise<number> {
   return 0;
 }
 
+/** After this the engine answers nothing any more. */
+function isFatal({ code, message }: EngineError): boolean {
+  return code === 236 && message.includes('fatal error');
+}
+
+/**
+ * Ends the process: nothing else ends a query that does not look at the time, or brings back an engine that has given up.
+ * Whoever supervises it starts it again; acknowledged inserts are on the disk, all others are sent again.
+ */
+function fail(logger: pino.Logger, code: string, why: string): void {
+  logger.fatal({ code }, `${why}; the store ends now and is to be started again`);
+  logger.flush();
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 100);
+}
+
 /** A store that runs in this process. */
 export interface RunningStore {
   /** address:port it listens on. */
@@ -65,6 +95,7 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
   const dataDir = join(config.data_dir, 'store');
   const spans = await startOwnSpans('store', config);
   const engine = await openEngine(dataDir, config, logger);
+  engine.onRunaway = () => fail(logger, 'FLOW_STORE_RUNAWAY', 'a query does not end although it was cancelled');
   const metrics = new StoreMetrics(engine, { byteBudget: store.byte_budget, memoryBytes: engineMemoryBytes() });
   metrics.page.add(() => spans.families());
   const address = parseListen(store.listen)!;
@@ -76,7 +107,10 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
     readerLimits: limitsOf(config),
     watch: new StatementWatch(metrics, spans.wanted ? spans.tracer : undefined),
     page: metrics.page,
-    report: (error, queryId) => logger.warn({ code: error.code, query_id: queryId }, error.message),
+    report(error, queryId) {
+      logger.warn({ code: error.code, query_id: queryId }, error.message);
+      if (isFatal(error)) fail(logger, 'FLOW_STORE_ENGINE', error.message);
+    },
   });
   try {
     await new Promise<void>((resolve, reject) => {
@@ -115,6 +149,7 @@ async function openEngine(dataDir: string, config: Config, logger: pino.Logger):
     if (forgotten > 0) logger.warn({ forgotten }, 'forgotten: tokens of inserts that a crash cut off; retries count');
     const engine = await Engine.open(dataDir, {
       readers: config.store.max_concurrent_queries,
+      readersShare: readersShare(config.store.max_concurrent_queries),
       writers: WRITERS,
       memoryBytes: engineMemoryBytes(),
     });
@@ -126,6 +161,12 @@ async function openEngine(dataDir: string, config: Config, logger: pino.Logger):
       cause,
     });
   }
+}
+
+/** As many at once as keep the cores busy, so that who asks for much at once leaves others their time. */
+function readersShare(readers: number): AskersShare {
+  const atOnce = Math.max(2, Math.min(Math.floor(readers / 4), availableParallelism()));
+  return { atOnce: Math.min(atOnce, readers), waiting: QUEUE_LENGTH / 2 };
 }
 
 function accountsOf(config: Config): Account[] {
@@ -144,7 +185,10 @@ function limitsOf({ store }: Config): ReaderLimits {
     timeout_before_checking_execution_speed: 0,
     max_rows_to_read: store.max_rows_to_read,
     max_result_rows: store.max_result_rows,
-    max_memory_usage: store.max_memory_bytes,
+    max_memory_usage: Math.min(store.max_memory_bytes, engineMemoryBytes() / 4),
+    // Half the cores: one who asks for much leaves the others room to compute.
+    max_threads: Math.max(1, Math.floor(availableParallelism() / 2)),
+    ...ANALYSIS_LIMITS,
   };
 }
 

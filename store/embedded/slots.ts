@@ -1,76 +1,130 @@
-/** A bounded number of things at once, and a bounded number that wait their turn. */
+/** A bounded number of things at once, shared fairly among those who ask, and a bounded number that wait their turn. */
 import { EngineError } from './engine_error.ts';
 
 /** Most that wait in one queue. */
-export const QUEUE_LENGTH = 256;
+export const QUEUE_LENGTH = 512;
+
+/** How much of it all one asker may take. */
+export interface AskersShare {
+  /** Most slots that one asker has at once, even if others are free. */
+  readonly atOnce: number;
+  /** Most of one asker that wait. */
+  readonly waiting: number;
+}
 
 interface Waiting {
+  readonly asker: string;
   readonly start: () => void;
 }
 
-/** Hands out slots in order of arrival. */
+/** Hands out slots: the next free one goes to who waits and has fewest, among equals to who came first. */
 export class Slots {
   readonly #size: number;
   readonly #queueLength: number;
-  readonly #waiting: Waiting[] = [];
+  readonly #share: AskersShare;
+  readonly #waiting = new Set<Waiting>();
+  readonly #takenBy = new Map<string, number>();
   #taken = 0;
 
   /**
    * @param size most at once
    * @param queueLength most that wait; who comes after them is refused
+   * @param share what one asker may take of both; all, if it is left out
    */
-  constructor(size: number, queueLength: number) {
+  constructor(size: number, queueLength: number, share: AskersShare = { atOnce: size, waiting: queueLength }) {
     this.#size = size;
     this.#queueLength = queueLength;
+    this.#share = share;
   }
 
   /** How many have a slot, and how many wait for one. */
   get load(): { readonly running: number; readonly waiting: number } {
-    return { running: this.#taken, waiting: this.#waiting.length };
+    return { running: this.#taken, waiting: this.#waiting.size };
   }
 
   /**
    * Waits for a slot.
+   * @param asker who it is for
    * @returns gives it back; call it once
-   * @throws EngineError 202 if too many wait, 394 if the signal fires first
+   * @throws EngineError 202 if too many wait; the signal's reason if it fires first
    */
-  async take(signal?: AbortSignal): Promise<() => void> {
+  async take(signal?: AbortSignal, asker = ''): Promise<() => void> {
     signal?.throwIfAborted();
-    if (this.#taken < this.#size) {
-      this.#taken++;
-    } else if (this.#waiting.length < this.#queueLength) {
-      await this.#turn(signal);
+    if (this.#mayStart(asker)) {
+      this.#begin(asker);
+    } else if (this.#mayWait(asker)) {
+      await this.#turn(asker, signal);
     } else {
       throw new EngineError(
         202,
-        `Too many simultaneous queries: ${this.#taken} run and ${this.#waiting.length} wait: try again later`,
+        `Too many simultaneous queries: ${this.#taken} run and ${this.#waiting.size} wait: try again later`,
       );
     }
     let given = false;
     return () => {
       if (given) return;
       given = true;
-      // Handed over, not given back: nobody who comes in between may take it.
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#taken--;
-      else next.start();
+      this.#end(asker);
     };
   }
 
-  #turn(signal?: AbortSignal): Promise<void> {
+  #has(asker: string): number {
+    return this.#takenBy.get(asker) ?? 0;
+  }
+
+  #mayStart(asker: string): boolean {
+    return this.#taken < this.#size && this.#has(asker) < this.#share.atOnce;
+  }
+
+  #mayWait(asker: string): boolean {
+    if (this.#waiting.size >= this.#queueLength) return false;
+    let own = 0;
+    for (const waiting of this.#waiting) if (waiting.asker === asker) own++;
+    return own < this.#share.waiting;
+  }
+
+  #begin(asker: string): void {
+    this.#taken++;
+    this.#takenBy.set(asker, this.#has(asker) + 1);
+  }
+
+  #end(asker: string): void {
+    this.#taken--;
+    const left = this.#has(asker) - 1;
+    if (left > 0) this.#takenBy.set(asker, left);
+    else this.#takenBy.delete(asker);
+    // Handed over at once: nobody who comes in between may take it.
+    const next = this.#next();
+    if (next === undefined) return;
+    this.#waiting.delete(next);
+    this.#begin(next.asker);
+    next.start();
+  }
+
+  #next(): Waiting | undefined {
+    let best: Waiting | undefined;
+    for (const waiting of this.#waiting) {
+      if (!this.#mayStart(waiting.asker)) continue;
+      if (best === undefined || this.#has(waiting.asker) < this.#has(best.asker)) best = waiting;
+    }
+    return best;
+  }
+
+  #turn(asker: string, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiting: Waiting = {
+        asker,
         start: () => {
           signal?.removeEventListener('abort', leave);
           resolve();
         },
       };
       const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        this.#waiting.delete(waiting);
         reject(signal?.reason);
       };
       signal?.addEventListener('abort', leave, { once: true });
-      this.#waiting.push(waiting);
+      this.#waiting.add(waiting);
     });
   }
 }

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { FlowspanError } from '../../../store/errors.ts';
+import { guardConnections, lastAnswer, SLOW_REQUESTS, statusOf } from '../connections.ts';
 import type { LiveFeed } from './live.ts';
 import { Scrapes } from './prometheus/scrapes.ts';
 
@@ -55,6 +56,12 @@ function reply(response: ServerResponse, { status, body, headers }: Answer): voi
   response.end(text);
 }
 
+/** A problem for those that never come as far as a request. */
+function refusal(status: string, title: string, detail: string): string {
+  const { body } = problem(Number.parseInt(status, 10), title, detail);
+  return lastAnswer(status, { 'content-type': 'application/problem+json' }, `${JSON.stringify(body)}\n`);
+}
+
 /** Serves until it is closed. */
 export class CollectorHttp {
   readonly #options: HttpOptions;
@@ -63,9 +70,13 @@ export class CollectorHttp {
   constructor(options: HttpOptions) {
     this.#options = options;
     this.#server = createServer(
-      { requestTimeout: 10_000, headersTimeout: 5000, maxHeaderSize: 8192 },
+      { ...SLOW_REQUESTS, requestTimeout: SLOW_REQUESTS.headersTimeout, maxHeaderSize: 8192 },
       (request, response) => this.#handle(request, response),
     );
+    guardConnections(this.#server, {
+      full: refusal('503 Service Unavailable', 'Busy', 'there are too many connections: close some'),
+      bad: (code) => refusal(statusOf(code), 'Bad request', `it is not understood or came too slowly (${code})`),
+    });
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 

@@ -61,7 +61,7 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
     response: responses(answerSchema(row, { from }), row),
   };
   app.get('/v1/edges', { schema }, async (request, reply) => {
-    const signal = goneSignal(reply);
+    const signal = goneSignal(reply, limits);
     const asked = readEdgesQuestion(queryOf(request), request.headers.accept, scopeOf(request), limits);
     const builtUntil = await edgesBuiltUntil(store, signal);
     const question = { ...(await withClaims(store, asked, signal)), builtUntil };

@@ -26,7 +26,7 @@ export function addEndpointsRoute({ app, store, limits, scopeOf }: Context): voi
   };
   const shape = rowShaper(ENDPOINTS.columns);
   app.get('/v1/endpoints', { schema }, async (request, reply) => {
-    const signal = goneSignal(reply);
+    const signal = goneSignal(reply, limits);
     const query = queryOf(request);
     refuseUnknown(query, [...GENERAL, ...ENDPOINT_FILTERS.keys()]);
     const given = Object.entries(query).filter(([name]) => ENDPOINT_FILTERS.has(name));

@@ -12,13 +12,13 @@ const OK = Type.Object({ status: Type.Literal('ok') });
 const READY_S = 5;
 
 /** Adds the routes by which others watch this process and read its interface. */
-export function addHealthRoutes({ app, store }: Context): void {
+export function addHealthRoutes({ app, store, limits }: Context): void {
   app.get('/healthz', { schema: { summary: 'Whether the process runs.', response: responses(OK) } }, async () => ({
     status: 'ok',
   }));
   const ready = { summary: 'Whether the store answers and has its tables.', response: responses(OK) };
   app.get('/readyz', { schema: ready }, async (_request, reply) => {
-    await store.rows(readinessSql(EVERYTHING), goneSignal(reply), { max_execution_s: READY_S });
+    await store.rows(readinessSql(EVERYTHING), goneSignal(reply, limits), { max_execution_s: READY_S });
     return { status: 'ok' };
   });
   const schema = {

@@ -40,7 +40,7 @@ function spanOf(views: readonly StoreRow[]) {
 }
 
 /** Adds GET /v1/requests/{id}. */
-export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
+export function addRequestByIdRoute({ app, store, limits, scopeOf }: Context): void {
   const request = shownRowSchema(REQUESTS_DEFINITION);
   const view = Type.Union([request, Type.Null()]);
   const data = Type.Object({
@@ -57,7 +57,7 @@ export function addRequestByIdRoute({ app, store, scopeOf }: Context): void {
     response: responses(answerSchema(data, { data })),
   };
   app.get('/v1/requests/:id', { schema }, async (asked, reply) => {
-    const signal = goneSignal(reply);
+    const signal = goneSignal(reply, limits);
     refuseUnknown(queryOf(asked), []);
     const place = placeOf((asked.params as { id: string }).id);
     const scope = await claimsOf(store, scopeOf(asked), { since: place.time, until: place.time + 1n }, signal);

@@ -45,7 +45,7 @@ export function addRowRoute({ app, store, limits, scopeOf }: Context, definition
     response: responses(answerSchema(either), either),
   };
   app.get(`/v1/${definition.route}`, { schema }, async (request, reply) => {
-    const signal = goneSignal(reply);
+    const signal = goneSignal(reply, limits);
     const asked = readQuestion(definition, queryOf(request), request.headers.accept, scopeOf(request), limits);
     const question = await withClaims(store, asked, signal);
     const { grouping, cursor, limit } = question;
