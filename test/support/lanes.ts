@@ -11,6 +11,7 @@ const BESIDE = [
   'test/collector/kubernetes/!(*_collector).test.ts',
   'test/dashboards/!(panels).test.ts',
   'test/e2e/kubernetes_rbac.test.ts',
+  'test/fuzz/{http-parser,spool-reader,store-front,wire-decoder}.test.ts',
   'test/native/kernels.test.ts',
   'test/query-api/*.test.ts',
   'test/store/*.test.ts',
