@@ -24,6 +24,9 @@ const volatile u32 drop_events_per_second = 200;
 /* Nanoseconds a peer's window must have been closed to be told as an event; shorter stalls are counted only. */
 const volatile u64 zero_window_event_ns = 1000 * 1000;
 
+/* Nanoseconds from which on a request is slow: told of a throttled cgroup as seldom as one that failed. */
+const volatile u64 slow_request_ns = 1000ull * 1000 * 1000;
+
 /* Entries of `address_table`; 0: it is not filled, and never looked at. */
 const volatile u32 address_slots = 0;
 

@@ -9,6 +9,7 @@
 #include "http_lock.bpf.h"
 #include "http_request.bpf.h"
 #include "tcp_counters.bpf.h"
+#include "throttle.bpf.h"
 
 static __always_inline void read_evidence(const struct tcp_sock *tp, const struct socket_state *state,
 					  struct http_evidence *evidence, u64 now)
@@ -128,8 +129,14 @@ static __always_inline u32 close_up_text(struct request_record *record)
 static __always_inline void write_request(struct http_request *request)
 {
 	struct request_record *record = &request->record;
-	struct record_counter *counter = count_wanted(RECORD_KIND_REQUEST);
-	u32 length = close_up_text(record);
+	u32 length, weight = throttled_request_weight(record, HTTP_TRACEPARENT_AT);
+	struct record_counter *counter;
+
+	if (!weight)
+		return;
+	record->sample_weight = weight;
+	counter = count_wanted(RECORD_KIND_REQUEST);
+	length = close_up_text(record);
 
 	fill_header(&record->header, RECORD_KIND_REQUEST, length, exchange_end(request));
 	ONE_REGISTER(length);

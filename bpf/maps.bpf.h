@@ -96,6 +96,22 @@ struct {
 	__type(value, u64);
 } discard_counters SEC(".maps");
 
+/* How many entries `cgroup_throttles` has: looked at first. Written by the collector. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} throttled_cgroups SEC(".maps");
+
+/* Cgroups of which fewer records are written, by id. Written by the collector. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, u64);
+	__type(value, struct cgroup_throttle);
+} cgroup_throttles SEC(".maps");
+
 struct listener_key {
 	u32 netns;
 	u16 port;

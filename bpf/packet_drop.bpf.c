@@ -68,7 +68,7 @@ int BPF_PROG(kfree_skb, struct sk_buff *skb, void *location, u32 reason)
 		count_discard(DISCARD_REASON_DROP_EVENT_LIMIT);
 		return 0;
 	}
-	record = event_reserve(EVENT_KIND_DROP, now);
+	record = event_reserve(EVENT_KIND_DROP, state ? &state->connection : NULL, now);
 	if (!record)
 		return 0;
 	if (state && state->stamped) {

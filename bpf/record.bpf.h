@@ -25,6 +25,15 @@ static __always_inline struct record_counter *count_wanted(u32 kind)
 	return counter;
 }
 
+/* A record that is not written because its cgroup is throttled. */
+static __always_inline void count_shed(u32 kind)
+{
+	struct record_counter *counter = count_wanted(kind);
+
+	if (counter)
+		__sync_fetch_and_add(&counter->shed, 1);
+}
+
 /*
  * Only the record that crosses the threshold wakes the reader: a forced wake-up costs 6-8 us, and below the threshold
  * the reader's timer comes soon enough.

@@ -5,9 +5,9 @@
 
 #include "tcp_event_record.bpf.h"
 
-static __always_inline void write_connect_failed(const struct socket_state *state, const struct tcp_sock *tp, u64 now)
+static __always_inline void write_connect_failed(struct socket_state *state, const struct tcp_sock *tp, u64 now)
 {
-	struct tcp_event_record *record = event_reserve(EVENT_KIND_CONNECT_FAILED, now);
+	struct tcp_event_record *record = event_reserve(EVENT_KIND_CONNECT_FAILED, &state->connection, now);
 
 	if (!record)
 		return;

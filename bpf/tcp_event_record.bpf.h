@@ -4,16 +4,25 @@
 #define FLOWSPAN_TCP_EVENT_RECORD_BPF_H
 
 #include "tcp_counters.bpf.h"
+#include "throttle.bpf.h"
 
-/* Room for an event with nothing in it but its kind and time, or NULL and a loss counted. */
-static __always_inline struct tcp_event_record *event_reserve(u8 event_kind, u64 now)
+/*
+ * Room for an event with nothing in it but its kind, time and weight, or NULL and a loss counted, or that it was shed.
+ * `whose` is the connection, as far as it tells the cgroup; NULL where that is not known.
+ */
+static __always_inline struct tcp_event_record *event_reserve(u8 event_kind, struct connection *whose, u64 now)
 {
-	struct tcp_event_record *record = record_reserve(RECORD_KIND_TCP_EVENT, sizeof(*record), now);
+	struct tcp_event_record *record;
+	u32 weight = event_weight(whose);
 
+	if (!weight)
+		return NULL;
+	record = record_reserve(RECORD_KIND_TCP_EVENT, sizeof(*record), now);
 	if (!record)
 		return NULL;
 	__builtin_memset((void *)record + sizeof(record->header), 0, sizeof(*record) - sizeof(record->header));
 	record->event_kind = event_kind;
+	record->sample_weight = weight;
 	return record;
 }
 

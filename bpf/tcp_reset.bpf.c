@@ -15,12 +15,12 @@ int BPF_PROG(tcp_send_reset, struct sock *sk, struct sk_buff *skb)
 
 	if (is_full && !is_watched(sk))
 		return 0;
-	record = event_reserve(EVENT_KIND_RESET_SENT, bpf_ktime_get_boot_ns());
-	if (!record)
-		return 0;
 	/* A listener answers for a connection that is not its own. */
 	if (is_full && tcp_state != TCP_STATE_LISTEN)
 		state = socket_state_of(sk);
+	record = event_reserve(EVENT_KIND_RESET_SENT, state ? &state->connection : NULL, bpf_ktime_get_boot_ns());
+	if (!record)
+		return 0;
 	if (state && state->stamped) {
 		event_connection(record, state, sk);
 		record->sent_by = sent_by_side(&state->connection, true);
@@ -65,7 +65,7 @@ int BPF_PROG(tcp_receive_reset, struct sock *sk)
 	}
 	if (!state && !is_watched(sk))
 		return 0;
-	record = event_reserve(EVENT_KIND_RESET_RECEIVED, bpf_ktime_get_boot_ns());
+	record = event_reserve(EVENT_KIND_RESET_RECEIVED, state ? &state->connection : NULL, bpf_ktime_get_boot_ns());
 	if (!record)
 		return 0;
 	if (state) {

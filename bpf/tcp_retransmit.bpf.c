@@ -53,7 +53,7 @@ static __always_inline void retransmitted(struct sock *sk, const struct sk_buff 
 	} else if (!is_watched(sk)) {
 		return;
 	}
-	record = event_reserve(EVENT_KIND_RETRANSMIT, bpf_ktime_get_boot_ns());
+	record = event_reserve(EVENT_KIND_RETRANSMIT, state ? &state->connection : NULL, bpf_ktime_get_boot_ns());
 	if (!record)
 		return;
 	if (state)
@@ -98,7 +98,7 @@ int BPF_PROG(tcp_retransmit_synack, struct sock *sk, struct request_sock *reques
 
 	if (!is_watched(sk))
 		return 0;
-	record = event_reserve(EVENT_KIND_RETRANSMIT, bpf_ktime_get_boot_ns());
+	record = event_reserve(EVENT_KIND_RETRANSMIT, NULL, bpf_ktime_get_boot_ns());
 	if (!record)
 		return 0;
 	/* The connection has no socket yet: cookie and cgroup are the listener's. */

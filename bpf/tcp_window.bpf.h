@@ -28,7 +28,7 @@ static __always_inline void peer_window_seen(struct socket_state *state, struct 
 	state->zero_window_ns += stalled;
 	if (stalled < zero_window_event_ns)
 		return;
-	record = event_reserve(EVENT_KIND_ZERO_WINDOW, now);
+	record = event_reserve(EVENT_KIND_ZERO_WINDOW, &state->connection, now);
 	if (!record)
 		return;
 	event_connection(record, state, &tp->inet_conn.icsk_inet.sk);
@@ -53,7 +53,7 @@ static __always_inline void write_accept_overflow(struct tcp_sock *tp, const str
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct tcp_event_record *record;
 
-	record = event_reserve(EVENT_KIND_ACCEPT_OVERFLOW, now);
+	record = event_reserve(EVENT_KIND_ACCEPT_OVERFLOW, NULL, now);
 	if (!record)
 		return;
 	__builtin_memcpy(&record->connection, ends, sizeof(record->connection));

@@ -21,8 +21,11 @@ export const FAILED_OUTCOMES_SQL = `(${FAILED_OUTCOMES.map((outcome) => `'${outc
 /** Why a request was sent as a span: the first of these reasons that held. */
 export const SPAN_DECISIONS = { not_sent: 0, error: 1, slow: 2, evidence: 3, parent: 4, ratio: 5 } as const;
 
-/** What the collector recognises a connection and its other end by; rows have requests' own numbers. */
-const OF_COLLECTOR = ['peer_endpoint_id', 'source_sequence_begin', 'destination_sequence_begin'];
+/**
+ * What the collector recognises a connection and its other end by (rows have requests' own numbers), and what the kernel
+ * shed, which is a part of the weight that rows have.
+ */
+const OF_COLLECTOR = ['peer_endpoint_id', 'source_sequence_begin', 'destination_sequence_begin', 'sample_weight'];
 
 /** Sequence numbers of a connection grow from row to row; between connections they are as good as random. */
 const SEQUENCE = { codec: 'Delta, ZSTD(1)' } as const;

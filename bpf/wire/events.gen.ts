@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '0ffa0b17100df656';
+export const LAYOUT_HASH = '2e335ab917bbbd5a';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -170,6 +170,20 @@ export const CGROUP_RECORD_FIELDS: readonly WireField[] = [
   { name: 'path', offset: 32, type: 'bytes1024', doc: 'Path below the cgroup v2 mount, as far as the kernel tells it: one of the greatest length may be cut.' },
 ];
 
+/** Byte offsets within cgroup_throttle. */
+export const CGROUP_THROTTLE = {
+  size: 16,
+  request_weight: 0,
+  trouble_weight: 4,
+  event_weight: 8,
+} as const;
+
+export const CGROUP_THROTTLE_FIELDS: readonly WireField[] = [
+  { name: 'request_weight', offset: 0, type: 'u32', doc: 'Of ordinary requests.' },
+  { name: 'trouble_weight', offset: 4, type: 'u32', doc: 'Of requests that failed, were slow, or met trouble on the wire.' },
+  { name: 'event_weight', offset: 8, type: 'u32', doc: 'Of TCP events.' },
+];
+
 /** Byte offsets within flow_record. */
 export const FLOW_RECORD = {
   size: 288,
@@ -296,14 +310,16 @@ export const FLOW_RECORD_FIELDS: readonly WireField[] = [
 
 /** Byte offsets within record_counter. */
 export const RECORD_COUNTER = {
-  size: 16,
+  size: 24,
   wanted: 0,
   lost_ring_full: 8,
+  shed: 16,
 } as const;
 
 export const RECORD_COUNTER_FIELDS: readonly WireField[] = [
   { name: 'wanted', offset: 0, type: 'u64', doc: 'Records the kernel wanted to write, counted before room was asked for.' },
   { name: 'lost_ring_full', offset: 8, type: 'u64', doc: 'Of these, records for which the ring had no room.' },
+  { name: 'shed', offset: 16, type: 'u64', doc: 'Of these, records not written because their cgroup is throttled.' },
 ];
 
 /** Byte offsets within request_record. */
@@ -364,6 +380,7 @@ export const REQUEST_RECORD = {
   target_length: 248,
   host_length: 250,
   traceparent_length: 252,
+  sample_weight: 254,
   text: 256,
 } as const;
 
@@ -423,6 +440,7 @@ export const REQUEST_RECORD_FIELDS: readonly WireField[] = [
   { name: 'target_length', offset: 248, type: 'u16', doc: 'Bytes of the request target in text, behind the method.' },
   { name: 'host_length', offset: 250, type: 'u16', doc: 'Bytes of the Host header in text, behind the target.' },
   { name: 'traceparent_length', offset: 252, type: 'u16', doc: 'Bytes of the traceparent header in text, behind the host; 0 if none.' },
+  { name: 'sample_weight', offset: 254, type: 'u16', doc: 'Requests this record stands for: others of its cgroup were shed in the kernel. 0 and 1: itself alone.' },
   { name: 'text', offset: 256, type: 'bytes1024', doc: 'Method, target, host and traceparent, one behind the other.' },
 ];
 
@@ -470,6 +488,7 @@ export const TCP_EVENT_RECORD = {
   tcp_flags: 162,
   drop_reason: 164,
   reset_reason: 168,
+  sample_weight: 172,
 } as const;
 
 export const TCP_EVENT_RECORD_FIELDS: readonly WireField[] = [
@@ -514,4 +533,5 @@ export const TCP_EVENT_RECORD_FIELDS: readonly WireField[] = [
   { name: 'tcp_flags', offset: 162, type: 'u8', doc: 'TCP flags of the segment concerned, as on the wire; 0 if not known.' },
   { name: 'drop_reason', offset: 164, type: 'u32', doc: 'Drops: the running kernel\'s number in enum skb_drop_reason; else 0.' },
   { name: 'reset_reason', offset: 168, type: 'u32', doc: 'Resets sent: the running kernel\'s number in enum sk_rst_reason; 0 where the kernel gives none.' },
+  { name: 'sample_weight', offset: 172, type: 'u16', doc: 'Events this record stands for: others of its cgroup were shed in the kernel. 0 and 1: itself alone.' },
 ];

@@ -254,7 +254,8 @@ struct tcp_event_record {
 	wire_u8 reserved;
 	wire_u32 drop_reason DOC("Drops: the running kernel's number in enum skb_drop_reason; else 0.");
 	wire_u32 reset_reason DOC("Resets sent: the running kernel's number in enum sk_rst_reason; 0 where the kernel gives none.");
-	wire_u8 reserved_end[4];
+	wire_u16 sample_weight DOC("Events this record stands for: others of its cgroup were shed in the kernel. 0 and 1: itself alone.");
+	wire_u8 reserved_end[2];
 };
 
 /* Strings of a request travel behind the fixed part, one after the other without a gap: method, target, host, traceparent. */
@@ -294,7 +295,7 @@ struct request_record {
 	wire_u16 target_length DOC("Bytes of the request target in text, behind the method.");
 	wire_u16 host_length DOC("Bytes of the Host header in text, behind the target.");
 	wire_u16 traceparent_length DOC("Bytes of the traceparent header in text, behind the host; 0 if none.");
-	wire_u8 reserved[2];
+	wire_u16 sample_weight DOC("Requests this record stands for: others of its cgroup were shed in the kernel. 0 and 1: itself alone.");
 	char text[REQUEST_TEXT_MAX] DOC("Method, target, host and traceparent, one behind the other.");
 };
 
@@ -330,6 +331,15 @@ enum discard_reason {
 struct record_counter {
 	wire_u64 wanted DOC("Records the kernel wanted to write, counted before room was asked for.");
 	wire_u64 lost_ring_full DOC("Of these, records for which the ring had no room.");
+	wire_u64 shed DOC("Of these, records not written because their cgroup is throttled.");
+};
+
+/* What is written of a cgroup's records, in the hash `cgroup_throttles`: one of so many, powers of two up to 1,024. */
+struct cgroup_throttle {
+	wire_u32 request_weight DOC("Of ordinary requests.");
+	wire_u32 trouble_weight DOC("Of requests that failed, were slow, or met trouble on the wire.");
+	wire_u32 event_weight DOC("Of TCP events.");
+	wire_u32 reserved;
 };
 
 #endif

@@ -92,8 +92,11 @@ function flatten(struct: BtfType, base: number): Field[] {
   return fields;
 }
 
+/** Values of maps that user space reads or writes. */
+const MAP_VALUES = ['record_counter', 'cgroup_throttle'];
+
 const records = types
-  .filter((type) => type.kind === 'STRUCT' && (type.name.endsWith('_record') || type.name === 'record_counter'))
+  .filter((type) => type.kind === 'STRUCT' && (type.name.endsWith('_record') || MAP_VALUES.includes(type.name)))
   .sort((a, b) => a.name.localeCompare(b.name))
   .map((struct) => ({ name: struct.name, size: struct.size ?? 0, fields: flatten(struct, 0) }));
 

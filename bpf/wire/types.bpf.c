@@ -9,6 +9,7 @@ KEEP(struct, tcp_event_record);
 KEEP(struct, request_record);
 KEEP(struct, cgroup_record);
 KEEP(struct, record_counter);
+KEEP(struct, cgroup_throttle);
 KEEP(enum, record_kind);
 KEEP(enum, observation_point);
 KEEP(enum, traffic_direction);

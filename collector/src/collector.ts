@@ -8,7 +8,7 @@ import { WallClock } from './batch/clock.ts';
 import { Drain } from './batch/drain.ts';
 import { DrainSpans } from './batch/drain_spans.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
-import { type Config, configChanges, parseListen } from './config.ts';
+import { batchLimits, type Config, configChanges, parseListen } from './config.ts';
 import { KernelAddresses } from './control/kernel_addresses.ts';
 import { openKubernetes } from './control/kubernetes/open.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
@@ -22,6 +22,8 @@ import { Losses } from './deliver/losses.ts';
 import { SpanCounts } from './deliver/spans/counts.ts';
 import { SpanDelivery } from './deliver/spans/span_delivery.ts';
 import { buildOverdueEdges } from './edge_builds.ts';
+import { Gauge } from './govern/gauge.ts';
+import { GOVERN_MS, openGovernor } from './govern/open.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
@@ -100,15 +102,26 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
 
     const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, kubernetes, log });
     const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons } = correlation;
+    const governor = openGovernor({ ...correlation, config: collector.governor, arena, kernel, counters, log });
     const metricsParts = { arena, clock, ends, endpoints, requestText, dropReasons, cluster: scope.cluster };
     const metrics = new CollectorMetrics({ ...metricsParts, settings: collector.metrics });
     const spanCounts = new SpanCounts();
-    const spanParts = { arena, endpoints, request: requestText, counts: spanCounts, scope, version: VERSION, log };
+    const spanParts = {
+      ...governor.parts,
+      arena,
+      endpoints,
+      request: requestText,
+      counts: spanCounts,
+      scope,
+      version: VERSION,
+      log,
+    };
     const spans =
       config.otlp.endpoint === ''
         ? undefined
         : await SpanDelivery.open({ ...spanParts, otlp: config.otlp, spans: collector.spans });
     const rows = compileRows({
+      ...governor.parts,
       arena,
       scope,
       clock,
@@ -125,11 +138,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       chunks,
       dataDir: config.data_dir,
       spool: collector,
-      limits: {
-        maxRows: collector.batch.max_rows,
-        maxBytes: collector.batch.max_bytes,
-        maxAgeMs: collector.batch.max_age_ms,
-      },
+      limits: batchLimits(collector.batch),
       client,
       database: clickhouse.database,
       node: config.node,
@@ -145,6 +154,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       rowsPerSecond: LIVE_ROWS_PER_SECOND,
     });
     const pipeline = new Pipeline({
+      ...governor.parts,
       arena,
       clock,
       counters,
@@ -191,7 +201,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
 
     const nowMs = () => Number(nowNs() / 1_000_000n);
     metrics.page.add(() => ownSpans.families());
-    const told = { kernel, counters, losses, delivery, reporter, live, spans: spanCounts, kubernetes };
+    const told = { kernel, counters, losses, delivery, reporter, live, governor, spans: spanCounts, kubernetes };
     metrics.tell({ ...told, nowMs });
 
     let migrated = false;
@@ -214,6 +224,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     ends.begin(Date.now(), nowNs());
     const listeners = new ListenerSearch(ends, localEnd);
     await listeners.search();
+    const gauge = new Gauge({ kernel, room: delivery });
     drain.start();
     spans?.start();
     await addresses?.start();
@@ -221,10 +232,11 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     reporter.restarted();
     const loops = [
       every(
-        () => current.collector.flow_interval_s * 1000,
+        () => current.collector.flow_interval_s * governor.flowIntervals * 1000,
         'walk over connections',
         () => kernel.snapshot(),
       ),
+      every(GOVERN_MS, 'governor', () => governor.measured(gauge.measure())),
       every(REPORT_MS, 'report', () => reporter.report()),
       every(ENDPOINTS_MS, 'endpoints', () => {
         reporter.tellEndpoints();

@@ -20,6 +20,7 @@ import {
   url,
   whole,
 } from './config_fields.ts';
+import { GOVERNOR } from './config_governor.ts';
 import { KUBERNETES } from './config_kubernetes.ts';
 import { ConfigError, changedKeys, readSources } from './config_sources.ts';
 import { METRICS, OTLP, SPANS } from './config_telemetry.ts';
@@ -121,6 +122,7 @@ const COLLECTOR = group(
       },
       'The live feed.',
     ),
+    governor: GOVERNOR,
     metrics: METRICS,
     spans: SPANS,
   },
@@ -183,6 +185,13 @@ const QUERY_API = group(
   },
   'The query API.',
 );
+
+/** When a batch ends, as the delivery takes it. */
+export const batchLimits = (batch: Config['collector']['batch']) => ({
+  maxRows: batch.max_rows,
+  maxBytes: batch.max_bytes,
+  maxAgeMs: batch.max_age_ms,
+});
 
 /** JSON Schema of the whole configuration. */
 export const CONFIG_SCHEMA = group(

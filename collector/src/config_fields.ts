@@ -12,7 +12,7 @@ export const GiB = 1024 ** 3;
 export interface KeyOptions {
   readonly description: string;
   /** Unit of a number; keys in bytes also take text such as `10GiB`. */
-  readonly unit?: 'bytes' | 's' | 'ms' | 'days' | 'rows' | 'count';
+  readonly unit?: 'bytes' | 's' | 'ms' | 'days' | 'rows' | 'count' | '%';
   /** Never printed, not even in an error. */
   readonly secret?: true;
   /** A running collector takes a change of it on SIGHUP; any other key needs a restart. */

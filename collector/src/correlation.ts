@@ -104,6 +104,8 @@ export async function openCorrelation(options: CorrelationOptions) {
   return {
     endpoints,
     localEnd,
+    /** The path of a cgroup that was seen before, else its id. */
+    cgroupPath: (id: bigint) => cgroups.known(Number(id)) ?? String(id),
     ends,
     requestText,
     dropReasons: new KernelWords(kernelEnum('skb_drop_reason'), 'SKB_DROP_REASON_'),

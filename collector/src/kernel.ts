@@ -10,11 +10,14 @@ import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
 import type { RecordRing } from './batch/drain.ts';
 import type { Config } from './config.ts';
+import { ThrottleTable } from './govern/throttle_table.ts';
 
 /** What the kernel counted of one kind of record. */
 export interface RecordCount {
   readonly wanted: number;
   readonly lostRingFull: number;
+  /** Of these, not written because their cgroup is throttled. */
+  readonly shed: number;
 }
 
 /** What the pipeline needs of the kernel; tests bring their own. */
@@ -23,6 +26,10 @@ export interface Kernel {
   readonly programs: readonly ProgramStatus[];
   /** Who has which address: what connections are stamped with when they begin. Undefined where it was not asked for. */
   readonly addressTable: AddressTable | undefined;
+  /** What is written of noisy cgroups. */
+  readonly throttles: ThrottleTable;
+  /** Share of the fullest ring that waits to be read, 0 to 1. */
+  ringFill(): number;
   /** Gives sockets that were there before a place to be counted in. Writes records while it runs. */
   adopt(): Promise<void>;
   /** Makes a row of every open connection and flow. Writes records while it runs. */
@@ -68,15 +75,18 @@ export function openKernel(attached: Attached, addressesKnown = false): Kernel {
     rings,
     programs,
     addressTable: addressesKnown && runs('apply_address_changes') ? new AddressTable(object) : undefined,
+    throttles: new ThrottleTable(object),
+    ringFill: () => Math.max(...rings.map(({ size, waiting }) => waiting / size)),
     adopt: () => walk('adopt_sockets'),
     async snapshot() {
       await walk('snapshot_flows');
       if (sweeps) object.testRun('sweep_udp_flows');
     },
     recordCount(kind) {
-      // A record is counted as wanted first: read in this order, what was lost is always among what was wanted.
+      // A record is counted as wanted first: read in this order, what was lost or shed is always among what was wanted.
       const lostRingFull = perCpuSum(records, kind, RECORD_COUNTER.lost_ring_full);
-      return { wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted), lostRingFull };
+      const shed = perCpuSum(records, kind, RECORD_COUNTER.shed);
+      return { wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted), lostRingFull, shed };
     },
     discardCount: (reason) => perCpuSum(discards, reason, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
@@ -103,6 +113,7 @@ export function attachKernel(config: Config, host: Host, addressesKnown: boolean
     cgroupRoot: host.cgroupRoot,
     knobs: {
       ...(addressesKnown ? ADDRESS_TABLE.knobs : {}),
+      slow_request_ns: BigInt(config.collector.governor.slow_ms) * 1_000_000n,
       watched_cgroup_id: config.collector.cgroup_root_only ? cgroupId(host.cgroupRoot) : 0,
     },
     mapEntries: {

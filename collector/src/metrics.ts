@@ -8,6 +8,9 @@ import { KUBERNETES_INFOS, kubernetesFamilies } from './deliver/prometheus/kuber
 import { Scrapes } from './deliver/prometheus/scrapes.ts';
 import { type SelfParts, selfFamilies } from './deliver/prometheus/self_families.ts';
 import type { Attempt } from './deliver/sender.ts';
+import { GOVERNOR_INFOS, governorFamilies } from './govern/families.ts';
+import type { Governor } from './govern/governor.ts';
+import { shedRecords } from './govern/shed_records.ts';
 import { MetricsPage } from './telemetry/metrics_page.ts';
 import { CONTENT_TYPES, formatOf, metricsText } from './telemetry/metrics_text.ts';
 import { VERSION } from './version.ts';
@@ -66,12 +69,16 @@ export class CollectorMetrics {
 
   /** From now on the collector's own numbers are told as well. */
   tell(
-    parts: Omit<SelfParts, 'edges'> & { readonly kubernetes: Pick<Kubernetes, 'watch' | 'identity'> | undefined },
+    parts: Omit<SelfParts, 'edges'> & {
+      readonly governor: Pick<Governor, 'level' | 'throttledCgroups'>;
+      readonly kubernetes: Pick<Kubernetes, 'watch' | 'identity'> | undefined;
+    },
   ): void {
     const self = selfFamilies({ ...parts, edges: this.edges.edges });
     this.#self = self;
     this.#bpf = new BpfRunTime(parts.kernel);
     this.page.add(() => self.families());
+    this.page.add(() => governorFamilies(parts.governor, shedRecords(parts.counters)));
     const { watch, identity } = parts.kubernetes ?? {};
     this.page.add(() => kubernetesFamilies(watch?.status() ?? [], identity?.ownAddresses.rows));
     if (identity !== undefined) identity.ownAddresses.toldLate = (seconds) => this.#addressLate.observe(seconds);
@@ -111,7 +118,13 @@ export class CollectorMetrics {
 
   /** What is published of Flowspan's own families; those of the process are prom-client's. */
   get infos(): FamilyInfo[] {
-    return [...this.edges.infos, ...(this.#self?.infos ?? []), ...KUBERNETES_INFOS, ...(this.#bpf?.infos ?? [])];
+    return [
+      ...this.edges.infos,
+      ...(this.#self?.infos ?? []),
+      ...GOVERNOR_INFOS,
+      ...KUBERNETES_INFOS,
+      ...(this.#bpf?.infos ?? []),
+    ];
   }
 
   close(): void {

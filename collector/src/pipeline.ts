@@ -14,6 +14,8 @@ import type { RequestText } from './correlate/requests/request_text.ts';
 import type { Counters, KindCounts } from './counters.ts';
 import type { EdgeMetrics } from './deliver/prometheus/edge_metrics.ts';
 import type { SegmentWriter } from './deliver/segment_writer.ts';
+import { type CgroupLoads, weightOfEvent, weightOfRequest } from './govern/cgroup_loads.ts';
+import type { Shedding } from './govern/shedding.ts';
 import type { RowKind } from './rows.ts';
 
 /** Takes rows beside the tables: live feed and spans. Must be quick, and bounded by itself. */
@@ -36,6 +38,10 @@ export interface PipelineParts {
   readonly requestText: RequestText;
   /** Counts every record before it becomes a row, whether or not the row finds room. */
   readonly metrics: EdgeMetrics;
+  /** Counts what each cgroup brings. */
+  readonly loads: CgroupLoads;
+  /** Decides which records get no row, after they were counted. */
+  readonly shedding: Shedding;
   readonly rows: { readonly flow: RowKind; readonly tcp_event: RowKind; readonly request: RowKind };
   readonly writer: (table: Table) => SegmentWriter;
   readonly sinks: readonly RowSink[];
@@ -133,7 +139,7 @@ export class Pipeline {
     const lane = this.#lanes[kind];
     if (lane === undefined) return;
     lane.counts.held -= 1;
-    const { arena, clock, counters, ends, metrics, requestText, sinks } = this.#parts;
+    const { arena, clock, counters, ends, loads, metrics, requestText, shedding, sinks } = this.#parts;
     if (length < lane.recordBytes || (lane.isRequest && !requestFits(arena, record, length))) {
       counters.discard('record_short');
       lane.counts.discarded += 1;
@@ -141,11 +147,26 @@ export class Pipeline {
     }
     this.#convertTime(record);
     ends.resolve(record, lane.isFlow);
+    let kept: boolean;
     if (lane.isRequest) {
+      const weight = weightOfRequest(arena, record);
       requestText.prepare(record, ends.destinationKey(record));
-      metrics.request(record);
-    } else if (lane.isFlow) metrics.flow(record);
-    else metrics.event(record);
+      metrics.request(record, weight);
+      loads.count(record, weight);
+      kept = shedding.keepsRequest(record);
+    } else if (lane.isFlow) {
+      metrics.flow(record);
+      kept = shedding.keepsFlow();
+    } else {
+      const weight = weightOfEvent(arena, record);
+      metrics.event(record, weight);
+      loads.count(record, weight);
+      kept = shedding.keepsEvent(record);
+    }
+    if (!kept) {
+      lane.counts.aggregated += 1;
+      return;
+    }
     const row = lane.writer.begin();
     if (row === -1) return;
     const end = lane.write(record, row);

@@ -43,6 +43,8 @@ export interface RowParts {
   readonly dropReasons: KernelWords;
   readonly resetReasons: KernelWords;
   readonly spanDecision: SpanDecision;
+  /** Holds how many the record that is written stands for. */
+  readonly shedding: { readonly weight: number };
 }
 
 /** A table of the data path with its row writer and the bytes a record of it has at least. */
@@ -54,7 +56,8 @@ export interface RowKind {
 
 /** Compiles the row writers. */
 export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKind; request: RowKind } {
-  const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText, spanDecision } = parts;
+  const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText, shedding, spanDecision } =
+    parts;
   const { view, bytes } = arena;
   const { dialled } = ends;
   const endpoint = (number: () => number): ColumnValue => ({
@@ -121,7 +124,12 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
     drop_reason: kernelWord(dropReasons, TCP_EVENT_RECORD.drop_reason),
     reset_reason: kernelWord(resetReasons, TCP_EVENT_RECORD.reset_reason),
     request_protocol: { constant: rowText('http') },
-    sample_weight: { constant: Uint8Array.of(1, 0, 0, 0) },
+    sample_weight: {
+      write(_record, row) {
+        view.setUint32(row, shedding.weight, true);
+        return row + 4;
+      },
+    },
     ...requestText.writers(),
   };
   const compile = (table: Table, recordBytes: number): RowKind => ({

@@ -9,6 +9,7 @@ import type { Delivery } from './deliver/delivery.ts';
 import type { LiveFeed } from './deliver/live.ts';
 import type { Losses } from './deliver/losses.ts';
 import type { SpanCounts } from './deliver/spans/counts.ts';
+import type { Governor } from './govern/governor.ts';
 import type { Kernel } from './kernel.ts';
 import type { Reporter } from './reporter.ts';
 import type { Scope } from './rows.ts';
@@ -16,6 +17,7 @@ import { VERSION } from './version.ts';
 
 export interface StatusParts {
   readonly drain: Drain;
+  readonly governor: Governor;
   readonly scope: Scope;
   readonly startedNs: bigint;
   readonly nowNs: bigint;
@@ -36,6 +38,7 @@ export interface StatusParts {
 export function statusOf(parts: StatusParts): unknown {
   const {
     drain,
+    governor,
     scope,
     startedNs,
     nowNs,
@@ -70,6 +73,7 @@ export function statusOf(parts: StatusParts): unknown {
     stored_until: rfc3339(reporter.storedUntilNs),
     spool: delivery.waiting(),
     drain: { looks: drain.looks, looks_without_room: drain.looksWithoutRoom, room_bytes: delivery.roomBytes },
+    governor: governor.status(),
     endpoints: endpoints.count,
     live: { clients: live.clients },
     spans: { decisions: spans.decisions, exported: spans.exported, lost: spans.lost },

@@ -106,14 +106,14 @@ function fillEdge(index: number): void {
   ends.destination = endpoint(2 * index + 1);
   for (const { flow, request, event } of RECORDS_OF_ENDS) {
     metrics.flow(flow);
-    metrics.event(event);
+    metrics.event(event, 1);
     requestText.outcome = 1;
     for (const ns of [400_000, 2_000_000, 12_000_000, 300_000_000]) {
       arena.view.setUint32(request + REQUEST_RECORD.duration_ns, ns, true);
-      metrics.request(request);
+      metrics.request(request, 1);
     }
     requestText.outcome = 3;
-    metrics.request(request);
+    metrics.request(request, 1);
   }
 }
 
@@ -136,7 +136,7 @@ async function perRecord(kind: 'flow' | 'request' | 'event'): Promise<{ ns: numb
     for (let turn = 0; turn < RECORDS; turn += 1) {
       ends.source = 1 + 2 * (turn % edges);
       ends.destination = ends.source + 1;
-      metrics[kind](RECORDS_OF_ENDS[turn & 1]![kind]);
+      metrics[kind](RECORDS_OF_ENDS[turn & 1]![kind], 1);
     }
   };
   count();

@@ -73,7 +73,7 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 	HEADER CONNECTION FIELD(latency_ns) FIELD(connection_age_ns) FIELD(sequence_begin) FIELD(sequence_end) \
 	FIELD(segments) FIELD(segments_in_flight) FIELD(srtt_us) FIELD(rto_us) FIELD(cwnd_segments) FIELD(error_number) \
 	FIELD(event_kind) FIELD(retransmit_cause) FIELD(sent_by) FIELD(congestion_state) FIELD(tcp_flags) \
-	FIELD(drop_reason) FIELD(reset_reason)
+	FIELD(drop_reason) FIELD(reset_reason) FIELD(sample_weight)
 
 #define REQUEST \
 	HEADER CONNECTION FIELD(duration_ns) FIELD(request_sent_ns) FIELD(application_read_ns) \
@@ -83,11 +83,14 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 	FIELD(retransmitted_segments) FIELD(fast_retransmits) FIELD(timeouts) \
 	FIELD(tail_loss_probes) FIELD(srtt_us) FIELD(max_rtt_us) FIELD(bytes_out_of_order) FIELD(http_status_code) \
 	FIELD(http_version) FIELD(request_end) FIELD(close_cause) FIELD(closed_by) FIELD(text_truncated) \
-	FIELD(method_length) FIELD(target_length) FIELD(host_length) FIELD(traceparent_length) ARRAY(text)
+	FIELD(method_length) FIELD(target_length) FIELD(host_length) FIELD(traceparent_length) \
+	FIELD(sample_weight) ARRAY(text)
 
 #define CGROUP HEADER FIELD(cgroup_id) FIELD(path_length) FIELD(cgroup_change) ARRAY(path)
 
-#define COUNTER FIELD(wanted) FIELD(lost_ring_full)
+#define COUNTER FIELD(wanted) FIELD(lost_ring_full) FIELD(shed)
+
+#define THROTTLE FIELD(request_weight) FIELD(trouble_weight) FIELD(event_weight)
 
 #define PRINT(name, fields) \
 	do { \
@@ -110,5 +113,6 @@ int main(void)
 	PRINT(request_record, REQUEST);
 	PRINT(cgroup_record, CGROUP);
 	PRINT(record_counter, COUNTER);
+	PRINT(cgroup_throttle, THROTTLE);
 	return 0;
 }

@@ -18,6 +18,7 @@ const FIELDS: Readonly<Record<string, readonly wire.WireField[]>> = {
   request_record: wire.REQUEST_RECORD_FIELDS,
   cgroup_record: wire.CGROUP_RECORD_FIELDS,
   record_counter: wire.RECORD_COUNTER_FIELDS,
+  cgroup_throttle: wire.CGROUP_THROTTLE_FIELDS,
 };
 
 const OFFSETS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -26,6 +27,7 @@ const OFFSETS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   request_record: wire.REQUEST_RECORD,
   cgroup_record: wire.CGROUP_RECORD,
   record_counter: wire.RECORD_COUNTER,
+  cgroup_throttle: wire.CGROUP_THROTTLE,
 };
 
 /** Bytes of a field's type, such as 4 for u32 and 16 for bytes16. */

@@ -22,7 +22,7 @@ function fakeKernel() {
   const lost: Record<number, number> = {};
   const discarded: Record<number, number> = {};
   const kernel = {
-    recordCount: (kind: number) => ({ wanted: wanted[kind] ?? 0, lostRingFull: lost[kind] ?? 0 }),
+    recordCount: (kind: number) => ({ wanted: wanted[kind] ?? 0, lostRingFull: lost[kind] ?? 0, shed: 0 }),
     discardCount: (reason: number) => discarded[reason] ?? 0,
     malformedRecords: () => 2,
   } as unknown as Kernel;

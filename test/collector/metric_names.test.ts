@@ -33,7 +33,7 @@ function openMetrics(): CollectorMetrics {
     settings: { max_edges: 10, edge_idle_s: 10, exemplars: true },
   });
   const kernel = {
-    recordCount: (kind: number) => ({ wanted: 1, lostRingFull: kind === ENUMS.record_kind.request ? 7 : 0 }),
+    recordCount: (kind: number) => ({ wanted: 1, lostRingFull: kind === ENUMS.record_kind.request ? 7 : 0, shed: 0 }),
     discardCount: () => 0,
     malformedRecords: () => 0,
     programStats: () => [],
@@ -46,6 +46,7 @@ function openMetrics(): CollectorMetrics {
     live: { clients: 0 },
     spans: new SpanCounts(),
     nowMs: () => 0,
+    governor: { level: 0, throttledCgroups: 0 },
     kubernetes: undefined,
   });
   return metrics;

@@ -28,7 +28,7 @@ function sampling(config: Partial<SamplerConfig>, room: () => boolean = () => tr
   const trace = new Traceparent(arena);
   const request = { outcome: OUTCOMES.ok as number, trace };
   const counts = new SpanCounts();
-  const sampler = new Sampler({ arena, request, counts, hasRoom: room }, { ...NOTHING, ...config });
+  const sampler = new Sampler({ arena, request, counts, hasRoom: room, rowWeight: () => 1 }, { ...NOTHING, ...config });
   const decide = (values: Values = {}, { outcome = OUTCOMES.ok as number, traceparent = '' } = {}): number => {
     arena.bytes.set(requestRecord({ traceparent }, values), at);
     arena.bytes.write(traceparent, header, 'latin1');

@@ -1,8 +1,9 @@
 /** What Flowspan failed to record, gathered by kind and reason until the next report makes rows of it. */
 
 import { ENUMS } from '../../../bpf/wire/events.gen.ts';
-import { ROW_LOSS_REASONS } from '../../../store/loss_reasons.ts';
+import { isShed, ROW_LOSS_REASONS, SHED_REASONS } from '../../../store/loss_reasons.ts';
 import { type Counters, DISCARD_REASONS, RECORD_KINDS, type RecordKind } from '../counters.ts';
+import { SHED_KINDS, shedRecords } from '../govern/shed_records.ts';
 import type { Kernel } from '../kernel.ts';
 
 /** One row of table `losses`, without its scope. */
@@ -49,10 +50,14 @@ export class Losses {
     this.#counters.discard('ring_record_malformed', malformed - this.#malformed);
     this.#malformed = malformed;
     for (const kind of RECORD_KINDS) {
-      const { wanted, lostRingFull } = kernel.recordCount(ENUMS.record_kind[kind]);
+      const { wanted, lostRingFull, shed } = kernel.recordCount(ENUMS.record_kind[kind]);
       this.#counters.kinds[kind].wanted = wanted;
       this.#counters.kinds[kind].lost_ring_full = lostRingFull;
+      this.#counters.kinds[kind].shed = shed;
       this.#addGrowth(kind, 'ring_full', lostRingFull);
+    }
+    for (const kind of SHED_KINDS) {
+      for (const reason of SHED_REASONS) this.#addGrowth(kind, reason, shedRecords(this.#counters)[kind][reason]);
     }
     for (const [reason, number] of DISCARD_REASONS) {
       const total = kernel.discardCount(number);
@@ -68,7 +73,7 @@ export class Losses {
     return losses;
   }
 
-  /** What was lost since the start, with 0 for each reason there is. */
+  /** What was lost since the start, not what was shed, with 0 for each reason there is. */
   totals(): Loss[] {
     const none: Loss[] = [
       ...RECORD_KINDS.map((kind) => ({ kind, reason: 'ring_full', count: 0 })),
@@ -80,7 +85,7 @@ export class Losses {
       ),
     ];
     const lost = new Map(none.map((loss) => [keyOf(loss.kind, loss.reason), loss]));
-    for (const [key, loss] of this.#totals) lost.set(key, loss);
+    for (const [key, loss] of this.#totals) if (!isShed(loss.reason)) lost.set(key, loss);
     return [...lost.values()];
   }
 

@@ -49,6 +49,36 @@ export const COLLECTOR: Section = {
     {
       height: 8,
       panels: [
+        graph(
+          {
+            title: 'Detail shed',
+            description:
+              'Records per second that were counted and got no row of their own on purpose: of all requests and TCP events (governor), or of a noisy cgroup (noisy_cgroup). Rows that were kept stand for them by their weight.',
+            emptyWhen: 'nothing was shed',
+          },
+          'cps',
+          [rates('flowspan_governor_shed_records_total', ['kind', 'reason'], '{{kind}}: {{reason}}')],
+        ),
+        graph(
+          {
+            title: 'Governor',
+            description:
+              'Level of each collector: 0 all detail, 1 to 6 a row for one of 2 to 64 ordinary requests, 7 TCP events counted only, 8 rows of open connections less often, 9 and 10 fewer rows of failed requests too. Beside it the cgroups that are throttled alone.',
+          },
+          'short',
+          [
+            { expr: own.highest('flowspan_governor_level', ['instance']), legend: `level ${INSTANCE}` },
+            {
+              expr: own.highest('flowspan_governor_throttled_cgroups', ['instance']),
+              legend: `throttled cgroups ${INSTANCE}`,
+            },
+          ],
+        ),
+      ],
+    },
+    {
+      height: 8,
+      panels: [
         graph({ title: 'Lag by collector', description: 'Age of the oldest record that is not stored yet.' }, 's', [
           { expr: own.highest('flowspan_collector_lag_seconds', ['instance']), legend: INSTANCE },
         ]),

@@ -27,6 +27,17 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
       ...about,
     },
     {
+      alert: 'FlowspanDetailShed',
+      severity: 'info',
+      expr: `${sumRate('flowspan_governor_shed_records_total', window, ['instance', 'reason'])} > 0`,
+      forS: 600,
+      keepFiringS: 900,
+      summary: 'A collector sheds detail to stay within its budget; counts stay right, single requests are missing.',
+      description:
+        'The collector {{ $labels.instance }} gives {{ $value | printf "%.0f" }} records a second no row of their own ({{ $labels.reason }}).',
+      ...about,
+    },
+    {
       alert: 'FlowspanSpansLost',
       severity: 'info',
       expr: `${sumRate('flowspan_collector_spans_lost_total', window, ['instance', 'reason'])} > 0`,

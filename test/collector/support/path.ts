@@ -16,6 +16,8 @@ import { Routes } from '../../../collector/src/correlate/requests/routes.ts';
 import { Counters } from '../../../collector/src/counters.ts';
 import { EdgeMetrics, type EdgeMetricsOptions } from '../../../collector/src/deliver/prometheus/edge_metrics.ts';
 import type { SegmentWriter } from '../../../collector/src/deliver/segment_writer.ts';
+import { CgroupLoads } from '../../../collector/src/govern/cgroup_loads.ts';
+import { Shedding } from '../../../collector/src/govern/shedding.ts';
 import { Pipeline, type RowSink } from '../../../collector/src/pipeline.ts';
 import { compileRows, NO_SPANS, type SpanDecision } from '../../../collector/src/rows.ts';
 import { decodeRows } from '../../../store/rowbinary.ts';
@@ -116,6 +118,8 @@ export function openPath(options: PathOptions = {}) {
     cluster: scope.cluster,
     settings: { max_edges: 2000, edge_idle_s: 900, exemplars: true, ...options.metrics },
   });
+  const loads = new CgroupLoads(arena);
+  const shedding = new Shedding({ arena, request: requestText, slowMs: 1000 });
   const rows = compileRows({
     arena,
     scope,
@@ -125,6 +129,7 @@ export function openPath(options: PathOptions = {}) {
     requestText,
     dropReasons,
     resetReasons: words({ 5: 'SK_RST_REASON_TCP_STATE' }, 'SK_RST_REASON_'),
+    shedding,
     spanDecision: options.spanDecision ?? NO_SPANS,
   });
   const out = new Map<string, Row[]>();
@@ -146,7 +151,9 @@ export function openPath(options: PathOptions = {}) {
     localEnd,
     ends,
     requestText,
+    loads,
     metrics,
+    shedding,
     rows,
     writer,
     sinks: options.sinks ?? [],
@@ -179,6 +186,7 @@ export function openPath(options: PathOptions = {}) {
     ends,
     feed,
     identity,
+    loads,
     localEnd,
     memory,
     metrics,
@@ -187,6 +195,7 @@ export function openPath(options: PathOptions = {}) {
     processes,
     requestText,
     rings,
+    shedding,
     wall,
   };
 }

@@ -164,15 +164,15 @@ export class EdgeHistogram extends EdgeFamily {
     this.#exemplar = exemplar;
   }
 
-  /** Counts a value into a row; returns its bucket. */
-  observe(row: number, value: number): number {
+  /** Counts a value into a row, so many times; returns its bucket. */
+  observe(row: number, value: number, times = 1): number {
     const { values, width } = this.series;
     const begin = row * width;
     const bounds = this.#bounds;
     let bucket = 0;
     while (bucket < bounds.length && value > (bounds[bucket] as number)) bucket += 1;
-    values[begin + bucket] = (values[begin + bucket] as number) + 1;
-    values[begin + width - 1] = (values[begin + width - 1] as number) + value;
+    values[begin + bucket] = (values[begin + bucket] as number) + times;
+    values[begin + width - 1] = (values[begin + width - 1] as number) + value * times;
     return bucket;
   }
 

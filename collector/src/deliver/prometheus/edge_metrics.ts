@@ -142,8 +142,8 @@ export class EdgeMetrics {
     if (srtt > 0) families.rtt.observe(families.rtt.series.row(edge, cellOf(point, 0)), srtt);
   }
 
-  /** Counts a request record whose texts are prepared. */
-  request(record: number): void {
+  /** Counts a request record whose texts are prepared. @param weight how many it stands for */
+  request(record: number, weight: number): void {
     const { arena, ends, requestText } = this.#options;
     const { bytes, view } = arena;
     const edge = this.edges.of(ends.source, ends.destination);
@@ -152,16 +152,16 @@ export class EdgeMetrics {
     const families = this.#families;
     const status = Math.min(view.getUint16(record + R.http_status_code, true), STATUSES - 1);
     const duration = this.#u64(record + R.duration_ns);
-    families.requests.add(edge, point, outcome * STATUSES + status, 1);
+    families.requests.add(edge, point, outcome * STATUSES + status, weight);
     const row = families.duration.series.row(edge, cellOf(point, outcome));
-    const bucket = families.duration.observe(row, duration);
+    const bucket = families.duration.observe(row, duration, weight);
     if (this.#exemplars !== undefined) this.#keepExemplar(this.#exemplars, row, bucket, record);
-    if (point === CLIENT && ends.peerObserved === 0) this.#graph.alone(edge, outcome);
-    this.#phases(edge, point, record, duration);
+    if (point === CLIENT && ends.peerObserved === 0) this.#graph.alone(edge, outcome, weight);
+    this.#phases(edge, point, record, duration, weight);
   }
 
-  /** Counts a record of a TCP event. */
-  event(record: number): void {
+  /** Counts a record of a TCP event. @param weight how many it stands for */
+  event(record: number, weight: number): void {
     const { arena, ends } = this.#options;
     const { bytes, view } = arena;
     const edge = this.edges.of(ends.source, ends.destination);
@@ -171,25 +171,25 @@ export class EdgeMetrics {
     switch (bytes[record + E.event_kind]) {
       case KIND.retransmit: {
         const cause = bytes[record + E.retransmit_cause] as number;
-        const segments = view.getUint32(record + E.segments, true);
+        const segments = view.getUint32(record + E.segments, true) * weight;
         families.retransmits.add(edge, point, sentBy * CAUSES + (cause < CAUSES ? cause : 0), segments);
         return;
       }
       case KIND.reset_sent:
       case KIND.reset_received:
-        families.resets.add(edge, point, sentBy, 1);
+        families.resets.add(edge, point, sentBy, weight);
         return;
       case KIND.drop:
-        families.drops.add(edge, point, view.getUint32(record + E.drop_reason, true), 1);
+        families.drops.add(edge, point, view.getUint32(record + E.drop_reason, true), weight);
         return;
       case KIND.connect_failed:
-        families.connectsFailed.add(edge, point, view.getUint16(record + E.error_number, true), 1);
+        families.connectsFailed.add(edge, point, view.getUint16(record + E.error_number, true), weight);
         return;
       case KIND.zero_window:
-        families.zeroWindows.add(edge, point, sentBy, 1);
+        families.zeroWindows.add(edge, point, sentBy, weight);
         return;
       case KIND.accept_overflow:
-        families.acceptOverflows.add(edge, point, 0, 1);
+        families.acceptOverflows.add(edge, point, 0, weight);
         return;
     }
   }
@@ -221,7 +221,7 @@ export class EdgeMetrics {
   }
 
   /** As query-api/src/request_phases.ts has them; what they leave of the duration is `wait`. */
-  #phases(edge: number, point: number, record: number, duration: number): void {
+  #phases(edge: number, point: number, record: number, duration: number, weight: number): void {
     const { phases } = this.#families;
     const sent = this.#u64(record + R.request_sent_ns);
     const read = this.#u64(record + R.application_read_ns);
@@ -231,11 +231,11 @@ export class EdgeMetrics {
     const begun = Math.max(read, sent);
     const application = read !== 0 && answered > begun ? answered - begun : 0;
     const send = answered !== 0 && duration > answered ? duration - answered : 0;
-    phases.add(edge, point, PHASE.receive, receive);
-    phases.add(edge, point, PHASE.queue, queue);
-    phases.add(edge, point, PHASE.application, application);
-    phases.add(edge, point, PHASE.send, send);
-    phases.add(edge, point, PHASE.wait, Math.max(0, duration - receive - queue - application - send));
+    phases.add(edge, point, PHASE.receive, receive * weight);
+    phases.add(edge, point, PHASE.queue, queue * weight);
+    phases.add(edge, point, PHASE.application, application * weight);
+    phases.add(edge, point, PHASE.send, send * weight);
+    phases.add(edge, point, PHASE.wait, Math.max(0, duration - receive - queue - application - send) * weight);
   }
 
   #keepExemplar(exemplars: Exemplars, row: number, bucket: number, record: number): void {

@@ -63,9 +63,9 @@ export class ServiceGraph {
     this.#les = bucketLabels(durations.buckets);
   }
 
-  /** Counts a request whose server is not observed. */
-  alone(edge: number, outcome: number): void {
-    this.#alone.add(edge, outcome, 1);
+  /** Counts requests whose server is not observed. */
+  alone(edge: number, outcome: number, count: number): void {
+    this.#alone.add(edge, outcome, count);
   }
 
   drop(edge: number): void {

@@ -39,14 +39,22 @@ export interface SamplerParts {
   readonly counts: SpanCounts;
   /** Whether one more span may wait. */
   readonly hasRoom: () => boolean;
+  /** How many requests the row that is written stands for: its span stands for as many, or more. */
+  readonly rowWeight: () => number;
 }
 
 const SAMPLED = 1;
 const HIGH = 2 ** 32;
 const EXPORT_MARK = [...Buffer.from(EXPORT_TRACE_PREFIX, 'hex')];
 const ALWAYS = thresholdOf(1);
+/** Thresholds of rows by the logarithm of their weight. */
+const BY_WEIGHT = Array.from({ length: 17 }, (_, power) => thresholdOf(2 ** -power));
 /** A client's own mistake (4xx) is not among them: scanners would fill the store with it. */
 const FAILED: ReadonlySet<number> = new Set(FAILED_OUTCOMES.map((outcome) => OUTCOMES[outcome]));
+
+function isStricter(one: Threshold, than: Threshold): boolean {
+  return one.high > than.high || (one.high === than.high && one.low > than.low);
+}
 
 /** Decides on one request at a time; what it decided stands in its fields until the next. */
 export class Sampler implements SpanDecision {
@@ -55,6 +63,8 @@ export class Sampler implements SpanDecision {
   #config!: SamplerConfig;
   #slowNs = 0;
   #ratio!: Threshold;
+  /** Of the row: the same randomness has chosen it. */
+  #row: Threshold = ALWAYS;
   #second = 0;
   #admitted = 0;
   /** Value of `span_decision` of the request asked about last. */
@@ -75,6 +85,7 @@ export class Sampler implements SpanDecision {
   }
 
   of(record: number): number {
+    this.#row = BY_WEIGHT[31 - Math.clz32(this.#parts.rowWeight())] ?? ALWAYS;
     this.decision = this.#admit(this.#reason(record));
     this.#parts.counts.decided(this.decision);
     return this.decision;
@@ -84,7 +95,7 @@ export class Sampler implements SpanDecision {
     const { arena, request } = this.#parts;
     const { view } = arena;
     const { trace } = request;
-    this.threshold = ALWAYS.text;
+    this.threshold = this.#row.text;
     if (this.#config.errors && FAILED.has(request.outcome)) return SPAN_DECISIONS.error;
     if (this.#duration(record) >= this.#slowNs) return SPAN_DECISIONS.slow;
     if (this.#config.evidence && this.#hasEvidence(record)) return SPAN_DECISIONS.evidence;
@@ -97,7 +108,7 @@ export class Sampler implements SpanDecision {
       );
     }
     if (!this.#randomness.reaches(this.#ratio)) return SPAN_DECISIONS.not_sent;
-    this.threshold = this.#ratio.text;
+    if (isStricter(this.#ratio, this.#row)) this.threshold = this.#ratio.text;
     return SPAN_DECISIONS.ratio;
   }
 

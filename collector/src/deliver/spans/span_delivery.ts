@@ -19,6 +19,8 @@ export interface SpanDeliveryOptions {
   /** Holds the request that is written. */
   readonly request: WrittenRequest;
   readonly counts: SpanCounts;
+  /** Holds how many the row that is written stands for. */
+  readonly shedding: { readonly weight: number };
   readonly scope: { readonly cluster: string; readonly node: string };
   /** Flowspan's version. */
   readonly version: string;
@@ -42,13 +44,16 @@ export class SpanDelivery implements RowSink, SpanDecision {
   }
 
   constructor(options: SpanDeliveryOptions, exporter: SpanExporter) {
-    const { arena, counts, endpoints, log, otlp, request, scope, spans, version } = options;
+    const { arena, counts, endpoints, log, otlp, request, scope, shedding, spans, version } = options;
     this.#arena = arena;
     const queue = new SpanQueue(spans.queue_spans);
     const events = new RecentEvents(arena);
     this.#queue = queue;
     this.#events = events;
-    this.#sampler = new Sampler({ arena, request, counts, hasRoom: () => queue.hasRoom }, spans);
+    this.#sampler = new Sampler(
+      { arena, request, counts, hasRoom: () => queue.hasRoom, rowWeight: () => shedding.weight },
+      spans,
+    );
     const maker = new SpanMaker({
       ...scope,
       version,

@@ -29,6 +29,25 @@ export const OWN: readonly Scenario[] = [
     ),
   },
   {
+    name: 'a collector sheds request rows of a noisy cgroup; another did so before and is well',
+    series: [
+      counter(
+        'flowspan_governor_shed_records_total',
+        { ...COLLECTOR, kind: 'request', reason: 'noisy_cgroup' },
+        ...wrong(900),
+      ),
+      counter('flowspan_governor_shed_records_total', { ...OTHER, kind: 'request', reason: 'governor' }, ...steady(0)),
+    ],
+    alerts: firesInBetween(
+      'FlowspanDetailShed',
+      ownAlert(
+        'FlowspanDetailShed',
+        { instance: 'n1:7471', reason: 'noisy_cgroup' },
+        'The collector n1:7471 gives 900 records a second no row of their own (noisy_cgroup).',
+      ),
+    ),
+  },
+  {
     name: 'spans find no OpenTelemetry collector',
     series: [
       counter('flowspan_collector_spans_lost_total', { ...COLLECTOR, reason: 'export_failed' }, ...wrong(5)),

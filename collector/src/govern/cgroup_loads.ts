@@ -1,0 +1,69 @@
+/** How many requests and TCP events each cgroup brings: counted record by record, without making anything. */
+import { FLOW_RECORD, REQUEST_RECORD, TCP_EVENT_RECORD } from '../../../bpf/wire/events.gen.ts';
+import type { Arena } from '../batch/arena.ts';
+import type { CgroupLoad } from './controller.ts';
+
+/** A power of two. Cgroups beyond three quarters of it are counted together, as cgroup 0, until the next look at them. */
+const SLOTS = 1024;
+const MOST = SLOTS * 0.75;
+
+/** Counts between two `take`s. */
+export class CgroupLoads {
+  readonly #arena: Arena;
+  readonly #lows = new Uint32Array(SLOTS);
+  readonly #highs = new Uint32Array(SLOTS);
+  readonly #taken = new Float64Array(SLOTS);
+  readonly #offered = new Float64Array(SLOTS);
+  #used = 0;
+
+  constructor(arena: Arena) {
+    this.#arena = arena;
+  }
+
+  /** Counts a request or TCP event. @param weight how many it stands for */
+  count(record: number, weight: number): void {
+    const { view } = this.#arena;
+    // Whoever works with the socket; a socket that nobody has touched yet is its maker's.
+    let at = record + FLOW_RECORD.owner_cgroup_id;
+    if ((view.getUint32(at, true) | view.getUint32(at + 4, true)) === 0) at = record + FLOW_RECORD.socket_cgroup_id;
+    const slot = this.#slot(view.getUint32(at, true), view.getUint32(at + 4, true));
+    this.#taken[slot] = (this.#taken[slot] as number) + 1;
+    this.#offered[slot] = (this.#offered[slot] as number) + weight;
+  }
+
+  /** What was counted since the last call. */
+  take(): CgroupLoad[] {
+    const loads: CgroupLoad[] = [];
+    for (let slot = 0; slot < SLOTS; slot += 1) {
+      if (this.#taken[slot] === 0) continue;
+      const cgroup = (BigInt(this.#highs[slot] as number) << 32n) | BigInt(this.#lows[slot] as number);
+      loads.push({ cgroup, taken: this.#taken[slot] as number, offered: this.#offered[slot] as number });
+    }
+    this.#taken.fill(0);
+    this.#offered.fill(0);
+    this.#used = 0;
+    return loads;
+  }
+
+  #slot(low: number, high: number): number {
+    let slot = Math.imul(low ^ high, 0x9e3779b1) >>> 22;
+    for (; this.#taken[slot] !== 0; slot = (slot + 1) % SLOTS) {
+      if (this.#lows[slot] === low && this.#highs[slot] === high) return slot;
+    }
+    if (this.#used >= MOST && (low | high) !== 0) return this.#slot(0, 0);
+    this.#used += 1;
+    this.#lows[slot] = low;
+    this.#highs[slot] = high;
+    return slot;
+  }
+}
+
+/** How many a request or TCP event stands for as it comes from the kernel: others of its cgroup were shed there. */
+export function weightOfRequest({ view }: Arena, record: number): number {
+  return view.getUint16(record + REQUEST_RECORD.sample_weight, true) || 1;
+}
+
+/** The same of a TCP event. */
+export function weightOfEvent({ view }: Arena, record: number): number {
+  return view.getUint16(record + TCP_EVENT_RECORD.sample_weight, true) || 1;
+}
