@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '2e335ab917bbbd5a';
+export const LAYOUT_HASH = 'd4287de4e8f3f0ac';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -172,16 +172,16 @@ export const CGROUP_RECORD_FIELDS: readonly WireField[] = [
 
 /** Byte offsets within cgroup_throttle. */
 export const CGROUP_THROTTLE = {
-  size: 16,
+  size: 24,
   request_weight: 0,
-  trouble_weight: 4,
-  event_weight: 8,
+  trouble_weight: 8,
+  event_weight: 16,
 } as const;
 
 export const CGROUP_THROTTLE_FIELDS: readonly WireField[] = [
-  { name: 'request_weight', offset: 0, type: 'u32', doc: 'Of ordinary requests.' },
-  { name: 'trouble_weight', offset: 4, type: 'u32', doc: 'Of requests that failed, were slow, or met trouble on the wire.' },
-  { name: 'event_weight', offset: 8, type: 'u32', doc: 'Of TCP events.' },
+  { name: 'request_weight', offset: 0, type: 'u64', doc: 'Of ordinary requests.' },
+  { name: 'trouble_weight', offset: 8, type: 'u64', doc: 'Of requests that failed, were slow, or met trouble on the wire.' },
+  { name: 'event_weight', offset: 16, type: 'u64', doc: 'Of TCP events.' },
 ];
 
 /** Byte offsets within flow_record. */

@@ -336,10 +336,9 @@ struct record_counter {
 
 /* What is written of a cgroup's records, in the hash `cgroup_throttles`: one of so many, powers of two up to 1,024. */
 struct cgroup_throttle {
-	wire_u32 request_weight DOC("Of ordinary requests.");
-	wire_u32 trouble_weight DOC("Of requests that failed, were slow, or met trouble on the wire.");
-	wire_u32 event_weight DOC("Of TCP events.");
-	wire_u32 reserved;
+	wire_u64 request_weight DOC("Of ordinary requests.");
+	wire_u64 trouble_weight DOC("Of requests that failed, were slow, or met trouble on the wire.");
+	wire_u64 event_weight DOC("Of TCP events.");
 };
 
 #endif

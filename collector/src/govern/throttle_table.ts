@@ -32,9 +32,9 @@ export class ThrottleTable {
       this.#cgroups.delete(cgroup);
     } else {
       const value = Buffer.alloc(CGROUP_THROTTLE.size);
-      value.writeUInt32LE(throttle.requestWeight, CGROUP_THROTTLE.request_weight);
-      value.writeUInt32LE(throttle.troubleWeight, CGROUP_THROTTLE.trouble_weight);
-      value.writeUInt32LE(throttle.eventWeight, CGROUP_THROTTLE.event_weight);
+      value.writeBigUInt64LE(BigInt(throttle.requestWeight), CGROUP_THROTTLE.request_weight);
+      value.writeBigUInt64LE(BigInt(throttle.troubleWeight), CGROUP_THROTTLE.trouble_weight);
+      value.writeBigUInt64LE(BigInt(throttle.eventWeight), CGROUP_THROTTLE.event_weight);
       this.#throttles.update(key, value);
       this.#cgroups.add(cgroup);
     }

@@ -64,6 +64,7 @@ void shim_iterated(unsigned int iterations, unsigned int limit);
 #define bpf_ringbuf_submit(record, flags) ((void)(record))
 #define bpf_ktime_get_boot_ns() 1ull
 #define bpf_jiffies64() 0ull
+#define bpf_get_prandom_u32() 0u
 #define bpf_get_current_pid_tgid() 0ull
 #define bpf_get_current_cgroup_id() 0ull
 #define bpf_get_current_comm(to, bytes) ((void)(to))
