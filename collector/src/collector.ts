@@ -284,7 +284,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         drain.stop();
         drain.finish(LAST_LOOKS);
         pipeline.finish();
-        await reporter.report();
+        await reporter.report(true);
         metrics.close();
         addresses?.close();
         kernel.close();

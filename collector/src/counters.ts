@@ -156,9 +156,12 @@ export class Counters {
     return { ...counts, lost: counts.lost_ring_full + lostRows };
   }
 
-  /** All counts by name: `<kind>.<count>`, `discard.<reason>`, `kernel_discard.<reason>`. */
-  flat(): Record<string, number> {
-    const out: Record<string, number> = {};
+  /**
+   * All counts by name: `<kind>.<count>`, `discard.<reason>`, `kernel_discard.<reason>`, and `run.ended`.
+   * @param ended whether nothing will be counted any more
+   */
+  flat(ended = false): Record<string, number> {
+    const out: Record<string, number> = { 'run.ended': ended ? 1 : 0 };
     for (const kind of RECORD_KINDS) {
       for (const [name, value] of Object.entries(this.of(kind))) out[`${kind}.${name}`] = value;
     }

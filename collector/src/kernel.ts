@@ -38,6 +38,8 @@ export interface Kernel {
   recordCount(kind: number): RecordCount;
   /** Facts discarded, by the number of their reason. */
   discardCount(reason: number): number;
+  /** Bytes in the rings that wait to be read, records that are being written included. */
+  ringBytes(): number;
   /** Records in the rings that made no sense, since the start. */
   malformedRecords(): number;
   /** Makes the kernel count how often and how long programs run, until the handle is closed. */
@@ -89,6 +91,7 @@ export function openKernel(attached: Attached, addressesKnown = false): Kernel {
       return { wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted), lostRingFull, shed };
     },
     discardCount: (reason) => perCpuSum(discards, reason, 0),
+    ringBytes: () => rings.reduce((sum, ring) => sum + ring.waiting, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
     countRunTime,
     programStats: () => object.programStats(),

@@ -136,8 +136,11 @@ export class Reporter {
     state.setEndpoints(scope.boot_id, endpoints.validity());
   }
 
-  /** Losses since the last report, and the report itself, which is stored after all rows before it. */
-  async report(): Promise<void> {
+  /**
+   * Losses since the last report, and the report itself, which is stored after all rows before it.
+   * @param last whether this run ends with it
+   */
+  async report(last = false): Promise<void> {
     const { counters, delivery, kernel, losses, nowNs, pipeline, scope, startedNs, state } = this.#options;
     const now = nowNs();
     losses.readKernel(kernel);
@@ -153,7 +156,7 @@ export class Reporter {
     state.setWatchedUntil(pipeline.writtenUntilNs);
     const until = pipeline.writtenUntilNs - LATENESS_NS;
     pipeline.promisedMs = Number(until / 1_000_000n);
-    const row = { time: until, ...scope, started: startedNs, counters: counters.flat() };
+    const row = { time: until, ...scope, started: startedNs, counters: counters.flat(last) };
     const { stored } = await delivery.report(COLLECTOR_REPORTS, row, Number(now / 1_000_000n));
     void stored.then(() => {
       this.storedUntilNs = until;

@@ -1,9 +1,18 @@
 /** Counts what becomes of rows behind the data path, by the kind of record that they were made of. */
+import { FLOWS, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
 import { type Counters, type Discard, type RecordKind, rowLossReason } from './counters.ts';
-import type { DeliveryOptions } from './deliver/delivery.ts';
+import type { Delivery, DeliveryOptions } from './deliver/delivery.ts';
 import type { Losses } from './deliver/losses.ts';
 
-const KINDS: Readonly<Record<string, RecordKind>> = { flows: 'flow', tcp_events: 'tcp_event', requests: 'request' };
+const TABLES = { flow: FLOWS, tcp_event: TCP_EVENTS, request: REQUESTS } as const;
+const KINDS: Readonly<Record<string, RecordKind>> = Object.fromEntries(
+  Object.entries(TABLES).map(([kind, { name }]) => [name, kind as RecordKind]),
+);
+
+/** Rows in memory and spool, by kind of record. */
+export function rowsWaiting(delivery: Pick<Delivery, 'rowsWaiting'>): Record<string, number> {
+  return Object.fromEntries(Object.entries(TABLES).map(([kind, table]) => [kind, delivery.rowsWaiting(table)]));
+}
 
 /** What a delivery tells of its rows. Rows of other tables tell of these, and are none of the records counted. */
 export function rowFates(counters: Counters, losses: Losses): Pick<DeliveryOptions, 'stored' | 'leftOver' | 'lost'> {

@@ -12,6 +12,7 @@ import type { SpanCounts } from './deliver/spans/counts.ts';
 import type { Governor } from './govern/governor.ts';
 import type { Kernel } from './kernel.ts';
 import type { Reporter } from './reporter.ts';
+import { rowsWaiting } from './row_fates.ts';
 import type { Scope } from './rows.ts';
 import { VERSION } from './version.ts';
 
@@ -69,8 +70,10 @@ export function statusOf(parts: StatusParts): unknown {
     counters: Object.fromEntries(RECORD_KINDS.map((kind) => [kind, counters.of(kind)])),
     discards: counters.discards,
     kernel_discards: counters.kernelDiscards,
+    ring_bytes: kernel.ringBytes(),
     lag_ms: Math.max(0, nowMs - (delivery.waitingSinceMs() ?? nowMs)),
     stored_until: rfc3339(reporter.storedUntilNs),
+    rows_waiting: rowsWaiting(delivery),
     spool: delivery.waiting(),
     drain: { looks: drain.looks, looks_without_room: drain.looksWithoutRoom, room_bytes: delivery.roomBytes },
     governor: governor.status(),

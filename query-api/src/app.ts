@@ -12,6 +12,7 @@ import type { LiveHub } from './live/hub.ts';
 import type { QueryApiMetrics } from './metrics.ts';
 import type { Access, Limits } from './options.ts';
 import { watchRequests } from './request_watch.ts';
+import { addAuditRoute } from './routes/audit.ts';
 import { addEdgesRoute } from './routes/edges.ts';
 import { addEndpointsRoute } from './routes/endpoints.ts';
 import { addHealthRoutes } from './routes/health.ts';
@@ -109,6 +110,7 @@ export async function buildApp(parts: AppParts): Promise<App> {
   addRequestByIdRoute(context);
   addEdgesRoute(context);
   addEndpointsRoute(context);
+  addAuditRoute(context);
   addLiveRoute(context, hub);
   addHealthRoutes(context);
   addMetricsRoute(context, metrics);

@@ -52,8 +52,16 @@ export const GENERAL_PARAMETERS: Readonly<Record<string, string>> = {
 const END_OF_TIME = 9_000_000_000_000_000_000n;
 const DEFAULT_RANGE = 15n * 60n * 1_000_000_000n;
 
-/** The time asked for. `cursor` wins: every page of an answer covers the same. */
-export function readWindow(query: QueryString, limits: Limits, cursor: Cursor | undefined): Window {
+/**
+ * The time asked for. `cursor` wins: every page of an answer covers the same.
+ * @param range from since to until where since is not given, nanoseconds
+ */
+export function readWindow(
+  query: QueryString,
+  limits: Limits,
+  cursor: Cursor | undefined,
+  range = DEFAULT_RANGE,
+): Window {
   const now = wallClock();
   const read = (name: 'since' | 'until') => {
     const text = single(query, name);
@@ -65,7 +73,7 @@ export function readWindow(query: QueryString, limits: Limits, cursor: Cursor | 
   };
   const asked = { since: read('since'), until: read('until') };
   const until = cursor?.until ?? asked.until ?? now;
-  const since = cursor?.since ?? asked.since ?? (until > DEFAULT_RANGE ? until - DEFAULT_RANGE : 0n);
+  const since = cursor?.since ?? asked.since ?? (until > range ? until - range : 0n);
   // Anybody can make a cursor.
   if (until >= END_OF_TIME) throw badValue('cursor', single(query, 'cursor') ?? '', '`next` of the page before');
   if (since >= until) throw badValue('since', single(query, 'since') ?? '', 'a time before until');

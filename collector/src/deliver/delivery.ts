@@ -188,6 +188,12 @@ export class Delivery {
     return { stored: this.#lastReport };
   }
 
+  /** Rows of a table in memory and spool, earlier runs' included: counted where they are. */
+  rowsWaiting(table: Table): number {
+    const { writer, sender } = this.#lane(table);
+    return writer.rowsGrowing + sender.rowsWaiting;
+  }
+
   /** Bytes on disk and in memory instead, segments that wait for ClickHouse, and what is wrong with the disk. */
   waiting(): {
     readonly bytes: number;

@@ -62,6 +62,8 @@ export class SegmentWriter {
   /** What the disk has not taken of the files since the last one that ended. */
   #memory: MemorySegment | undefined;
   readonly #steps: Step[] = [];
+  /** Rows that are in no whole segment yet. */
+  rowsGrowing = 0;
   #work: Promise<void> | undefined;
 
   constructor(options: SegmentWriterOptions) {
@@ -89,6 +91,7 @@ export class SegmentWriter {
   end(row: number): void {
     this.#used = row - this.#chunk;
     this.#rows += 1;
+    this.rowsGrowing += 1;
   }
 
   /** Appends a row that is bytes already. */
@@ -128,6 +131,7 @@ export class SegmentWriter {
   /** Takes rows back that waited in memory: they go to a file after all. */
   takeBack(segment: MemorySegment, nowMs: number): void {
     this.#options.budget.release('memory', segment.bytes);
+    this.rowsGrowing += segment.rows;
     for (const part of segment.takeParts()) this.#hand(part, nowMs);
   }
 
@@ -135,7 +139,7 @@ export class SegmentWriter {
   sealMemory(): void {
     const kept = this.#memory;
     this.#memory = undefined;
-    if (kept !== undefined && kept.rows > 0) this.#options.sealed(kept);
+    if (kept !== undefined && kept.rows > 0) this.#sealed(kept);
   }
 
   #write(nowMs = Date.now()): void {
@@ -151,6 +155,7 @@ export class SegmentWriter {
   #hand(part: Part, nowMs: number): void {
     const { budget, chunks, lost, directory, limits, table } = this.#options;
     if (!budget.reserve(table, 'disk', bytesInFile(part.bytes))) {
+      this.rowsGrowing -= part.rows;
       lost(part.rows, 'row_spool_dropped');
       chunks.give(part.chunk);
       return;
@@ -227,18 +232,24 @@ export class SegmentWriter {
         this.#memory.append(part, nowMs);
         continue;
       }
+      this.rowsGrowing -= part.rows;
       lost(part.rows, 'row_write_failed');
       chunks.give(part.chunk);
     }
   }
 
   async #finish(file: SegmentFile): Promise<void> {
-    const { disk, table, sealed } = this.#options;
+    const { disk, table } = this.#options;
     const segment = await file.seal(table);
     if (segment !== undefined) {
       disk.changed(file);
-      sealed(segment);
+      this.#sealed(segment);
     }
     this.sealMemory();
+  }
+
+  #sealed(segment: Segment): void {
+    this.rowsGrowing -= segment.rows;
+    this.#options.sealed(segment);
   }
 }

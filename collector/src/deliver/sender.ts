@@ -75,6 +75,15 @@ export class Sender {
     return this.#fresh.length + this.#backlog.length + this.#held.size;
   }
 
+  /** Rows in them. */
+  get rowsWaiting(): number {
+    let rows = 0;
+    for (const { segment } of this.#fresh) rows += segment.rows + segment.damaged;
+    for (const { segment } of this.#backlog) rows += segment.rows + segment.damaged;
+    for (const { segment } of this.#held) rows += segment.rows + segment.damaged;
+    return rows;
+  }
+
   /** Of these, those that have waited for longer than a moment. */
   get backlog(): number {
     this.#age();
@@ -166,8 +175,9 @@ export class Sender {
       }
       this.#held.add(next);
       const answer = await this.#send(next);
-      if (answer !== undefined) await this.#options.finished(next, answer);
+      // Counted at once where `finished` counts it, not when its file is gone.
       this.#held.delete(next);
+      if (answer !== undefined) await this.#options.finished(next, answer);
     }
   }
 
