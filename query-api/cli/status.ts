@@ -151,7 +151,7 @@ function collectorLines({ collector, status, rates, seconds }: Status): string[]
       [kind, 12],
       [`${(rates[kind] ?? 0).toFixed(1)}/s stored`, 18],
       [`${counts.stored ?? 0} stored`, 18],
-      [`${counts.aggregated ?? 0} counted only`, 18],
+      [`${(counts.aggregated ?? 0) + (counts.shed ?? 0)} counted only`, 18],
       [`${counts.lost ?? 0} lost`, 12],
     ]),
   );

@@ -42,7 +42,7 @@ const STATUS = {
     { name: 'cgroup_ingress', attached: true, required: true, reason: '', missing: '' },
     { name: 'tcp_send_reset', attached: false, required: false, reason: 'no BTF', missing: 'resets sent' },
   ],
-  counters: { flow: { stored: 10, lost: 0 }, request: { stored: 100, lost: 3 } },
+  counters: { flow: { stored: 10, lost: 0 }, request: { stored: 100, aggregated: 5, shed: 2, lost: 3 } },
   kernel_discards: { stream_gap: 2, none: 0 },
   lag_ms: 1500,
   endpoints: 7,
@@ -54,7 +54,7 @@ test('status: what is attached, rates, losses, lag; exit codes', async () => {
   assert.equal(code, 3);
   assert.match(stdout, /attached 1 of 2 programs, 7 endpoints known, rows trail by 1\.5 s/);
   assert.match(stdout, /NOT ATTACHED tcp_send_reset +optional: no BTF; missing: resets sent/);
-  assert.match(stdout, /request +0\.0\/s stored +100 stored +3 lost/);
+  assert.match(stdout, /request +0\.0\/s stored +100 stored +7 counted only +3 lost/);
   assert.match(stdout, /given up in the kernel: stream_gap=2/);
   assert.match(stdout, /query API .*: answers/);
   impaired.close();
