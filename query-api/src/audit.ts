@@ -51,7 +51,7 @@ const TABLES: Readonly<Record<(typeof STORED_KINDS)[number], Table>> = {
 /** The clock may be set back while a collector runs: its rows are looked for this much earlier, in nanoseconds. */
 const EARLIER_NS = 7_200_000_000_000n;
 /** Counting reads two short columns of every row. */
-const COUNT_BOUNDS = { max_execution_s: 10, max_rows_to_read: 2_000_000_000 };
+const COUNT_BOUNDS = { max_execution_s: 3, max_rows_to_read: 2_000_000_000 };
 const LIMIT_MET = ['FLOW_QUERY_TOO_DEAR', 'FLOW_QUERY_TOO_SLOW', 'FLOW_QUERY_OUT_OF_MEMORY'];
 
 interface Asked {

@@ -23,7 +23,7 @@ export function addAuditRoute({ app, store, limits, scopeOf }: Context): void {
     response: responses(answerSchema(AUDITED_NODE_SCHEMA), AUDITED_NODE_SCHEMA),
   };
   app.get('/v1/audit', { schema }, async (request, reply) => {
-    const signal = goneSignal(reply);
+    const signal = goneSignal(reply, limits);
     const query = queryOf(request);
     refuseUnknown(query, [...GENERAL]);
     const window = { scope: scopeOf(request), filters: [], ...readWindow(query, limits, undefined, HOUR_NS) };
