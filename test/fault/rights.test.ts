@@ -15,7 +15,7 @@ import { createNamespace } from '../../deploy/lab/namespace.ts';
 import { type Program, run, start } from '../../deploy/lab/program.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, freePorts, startFlowspan, temporaryFolder, whyNot } from '../support/flowspan.ts';
-import { type Rights, withRights } from '../support/rights.ts';
+import { type Rights, withOnlyWritable, withRights } from '../support/rights.ts';
 import type { Learned } from './rights_probe.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -54,6 +54,13 @@ function keepContainer(root: string): void {
   writeFileSync(file, JSON.stringify({ Name: '/shop', Config: { Labels: {} } }), { mode: 0o600 });
   for (const path of [file, folder]) chownSync(path, OTHER_USER, OTHER_USER);
   chmodSync(folder, 0o700);
+}
+
+/** Where a process could write, as far as mounts let it. What is mounted over is out of reach. */
+function writablePlaces(pid: number): string[] {
+  const mounts = readFileSync(`/proc/${pid}/mounts`, 'utf8').trim().split('\n');
+  const options = new Map(mounts.map((line) => line.split(' ')).map(([, path = '', , flags = '']) => [path, flags]));
+  return [...options].filter(([, flags]) => flags.split(',').includes('rw')).map(([path]) => path);
 }
 
 test('unit and container have the rights of the list, and store and query API have none', () => {
@@ -95,7 +102,7 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
   });
 
   /** Starts a collector of its own data folder and port. */
-  async function startCollector(rights: Rights): Promise<{ program: Program; url: string }> {
+  async function startCollector(rights: Rights): Promise<{ program: Program; url: string; folder: string }> {
     const [port] = await freePorts(1);
     const folder = temporaryFolder();
     chownSync(folder, rights.user, rights.user);
@@ -107,16 +114,17 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
       FLOWSPAN_CLICKHOUSE_URL: store.storeUrl,
       FLOWSPAN_STORE_WRITER_PASSWORD: PASSWORD,
     };
-    const program = start({}, [...withRights(rights), process.execPath, COMMAND, 'collector'], env);
-    return { program, url: `http://127.0.0.1:${port}` };
+    const confined = [...withOnlyWritable(folder), ...withRights(rights)];
+    const program = start({}, [...confined, process.execPath, COMMAND, 'collector'], env);
+    return { program, url: `http://127.0.0.1:${port}`, folder };
   }
 
   for (const [what, rights] of [
     ['unit', { user: SERVICE_USER, capabilities: unitList('flowspan-collector.service', 'AmbientCapabilities') }],
     ['container', { user: 0, capabilities: podCapabilities() }],
   ] as const) {
-    test(`as the ${what} starts it, it attaches everything and records`, async () => {
-      const { program, url } = await startCollector(rights);
+    test(`as the ${what} starts it, it attaches everything and records, and writes nowhere else`, async () => {
+      const { program, url, folder } = await startCollector(rights);
       const has = (text: string) => program.output().includes(text) || program.process.exitCode !== null;
       await eventually('the collector', () => has('"ready"'), 30_000);
       assert.equal(program.process.exitCode, null, program.output());
@@ -129,6 +137,7 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
       const status = (await (await fetch(`${url}/status`)).json()) as { programs: { attached: boolean }[] };
       assert.equal(status.programs.filter(({ attached }) => attached).length, PROGRAMS.length, program.output());
       assert.match(program.output(), /^capabilities +ok /m);
+      assert.deepEqual(writablePlaces(program.pid), [folder]);
 
       const stored = async () => {
         const sql = `SELECT count() AS c FROM requests WHERE node = 'of-user-${rights.user}' AND http_path LIKE '/ping%'`;
@@ -175,9 +184,11 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
       await eventually('the server', () => server.output().includes('Ready to accept'));
       const whole = await learn(names);
       assert.match(whole.executable, /^redis-/);
-      assert.deepEqual([whole.listens, whole.resides, whole.container], [true, true, 'shop']);
+      const { listens, resides, container, conntrack } = whole;
+      assert.deepEqual([listens, resides, container, conntrack], [true, true, 'shop', true]);
       const unseen = { ...whole, executable: '', listens: false, resides: false };
       assert.deepEqual(await learn(without('CAP_SYS_PTRACE')), unseen);
+      assert.deepEqual(await learn(without('CAP_NET_ADMIN')), { ...whole, conntrack: false });
       assert.deepEqual(await learn(without('CAP_DAC_READ_SEARCH')), { ...whole, listens: false, container: '' });
     } finally {
       await server.stop();

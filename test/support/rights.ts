@@ -21,3 +21,16 @@ export function withRights({ user, capabilities }: Rights): string[] {
       : [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', `--inh-caps=${list}`, `--ambient-caps=${list}`];
   return ['setpriv', ...own, `--bounding-set=${list}`, '--no-new-privs'];
 }
+
+/** Makes everything read-only but the folder $0, as ProtectSystem=strict and a read-only root do, and runs the command. */
+const READ_ONLY = `
+  mount --bind "$0" "$0"
+  awk '{ print $2 }' /proc/self/mounts | while read -r path; do
+    [ "$path" = "$0" ] || mount -o remount,bind,ro "$path" 2>/dev/null
+  done
+  exec "$@"`;
+
+/** What to put before a command: nothing can be written but below `folder`. */
+export function withOnlyWritable(folder: string): string[] {
+  return ['unshare', '--mount', 'sh', '-c', READ_ONLY, folder];
+}

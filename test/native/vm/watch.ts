@@ -18,7 +18,7 @@ const ENDPOINT = 0xfedc_ba98_7654_3211n;
 /** Where init.c has put this process. */
 const OWN_CGROUP = '/sys/fs/cgroup/smoke';
 /** How long records that are still missing are waited for. */
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20_000;
 
 const objectPath = new URL('../../../build/bpf/flowspan.bpf.o', import.meta.url).pathname;
 
