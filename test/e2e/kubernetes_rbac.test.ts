@@ -1,6 +1,8 @@
 /** deploy/rbac/collector.yaml on a real API server: everything that is watched can be watched, and nothing more done. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
+import { parse } from 'yaml';
 import { RESOURCES } from '../../collector/src/control/kubernetes/cluster.ts';
 import type { KubernetesApi } from '../support/kubernetes/api.ts';
 import { collectorToken } from '../support/kubernetes/collector_account.ts';
@@ -99,6 +101,13 @@ describe("the collector's rights", { skip: whyNoControlPlane() ?? false }, () =>
   it('are tested for what the collector watches', () => {
     const tested = Object.keys(WATCHED).map((name) => name.split('/')[1]);
     assert.deepEqual(tested.toSorted(), [...RESOURCES].toSorted());
+  });
+
+  it('are those of a pod that the API server knows every field of', async () => {
+    const pod = parse(readFileSync(new URL('../../deploy/container/collector-pod.yaml', import.meta.url), 'utf8'));
+    const path = `/api/v1/namespaces/${pod.metadata.namespace}/pods?dryRun=All&fieldValidation=Strict`;
+    const { status, body } = await plane.admin.ask('POST', path, pod);
+    assert.equal(status, 201, JSON.stringify(body));
   });
 
   describe('of what is watched', { concurrency: true }, () => {
