@@ -2,7 +2,7 @@
  * How many instructions the verifier walks per program and kernel, against what is committed, and the table of it.
  * Growth is time at each start, and there is an end to it: a program of more than a million is refused.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { kernelAtLeast } from '../../../collector/src/attach/host.ts';
 import { PROGRAMS } from '../../../collector/src/attach/programs.ts';
@@ -64,7 +64,7 @@ function accept({ kernel, programs }: Report): void {
   const own = Object.fromEntries(walked.map(({ name, verifiedInstructions }) => [name, verifiedInstructions]));
   const all = { ...(existsSync(BASELINE) ? readBaseline() : {}), [seriesOf(kernel)]: own };
   const inOrder = Object.entries(all).sort(([a], [b]) => (kernelAtLeast(a, b) ? 1 : -1));
-  writeFileSync(BASELINE, `${JSON.stringify(Object.fromEntries(inOrder), null, 2)}\n`);
+  writeWhole(BASELINE, `${JSON.stringify(Object.fromEntries(inOrder), null, 2)}\n`);
 }
 
 function cell(program: ProgramReport | undefined): string {
@@ -93,10 +93,18 @@ export function kernelTable(reports: readonly Report[]): string {
   ].join('\n');
 }
 
+/** Files appear whole: the test of another kernel may read them now. */
+function writeWhole(path: string, text: string): void {
+  const draft = `${path}.${process.pid}`;
+  writeFileSync(draft, text);
+  renameSync(draft, path);
+}
+
 /** Keeps a report in build/kernels/, and writes build/kernels.md of all that are there. */
 export function keepReport(report: Report): void {
   mkdirSync(REPORTS, { recursive: true });
-  writeFileSync(join(REPORTS, `${report.kernel}.json`), JSON.stringify(report));
-  const reports = readdirSync(REPORTS).map((file) => JSON.parse(readFileSync(join(REPORTS, file), 'utf8')) as Report);
-  writeFileSync(TABLE, kernelTable(reports.sort((a, b) => (kernelAtLeast(a.kernel, b.kernel) ? 1 : -1))));
+  writeWhole(join(REPORTS, `${report.kernel}.json`), JSON.stringify(report));
+  const files = readdirSync(REPORTS).filter((file) => file.endsWith('.json'));
+  const reports = files.map((file) => JSON.parse(readFileSync(join(REPORTS, file), 'utf8')) as Report);
+  writeWhole(TABLE, kernelTable(reports.sort((a, b) => (kernelAtLeast(a.kernel, b.kernel) ? 1 : -1))));
 }
