@@ -70,6 +70,16 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
       ...about,
     },
     {
+      alert: 'FlowspanSpoolFailing',
+      severity: 'warning',
+      expr: 'flowspan_collector_spool_failing == 1',
+      forS: 120,
+      keepFiringS: 0,
+      summary: 'The disk takes no rows: what the store does not take is kept in memory, and lost beyond it.',
+      description: 'The disk of data_dir of {{ $labels.instance }} takes no rows.',
+      ...about,
+    },
+    {
       alert: 'FlowspanKubernetesStale',
       severity: 'warning',
       // What was never heard has the time 0, and fires as well.

@@ -80,6 +80,9 @@ export function selfFamilies(parts: SelfParts): { infos: readonly FamilyInfo[]; 
       return Math.max(0, now - (delivery.waitingSinceMs() ?? now)) / 1000;
     }),
     gauge('spool_bytes', 'bytes', 'Rows on disk that ClickHouse does not have yet.', () => delivery.waiting().bytes),
+    gauge('spool_failing', 'boolean', 'Whether the disk of the spool takes no rows: 1, or 0.', () =>
+      delivery.waiting().disk_error === '' ? 0 : 1,
+    ),
     gauge('live_clients', 'clients', 'Who watches the live feed.', () => live.clients),
     counter('spans_total', 'requests', 'Requests by why they were sent as spans, or not_sent.', ['decision'], () =>
       entries(spans.decisions),

@@ -89,6 +89,17 @@ export const OWN: readonly Scenario[] = [
     ),
   },
   {
+    name: 'the disk of one collector is full',
+    series: [
+      gauge('flowspan_collector_spool_failing', COLLECTOR, { minutes: WRONG, value: 1 }, { minutes: WELL, value: 0 }),
+      gauge('flowspan_collector_spool_failing', OTHER, { minutes: WRONG + WELL, value: 0 }),
+    ],
+    alerts: firesInBetween(
+      'FlowspanSpoolFailing',
+      ownAlert('FlowspanSpoolFailing', COLLECTOR, 'The disk of data_dir of n1:7471 takes no rows.'),
+    ),
+  },
+  {
     name: 'one resource of the API server is not heard for half an hour; the other collector hears all each minute',
     series: [
       // Times since the epoch, which is where promtool's clock begins: unheard since minute 0, then heard steadily.
