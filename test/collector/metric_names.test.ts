@@ -41,7 +41,7 @@ function openMetrics(): CollectorMetrics {
   metrics.tell({
     ...{ kernel, counters },
     losses: new Losses(counters),
-    delivery: { waiting: () => NOTHING_WAITS, waitingSinceMs: () => undefined },
+    delivery: { waiting: () => NOTHING_WAITS, waitingSinceMs: () => undefined, rowsWaiting: () => 0 },
     reporter: { unobservedNs: 0n },
     live: { clients: 0 },
     spans: new SpanCounts(),

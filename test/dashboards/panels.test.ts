@@ -42,6 +42,7 @@ const EMPTY_HERE = new Set([
   'Addresses told late',
   'Rows about addresses',
   'Losses',
+  'Missing from this time',
   'Lost by Flowspan',
   'Lost by Flowspan meanwhile',
   'Lost records by reason',

@@ -9,6 +9,7 @@ import type { JudgedNode, JudgedRun, LiveCounters } from '../../query-api/cli/au
 import { Child } from '../../query-api/cli/child.ts';
 import type { Completeness } from '../../query-api/src/completeness.ts';
 import { type Fates, fatesOf, STORED_KINDS } from '../../query-api/src/record_fates.ts';
+import { ROW_LOSS_REASONS } from '../../store/loss_reasons.ts';
 import { queryStore, whyNot } from '../support/flowspan.ts';
 import { flowspanCommand } from '../support/up.ts';
 import { type Bursts, startBursts } from './burst.ts';
@@ -122,13 +123,32 @@ describe('records wanted = stored + aggregated + lost', { skip: whyNot() ?? fals
     const node = closed(told);
     const { kinds, state } = running(node);
     assert.equal(state, 'running');
-    assert.ok((kinds.request as Fates).stored >= 300, JSON.stringify(kinds.request));
-    assert.ok((kinds.flow as Fates).stored >= 20);
+    // on a busy machine even these few may not all find room in a ring of 64 KiB
+    assert.ok((kinds.request as Fates).wanted >= 300, JSON.stringify(kinds.request));
+    assert.ok((kinds.request as Fates).stored > 0 && (kinds.flow as Fates).stored > 0, JSON.stringify(kinds));
     const [{ rows }] = (await queryStore<{ rows: string }>(
       env.FLOWSPAN_CLICKHOUSE_URL as string,
       'SELECT count() AS rows FROM requests',
     )) as [{ rows: string }];
     assert.equal(Number(rows), node.rows.request?.in_store);
+  });
+
+  it('the metrics of the collector add up to the same', async () => {
+    const page = await (await fetch(`http://${env.FLOWSPAN_COLLECTOR_LISTEN}/metrics`)).text();
+    const sum = (name: string, reasons: readonly string[] = []) =>
+      [...page.matchAll(new RegExp(`^flowspan_${name}\\{(.*)\\} (\\d+)$`, 'gm'))]
+        .filter(([, labels = '']) => labels.includes('kind="request"'))
+        .filter(
+          ([, labels]) => reasons.length === 0 || reasons.includes(/reason="(\w+)"/.exec(labels ?? '')?.[1] ?? ''),
+        )
+        .reduce((total, [, , value]) => total + Number(value), 0);
+    const wanted = sum('collector_records_wanted_total');
+    assert.ok(wanted >= 300, page);
+    const lost = sum('collector_lost_records_total', ['ring_full', ...ROW_LOSS_REASONS]);
+    const shed = sum('governor_shed_records_total', ['noisy_cgroup']);
+    const without = sum('collector_records_aggregated_total') + sum('collector_records_discarded_total') + lost + shed;
+    const stored = sum('collector_rows_stored_total') - sum('collector_rows_left_over_total');
+    assert.equal(wanted, stored + without + sum('collector_rows_waiting'));
   });
 
   it('overloaded ten times: what did not fit into the ring is lost, counted, and told with answers', async () => {

@@ -7,6 +7,7 @@ import { eventsOverTime, latestEvents } from '../queries/clickhouse/tcp_events.s
 import { phaseMeans } from '../queries/phases.ts';
 import * as ask from '../queries/prometheus.ts';
 import { CHOSEN_EDGE, edgeVariables, NOW } from '../variables.ts';
+import { COMPLETENESS } from './completeness.ts';
 import { NETWORK } from './edge_network.ts';
 import { EVENT_TABLE, REQUEST_TABLE } from './shared.ts';
 import { requestsAndFailures } from './traffic_panels.ts';
@@ -185,5 +186,5 @@ export const EDGE: Board = {
     'One client and one server: requests, latency and its phases, retransmits, RTT, resets, and the requests behind them.',
   variables: edgeVariables('one'),
   links: [link('Overview', dashboardUrl(UIDS.overview)), link('Service map', dashboardUrl(UIDS.serviceMap))],
-  sections: [summary, requests, NETWORK, evidence],
+  sections: [summary, requests, NETWORK, evidence, COMPLETENESS],
 };

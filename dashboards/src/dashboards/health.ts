@@ -2,10 +2,11 @@
 import type { Board, Section } from '../board.ts';
 import { dashboardUrl, link, UIDS } from '../links.ts';
 import { sqlTable, stat } from '../panels.ts';
-import { losses, storedUpTo } from '../queries/clickhouse/completeness.sql.ts';
+import { losses } from '../queries/clickhouse/completeness.sql.ts';
 import * as own from '../queries/own.ts';
 import { sumIncrease, sumRate } from '../queries/promql.ts';
 import { NOW } from '../variables.ts';
+import { missingAndStored } from './completeness.ts';
 import { COLLECTOR, SPANS } from './health_collector.ts';
 import { KUBERNETES } from './health_kubernetes.ts';
 import { PROCESSES, QUERY_API, STORE } from './health_services.ts';
@@ -61,6 +62,7 @@ const completeness: Section = {
         ),
       ],
     },
+    { height: 8, panels: missingAndStored() },
     {
       height: 8,
       panels: [
@@ -68,25 +70,11 @@ const completeness: Section = {
           {
             title: 'Losses',
             description:
-              'What was lost or not watched, when and why, from table losses. Count 0 stands for a number that cannot be known.',
+              'What was lost, shed or not watched, when and why, from table losses. Count 0 stands for a number that cannot be known.',
             emptyWhen: NOTHING_LOST,
           },
           losses(),
           { time: { width: 190 }, cluster: { hidden: true }, duration_ns: { unit: 'ns', shown: 'over' } },
-        ),
-        sqlTable(
-          {
-            title: 'Stored up to',
-            description:
-              'For each node: since when its collector has watched, and up to when everything it recorded is stored.',
-          },
-          storedUpTo(),
-          {
-            cluster: { hidden: true },
-            watching_since: { shown: 'watching since' },
-            stored_up_to: { shown: 'stored up to' },
-            behind_ms: { unit: 'ms', shown: 'behind', warnAt: [30_000, 60_000] },
-          },
         ),
       ],
     },

@@ -24,13 +24,20 @@ export const COLLECTOR: Section = {
           [
             rates('flowspan_collector_records_wanted_total', ['kind'], 'wanted: {{kind}}'),
             rates('flowspan_collector_records_read_total', ['kind'], 'read: {{kind}}'),
+            rates('flowspan_collector_records_aggregated_total', ['kind'], 'without a row of their own: {{kind}}'),
+            rates('flowspan_collector_records_discarded_total', ['kind'], 'damaged: {{kind}}'),
           ],
         ),
         graph(
-          { title: 'Rows', description: 'Rows per second by kind: made of records, and acknowledged by the store.' },
+          {
+            title: 'Rows',
+            description:
+              'Rows per second by kind: made of records, found in the spool at a start, and acknowledged by the store.',
+          },
           'cps',
           [
             rates('flowspan_collector_rows_total', ['kind'], 'made: {{kind}}'),
+            rates('flowspan_collector_rows_left_over_total', ['kind'], 'left by earlier runs: {{kind}}'),
             rates('flowspan_collector_rows_stored_total', ['kind'], 'stored: {{kind}}'),
           ],
         ),
@@ -85,6 +92,14 @@ export const COLLECTOR: Section = {
         graph({ title: 'Spool by collector', description: 'Bytes that wait on disk to be stored.' }, 'bytes', [
           { expr: own.gauge('flowspan_collector_spool_bytes', ['instance']), legend: INSTANCE },
         ]),
+        graph(
+          {
+            title: 'Rows that wait',
+            description: 'Rows in memory and spool that the store does not have yet, by kind.',
+          },
+          'short',
+          [{ expr: own.gauge('flowspan_collector_rows_waiting', ['kind']), legend: '{{kind}}' }],
+        ),
         graph(
           {
             title: 'Time not watched',

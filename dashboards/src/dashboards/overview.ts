@@ -6,6 +6,7 @@ import { edges } from '../queries/clickhouse/edges.sql.ts';
 import * as ask from '../queries/prometheus.ts';
 import { sumRate } from '../queries/promql.ts';
 import { CHOSEN_EDGES, edgeVariables, NOW } from '../variables.ts';
+import { COMPLETENESS } from './completeness.ts';
 import { ALERTS } from './overview_alerts.ts';
 import { EDGE_TABLE, NO_FAILED_CONNECTS, NOTHING_RESET, NOTHING_WAITED } from './shared.ts';
 import { droppedByReason, requestsAndFailures } from './traffic_panels.ts';
@@ -264,5 +265,6 @@ export const OVERVIEW: Board = {
         },
       ],
     },
+    COMPLETENESS,
   ],
 };

@@ -5,6 +5,7 @@ import { sqlBars, sqlTable, traceView } from '../panels.ts';
 import * as one from '../queries/clickhouse/request.sql.ts';
 import { slowestRequests } from '../queries/clickhouse/requests.sql.ts';
 import { edgeVariables, requestVariables } from '../variables.ts';
+import { COMPLETENESS } from './completeness.ts';
 import { EVENT_TABLE, REQUEST_TABLE } from './shared.ts';
 
 const toEdge = { title: 'Open the edge', url: edgeUrl() };
@@ -182,5 +183,6 @@ export const REQUEST: Board = {
         },
       ],
     },
+    COMPLETENESS,
   ],
 };

@@ -5,6 +5,7 @@ import { graph, nodeGraph, promTable, sqlTable } from '../panels.ts';
 import { edges, mapEdges, mapNodes } from '../queries/clickhouse/edges.sql.ts';
 import * as services from '../queries/service_graph.ts';
 import { edgeVariables, NOW } from '../variables.ts';
+import { COMPLETENESS } from './completeness.ts';
 import { EDGE_TABLE } from './shared.ts';
 
 const RANGE = '$__range';
@@ -119,5 +120,6 @@ export const SERVICE_MAP: Board = {
         },
       ],
     },
+    COMPLETENESS,
   ],
 };

@@ -7,6 +7,7 @@ export const NOTHING_RESET = 'no connection was reset';
 export const NO_FAILED_CONNECTS = 'every connect succeeded';
 export const NOTHING_DROPPED = 'no packet was dropped';
 export const NOTHING_LOST = 'nothing was lost';
+export const NOTHING_MISSING = 'nothing was lost, shed or unwatched';
 export const NOTHING_WAITED = 'every receiver kept up';
 
 const toEdge = { title: 'Open the edge', url: edgeUrl() };

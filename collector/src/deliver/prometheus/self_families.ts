@@ -1,7 +1,8 @@
 /** What the collector tells of itself: how many records of which kind came how far, and what was lost. */
-import { type Counters, RECORD_KINDS } from '../../counters.ts';
+import { type Counters, type KindCounts, RECORD_KINDS } from '../../counters.ts';
 import type { Kernel } from '../../kernel.ts';
 import type { Reporter } from '../../reporter.ts';
+import { rowsWaiting } from '../../row_fates.ts';
 import { type Family, labelsText, type Sample } from '../../telemetry/metrics_text.ts';
 import type { Delivery } from '../delivery.ts';
 import type { LiveFeed } from '../live.ts';
@@ -14,7 +15,7 @@ export interface SelfParts {
   readonly kernel: Kernel;
   readonly counters: Counters;
   readonly losses: Losses;
-  readonly delivery: Pick<Delivery, 'waiting' | 'waitingSinceMs'>;
+  readonly delivery: Pick<Delivery, 'waiting' | 'waitingSinceMs' | 'rowsWaiting'>;
   readonly reporter: Pick<Reporter, 'unobservedNs'>;
   readonly live: Pick<LiveFeed, 'clients'>;
   readonly spans: SpanCounts;
@@ -53,14 +54,30 @@ export function selfFamilies(parts: SelfParts): { infos: readonly FamilyInfo[]; 
     family('gauge', name, unit, help, [], () => [[[], value()]]);
   const total = (name: string, unit: string, help: string, value: () => number) =>
     counter(name, unit, help, [], () => [[[], value()]]);
-  const byKind = (name: string, unit: string, help: string, count: 'wanted' | 'read' | 'rows' | 'stored') =>
+  const byKind = (name: string, unit: string, help: string, count: keyof KindCounts) =>
     counter(name, unit, help, ['kind'], () => RECORD_KINDS.map((kind) => [[kind], counters.kinds[kind][count]]));
 
   const all: readonly SelfFamily[] = [
     byKind('records_wanted_total', 'records', 'Records the kernel wanted to write.', 'wanted'),
     byKind('records_read_total', 'records', "Records read from the kernel's rings.", 'read'),
+    byKind('records_discarded_total', 'records', 'Records read that were damaged or named nothing.', 'discarded'),
+    byKind(
+      'records_aggregated_total',
+      'records',
+      'Records read that were counted or learned from, and got no row of their own on purpose.',
+      'aggregated',
+    ),
     byKind('rows_total', 'rows', 'Rows written to batches.', 'rows'),
+    byKind('rows_left_over_total', 'rows', 'Rows that earlier runs had left in the spool.', 'left_over'),
     byKind('rows_stored_total', 'rows', 'Rows that ClickHouse acknowledged.', 'stored'),
+    family(
+      'gauge',
+      'rows_waiting',
+      'rows',
+      'Rows in memory and spool that ClickHouse does not have yet.',
+      ['kind'],
+      () => Object.entries(rowsWaiting(delivery)).map(([kind, rows]) => [[kind], rows]),
+    ),
     counter(
       'lost_records_total',
       'records',
