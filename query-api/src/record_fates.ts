@@ -33,7 +33,7 @@ export interface Fates {
   readonly held: number;
   /** Rows in memory and spool. */
   readonly waiting: number;
-  /** What none of these accounts for; 0 if the identity holds. */
+  /** What is missing or too much between any two of its stages; 0 if the identity holds. */
   readonly difference: number;
 }
 
@@ -72,7 +72,8 @@ export function fatesOf(counts: Counts, { ringsHold, waiting: measured }: InFlig
   const { wanted = 0, stored = 0, left_over = 0, aggregated = 0, shed = 0, discarded = 0, held = 0 } = counts;
   return {
     ...{ wanted, stored, left_over, aggregated, shed, discarded, lost, in_rings, held, waiting },
-    difference: notRead - in_rings + notRows + notStored - waiting,
+    // of each stage by itself: what one stage has too much, another may have too little
+    difference: Math.abs(notRead - in_rings) + Math.abs(notRows) + Math.abs(notStored - waiting),
   };
 }
 
