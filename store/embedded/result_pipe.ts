@@ -47,7 +47,7 @@ export class ResultPipes {
     // Without a writer of our own the reader would see the end before the engine has opened the pipe.
     let writeEnd: number | undefined = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
     const readable = new Socket({ fd: readEnd, readable: true, writable: false });
-    // Not before both ends are closed: a statement that still writes would write into the next one's result.
+    // Not before all ends are closed: a statement that still writes would write into the next one's result.
     let readEndClosed = false;
     const giveBack = () => {
       if (writeEnd !== undefined || !readEndClosed) return;
@@ -60,11 +60,28 @@ export class ResultPipes {
       writeEnd = undefined;
       giveBack();
     };
-    readable.once('close', () => {
+    const closed = () => {
       readEndClosed = true;
       giveBack();
+    };
+    readable.once('close', () => {
+      if (writeEnd === undefined) return closed();
+      // Where nobody reads the engine waits, to open the pipe or to write, and no cancelling reaches it there.
+      const rest = this.#restOf(path);
+      if (rest === undefined) return closed();
+      rest.once('close', closed).on('error', () => rest.destroy());
+      rest.resume();
     });
     return { path, readable, finish };
+  }
+
+  /** What is still written to a pipe; undefined once the pipes are removed. */
+  #restOf(path: string): Socket | undefined {
+    try {
+      return new Socket({ fd: openSync(path, constants.O_RDONLY | constants.O_NONBLOCK), writable: false });
+    } catch {
+      return undefined;
+    }
   }
 
   /** Removes the pipes from the disk. */
