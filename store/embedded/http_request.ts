@@ -59,7 +59,7 @@ export function askedBy(request: IncomingMessage, url: URL, makeId: () => string
   const accepts = /(?:^|,)\s*gzip\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[\d.]+\s*)?(?:,|$)/i;
   const compressed = settings.get('enable_http_compression') === '1';
   return {
-    queryId: url.searchParams.get('query_id') || makeId(),
+    queryId: checkedId(url.searchParams.get('query_id') ?? '') || makeId(),
     database: url.searchParams.get('database') || header(request, 'x-clickhouse-database'),
     defaultFormat: url.searchParams.get('default_format') || header(request, 'x-clickhouse-format') || 'TabSeparated',
     settings,
@@ -74,6 +74,12 @@ export function askedBy(request: IncomingMessage, url: URL, makeId: () => string
 function header(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
   return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+/** A query id stands in a header of the answer. */
+function checkedId(id: string): string {
+  if (!/^[\x20-\x7e]*$/.test(id)) throw new EngineError(36, `query_id ${JSON.stringify(id)} is not printable ASCII`);
+  return id;
 }
 
 function checked(name: string): string {
