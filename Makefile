@@ -77,6 +77,7 @@ modules: packages
 bpf: $(BPF_OBJECT) ## Compile the BPF programs
 native: ## Compile the Node addon over libbpf
 	@$(MAKE) --no-print-directory -C collector/native
+	@NODE_COMPILE_CACHE=build/compile_cache node query-api/cli/flowspan.ts collector --help > /dev/null
 
 generate: build/bpf/events.gen.ts ## Write the wire reader anew after a change of bpf/wire/events.h
 	@cmp -s $< $(WIRE_READER) || { cp $< $(WIRE_READER); echo "generate: $(WIRE_READER) written"; }

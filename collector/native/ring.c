@@ -25,7 +25,7 @@ static void ring_release(struct handle *handle)
 	if (ring->consumer != NULL)
 		munmap(ring->consumer, ring->page_size);
 	if (ring->producer != NULL)
-		munmap((void *)ring->producer, ring->page_size + 2 * ring->size);
+		munmap((void *)ring->producer, ring->page_size + ring->size);
 	if (ring->descriptor >= 0)
 		close(ring->descriptor);
 }
@@ -42,8 +42,8 @@ static bool ring_map(struct ring *ring, int map_descriptor)
 	if (pages == MAP_FAILED)
 		return false;
 	ring->consumer = pages;
-	pages = mmap(NULL, ring->page_size + 2 * ring->size, PROT_READ, MAP_SHARED, ring->descriptor,
-		     (off_t)ring->page_size);
+	/* Once, not twice in a row as the kernel offers it: each mapping counts as resident, whether it is used or not. */
+	pages = mmap(NULL, ring->page_size + ring->size, PROT_READ, MAP_SHARED, ring->descriptor, (off_t)ring->page_size);
 	if (pages == MAP_FAILED)
 		return false;
 	ring->producer = pages;
@@ -95,6 +95,19 @@ static bool record_ready(const struct ring *ring, unsigned long position, uint32
 	return !(*header & BPF_RINGBUF_BUSY_BIT);
 }
 
+/* Copies what lies from an offset of the ring on, over its end to its beginning. */
+static void copy_out(const struct ring *ring, size_t offset, uint8_t *to, size_t length)
+{
+	const size_t before_end = ring->size - offset;
+
+	if (length <= before_end) {
+		memcpy(to, ring->data + offset, length);
+		return;
+	}
+	memcpy(to, ring->data + offset, before_end);
+	memcpy(to + before_end, ring->data, length - before_end);
+}
+
 /* Copies whole records; *full tells that the next record did not fit. */
 static size_t ring_copy(struct ring *ring, struct bytes *out, bool *full)
 {
@@ -106,7 +119,8 @@ static size_t ring_copy(struct ring *ring, struct bytes *out, bool *full)
 
 	*full = false;
 	while (position < limit) {
-		const uint8_t *record = ring->data + (position & (ring->size - 1)) + BPF_RINGBUF_HDR_SZ;
+		/* Header and first word are eight bytes each, and aligned so: they never lie across the end. */
+		const size_t record = (position + BPF_RINGBUF_HDR_SZ) & (ring->size - 1);
 		uint32_t reserved, length;
 
 		if (!record_ready(ring, position, &header)) {
@@ -123,14 +137,14 @@ static size_t ring_copy(struct ring *ring, struct bytes *out, bool *full)
 		}
 		reserved = header & ~BPF_RINGBUF_DISCARD_BIT;
 		if (!(header & BPF_RINGBUF_DISCARD_BIT)) {
-			length = reserved < sizeof(length) ? 0 : *(const uint32_t *)record;
+			length = reserved < sizeof(length) ? 0 : *(const uint32_t *)(ring->data + record);
 			if (length < sizeof(length) || length > reserved) {
 				ring->malformed++;
 			} else if (ROUND_UP_8((size_t)length) > out->length - copied) {
 				*full = true;
 				break;
 			} else {
-				memcpy(out->data + copied, record, length);
+				copy_out(ring, record, out->data + copied, length);
 				copied += length;
 				for (; copied % 8 != 0; copied++)
 					out->data[copied] = 0;

@@ -14,7 +14,7 @@ struct ring {
 	size_t page_size;
 	unsigned long *consumer;	/* position we write */
 	const unsigned long *producer;	/* position the kernel writes; its page comes before the data */
-	const uint8_t *data;		/* mapped twice in a row, so that a record never wraps */
+	const uint8_t *data;		/* mapped once: a record may go on at the beginning */
 	uint64_t malformed;
 	struct ring_poll *poll;
 };

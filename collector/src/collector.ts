@@ -1,6 +1,7 @@
 /** One running collector: every part made and joined here, by hand. */
 import type { Logger } from 'pino';
 import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
+import { giveBackMemory } from '../native/addon.ts';
 import { writerAccount } from './accounts.ts';
 import { checkHost, type Host } from './attach/host.ts';
 import { Arena } from './batch/arena.ts';
@@ -262,6 +263,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       if (kubernetes !== undefined) loops.push(kubernetes.readBack(history, stopping.signal));
       return true;
     });
+    // What loading and attaching took, and nothing takes again.
+    giveBackMemory();
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');
 
     return {

@@ -1,6 +1,7 @@
 /** One process that `flowspan up` starts, watches, restarts and stops. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { frugal } from './frugal.ts';
 import { PARENT_VARIABLE } from './parent.ts';
 
 const COMMAND = fileURLToPath(new URL('./flowspan.ts', import.meta.url));
@@ -97,7 +98,7 @@ export class Child {
     const started = spawn(process.execPath, [COMMAND, name, ...argv], {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-      env: { ...env, [PARENT_VARIABLE]: 'stdin', FLOWSPAN_READY_FD: String(READY_FD) },
+      env: { ...frugal(name), ...env, [PARENT_VARIABLE]: 'stdin', FLOWSPAN_READY_FD: String(READY_FD) },
     });
     this.#process = started;
     started.stdin?.on('error', () => {});
