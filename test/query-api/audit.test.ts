@@ -106,6 +106,8 @@ test('what cannot be told is told so', () => {
   assert.match(more.unknown.join(), /written after the last report/);
   assert.match(judge(node({ request: '7' }, [run(STARTED, false)]), undefined).unknown[0] ?? '', /was not asked/);
   assert.match(judge(node({ request: null }), live()).unknown[0] ?? '', /too many request rows/);
+  const unread = judge(node(), live({ read: 19, rows: 13 }, { ring_bytes: 0, discards: { record_kind_unknown: 1 } }));
+  assert.match(unread.unknown[0] ?? '', /could not be read/);
   const expired = judge({ ...node({ request: '1' }), expired_before: text(BEGIN) }, live());
   assert.deepEqual([expired.wrong, expired.unknown.length], [[], 1]);
 });

@@ -27,7 +27,7 @@ was killed, rows have expired.
 `;
 
 /** Rows come and go while the store counts: so often it is asked again for a moment in which none did. */
-const TRIES = 8;
+const TRIES = 5;
 const BETWEEN_TRIES_MS = 500;
 
 interface Asked {
