@@ -10,7 +10,6 @@ import type { Config } from '../config.ts';
 import type { Discard } from '../counters.ts';
 import { ChunkPool } from './chunks.ts';
 import { findLeftovers } from './leftovers.ts';
-import { MemorySegment } from './memory_segment.ts';
 import { Order } from './order.ts';
 import { Removals } from './removals.ts';
 import { type Segment, segmentBegunMs } from './segment.ts';
@@ -23,6 +22,7 @@ import { openSender, type Spool } from './table_sender.ts';
 
 /** Bytes of a chunk: rows of one look, or a part of them. */
 const CHUNK_BYTES = 256 * 1024;
+const NOT_KEPT = 'rows that waited in memory are lost: the disk of data_dir takes none; free or mend it';
 /** How often what is too old is looked for. */
 const BETWEEN_AGES_MS = 1000;
 const REPORTS = COLLECTOR_REPORTS.name;
@@ -228,19 +228,16 @@ export class Delivery {
     const enough = performance.now() + withinMs;
     while (this.waiting().segments > 0 && performance.now() < enough) await wait(10);
     await Promise.all([...this.#lanes.values()].map(({ sender }) => sender.stop()));
+    // The disk is tried once more; what it does not take ends with this run.
+    await Promise.all([...this.#lanes.values()].map(({ writer }) => writer.moveToDisk()));
     await this.#spool.disk.sync();
+    if (this.#spool.budget.used('memory') > 0) this.#options.log.error({ code: 'FLOW_DELIVER_SPOOL' }, NOT_KEPT);
   }
 
   /** What waits in memory goes to files, of which a crash or the end of this run takes nothing. */
   #diskIsBack(): void {
     this.#spool.removals.tryAgain();
-    for (const { writer, sender } of this.#lanes.values()) {
-      writer.sealMemory();
-      const inMemory = (segment: Segment) => segment instanceof MemorySegment;
-      for (let segment = sender.withdraw(inMemory); segment !== undefined; segment = sender.withdraw(inMemory)) {
-        writer.takeBack(segment as MemorySegment, Date.now());
-      }
-    }
+    for (const { writer } of this.#lanes.values()) void writer.moveToDisk();
   }
 
   /** @param left whether an earlier run may have sent it */

@@ -12,9 +12,8 @@ export class Removals {
   }
 
   async remove(segment: Segment): Promise<void> {
-    await this.#disk.gone(segment.name);
     try {
-      await segment.remove();
+      await Promise.all([segment.remove(), this.#disk.gone(segment.name)]);
     } catch (error) {
       this.#left.push(segment);
       this.#disk.failed(error, 'remove a segment from');

@@ -61,6 +61,8 @@ export class SegmentWriter {
   #file: SegmentFile | undefined;
   /** What the disk has not taken of the files since the last one that ended. */
   #memory: MemorySegment | undefined;
+  /** Whole segments that wait in memory. */
+  #inMemory: MemorySegment[] = [];
   readonly #steps: Step[] = [];
   /** Rows that are in no whole segment yet. */
   rowsGrowing = 0;
@@ -128,18 +130,28 @@ export class SegmentWriter {
     return this.#work ?? Promise.resolve();
   }
 
-  /** Takes rows back that waited in memory: they go to a file after all. */
-  takeBack(segment: MemorySegment, nowMs: number): void {
-    this.#options.budget.release('memory', segment.bytes);
-    this.rowsGrowing += segment.rows;
-    for (const part of segment.takeParts()) this.#hand(part, nowMs);
+  /** Has what waits in memory become files. */
+  async moveToDisk(): Promise<void> {
+    this.#sealMemory();
+    const kept = this.#inMemory;
+    this.#inMemory = [];
+    for (const segment of kept) {
+      await segment.moveToDisk(this.#options);
+      this.#noteInMemory(segment);
+    }
   }
 
-  /** Ends the segment that grows in memory. */
-  sealMemory(): void {
+  #sealMemory(): void {
     const kept = this.#memory;
     this.#memory = undefined;
-    if (kept !== undefined && kept.rows > 0) this.#sealed(kept);
+    if (kept === undefined || kept.rows === 0) return;
+    this.#inMemory = this.#inMemory.filter((segment) => segment.isInMemory);
+    this.#noteInMemory(kept);
+    this.#sealed(kept);
+  }
+
+  #noteInMemory(segment: MemorySegment): void {
+    if (segment.isInMemory) this.#inMemory.push(segment);
   }
 
   #write(nowMs = Date.now()): void {
@@ -225,7 +237,7 @@ export class SegmentWriter {
         this.#memory?.hasRoom(part.bytes) === false &&
         this.#memory.bytes >= budget.limit('memory') / MEMORY_SEGMENTS
       ) {
-        this.sealMemory();
+        this.#sealMemory();
       }
       this.#memory ??= new MemorySegment(table, newSegmentName(nowMs), nowMs, arena, chunks);
       if (this.#memory.hasRoom(part.bytes) || budget.reserve(table, 'memory', chunks.chunkBytes)) {
@@ -245,7 +257,7 @@ export class SegmentWriter {
       disk.changed(file);
       this.#sealed(segment);
     }
-    this.sealMemory();
+    this.#sealMemory();
   }
 
   #sealed(segment: Segment): void {
