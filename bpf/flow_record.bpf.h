@@ -3,6 +3,7 @@
 #ifndef FLOWSPAN_FLOW_RECORD_BPF_H
 #define FLOWSPAN_FLOW_RECORD_BPF_H
 
+#include "kept.bpf.h"
 #include "tcp_counters.bpf.h"
 
 #define DELTA(field) record->field = now_counters.field - state->reported.field
@@ -75,6 +76,10 @@ static __always_inline void write_flow(struct socket_state *state, const struct 
 	write_command(record, state->command);
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 	record_submit(record, sizeof(*record));
+	if (state->reported_ns <= in_files_until()) {
+		state->in_files = state->reported;
+		state->in_files_ns = state->reported_ns;
+	}
 	state->reported = now_counters;
 	state->reported_ns = now;
 }

@@ -2,6 +2,7 @@
 /* The object: every program, compiled as one unit, so that maps and knobs exist once. */
 #include "tcp_flow.bpf.c"
 #include "tcp_adopt.bpf.c"
+#include "resume.bpf.c"
 #include "tcp_retransmit.bpf.c"
 #include "tcp_reset.bpf.c"
 #include "packet_drop.bpf.c"

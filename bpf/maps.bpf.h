@@ -29,14 +29,19 @@ struct flow_counters {
 	u32 reserved;
 };
 
-/* What we keep of a socket while it lives. Freed by the kernel with the socket. */
+/*
+ * What we keep of a socket while it lives. Freed by the kernel with the socket. The map is kept from one run of the
+ * collector to the next as long as this struct's text stays the same: a field that changes its meaning changes its name.
+ */
 struct socket_state {
 	struct connection connection;
 	struct flow_counters reported;	/* what rows have already told */
+	struct flow_counters in_files;	/* what rows that reached a file have told: see kept.bpf.h */
 	u64 opened_ns;			/* boot clock; 0: not connected */
 	u64 connect_started_ns;		/* first SYN, client only */
 	u64 connect_ns;
 	u64 reported_ns;		/* end of the last row's interval */
+	u64 in_files_ns;		/* end of the interval of the last row known to be in a file */
 	u64 zero_window_since_ns;	/* 0: the peer's window is open */
 	u64 zero_window_ns;		/* closed stalls, summed */
 	u32 interval_index;

@@ -19,7 +19,9 @@ static __always_inline void adopt_connection(struct socket_state *state, const s
 	stamp_socket(&state->connection, sk, cookie);
 	state->opened_ns = now;
 	state->reported_ns = now;
+	state->in_files_ns = now;
 	read_counters(tp, state, &state->reported);
+	state->in_files = state->reported;
 	state->counted_retransmits = tp->total_retrans;
 	state->opened = 1;
 }

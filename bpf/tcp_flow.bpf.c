@@ -13,6 +13,7 @@ static __always_inline void begin_connection(struct socket_state *state, const s
 	__builtin_memset(state, 0, sizeof(*state));
 	state->opened_ns = now;
 	state->reported_ns = now;
+	state->in_files_ns = now;
 	stamp_socket(&state->connection, sk, cookie);
 	state->connection.generation = generation;
 }
@@ -213,7 +214,14 @@ int snapshot_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
 	http_snapshot(tp, state, now);
 	if (!state->stamped)
 		stamp_adopted(state, sk, tp);
-	if (!state->stamped || !state->opened || state->closing || !try_own_rows(state))
+	if (!state->stamped || !state->opened)
+		return 0;
+	if (state->closing) {
+		/* It ended while nobody watched, or its last row was lost with the run that wrote it. */
+		write_final_flow(state, tp, now);
+		return 0;
+	}
+	if (!try_own_rows(state))
 		return 0;
 	write_flow(state, tp, sk->__sk_common.skc_state, now, FLOW_STATE_ACTIVE);
 	disown_rows(state);

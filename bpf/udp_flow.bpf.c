@@ -26,6 +26,10 @@ static __always_inline bool write_udp_flow(struct udp_flow *flow, u64 now, u8 fl
 		record->close_cause = CLOSE_CAUSE_IDLE;
 	write_command(record, flow->command);
 	record_submit(record, sizeof(*record));
+	if (flow->reported_ns <= in_files_until()) {
+		flow->in_files = flow->reported;
+		flow->in_files_ns = flow->reported_ns;
+	}
 	flow->reported = counted;
 	flow->reported_ns = now;
 	return true;

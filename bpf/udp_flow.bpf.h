@@ -3,6 +3,7 @@
 #ifndef FLOWSPAN_UDP_FLOW_BPF_H
 #define FLOWSPAN_UDP_FLOW_BPF_H
 
+#include "kept.bpf.h"
 #include "socket.bpf.h"
 
 struct udp_flow_key {
@@ -23,9 +24,11 @@ struct udp_flow {
 	struct connection connection;
 	struct udp_counters counted;
 	struct udp_counters reported;	/* written by sweep_udp_flows only */
+	struct udp_counters in_files;	/* as in struct socket_state */
 	u64 opened_ns;
 	u64 last_seen_ns;
 	u64 reported_ns;
+	u64 in_files_ns;
 	u32 interval_index;
 	u8 reserved[4];
 	char command[16];
@@ -118,6 +121,7 @@ static __always_inline struct udp_flow *new_udp_flow(const struct udp_flow_key *
 	stamp_peer(connection);
 	flow->opened_ns = now;
 	flow->reported_ns = now;
+	flow->in_files_ns = now;
 	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST)) {
 		/* Another CPU may have been first. */
 		flow = bpf_map_lookup_elem(&udp_flows, key);

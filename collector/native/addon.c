@@ -25,6 +25,9 @@ static const napi_property_descriptor object_properties[] = {
 	METHOD_PROPERTY("testRun", object_test_run),
 	METHOD_PROPERTY("programStats", object_program_stats),
 	METHOD_PROPERTY("map", object_map),
+	METHOD_PROPERTY("mapLayout", object_map_layout),
+	METHOD_PROPERTY("reuseMap", object_reuse_map),
+	METHOD_PROPERTY("pinMap", object_pin_map),
 	CLOSE_PROPERTY(HANDLE_OBJECT),
 };
 

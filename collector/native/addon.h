@@ -33,6 +33,7 @@
 	X(ITERATE, "Check that the link came from attachIterator() and is open.") \
 	X(TEST_RUN, "Check that the kernel can test-run this program type with such data and context.") \
 	X(MAP_ACCESS, "Check that the map type allows this operation, and CAP_BPF.") \
+	X(PIN, "Check that the path is on a mounted BPF filesystem (mount -t bpf bpf /sys/fs/bpf), and CAP_BPF.") \
 	X(RING, "Check that the map is a BPF_MAP_TYPE_RINGBUF and that memory can be mapped.") \
 	X(BUFFER, "Pass a buffer that holds at least the largest record, padded to eight bytes.") \
 	X(STATS, "Check CAP_SYS_ADMIN or CAP_PERFMON; figures need kernel 5.8.") \
@@ -134,7 +135,10 @@ void set_property(napi_env env, napi_value object, const char *name, napi_value 
 /* object.c */
 struct bpf_program *find_program(napi_env env, struct object_handle *object, napi_value name);
 struct bpf_program *find_loaded_program(napi_env env, struct object_handle *object, napi_value name);
+struct bpf_map *find_map(napi_env env, struct object_handle *object, napi_value name);
 struct bpf_map *find_loaded_map(napi_env env, struct object_handle *object, napi_value name);
+/* `this` as an object whose load has not been tried: libbpf keeps no way back from a load, failed or not. */
+struct object_handle *unloaded_object(napi_env env, napi_callback_info info, size_t argc, napi_value *argv);
 
 /* One method or function each; addon.c puts them into the exported classes. */
 #define METHOD(name) napi_value name(napi_env env, napi_callback_info info)
@@ -153,6 +157,9 @@ METHOD(object_iterate_async);
 METHOD(object_test_run);
 METHOD(object_program_stats);
 METHOD(object_map);
+METHOD(object_map_layout);
+METHOD(object_reuse_map);
+METHOD(object_pin_map);
 METHOD(map_lookup);
 METHOD(map_update);
 METHOD(map_delete);

@@ -4,8 +4,8 @@
  *
  * Handles hold until `close()`, until the object they came from is closed, or until this thread's environment ends
  * (exit, worker termination); garbage collection closes none of them. Closing twice is harmless; any other use of a
- * closed handle throws FLOW_NATIVE_CLOSED. Nothing is pinned: what was attached is detached when the process is gone,
- * however it went. Handles cannot be passed to another thread; each thread that imports this module opens its own.
+ * closed handle throws FLOW_NATIVE_CLOSED. No link is ever pinned: what was attached is detached when the process is gone,
+ * however it went; only maps that were given a name by `pinMap` stay. Handles cannot be passed to another thread; each thread that imports this module opens its own.
  */
 import { createRequire } from 'node:module';
 
@@ -151,6 +151,19 @@ export interface BpfObject extends Handle {
   testRun(program: string, options?: TestRunOptions): TestRunResult;
   /** A loaded map by name. */
   map(name: string): BpfMap;
+  /**
+   * A map in words: kind, size, and the type of its values as C text, with every type that it is made of. The same text,
+   * the same layout.
+   */
+  mapLayout(map: string): string;
+  /**
+   * Takes up a map that `pinMap` has kept, instead of making one; before `load` only.
+   * @param path its name in a BPF filesystem
+   * @returns false if there is none of that name, or one of another type or size; what its values mean is not compared
+   */
+  reuseMap(map: string, path: string): boolean;
+  /** Keeps a loaded map, whatever becomes of this process, until `path` is unlinked; its directory exists. */
+  pinMap(map: string, path: string): void;
   /** Costs of every loaded program. */
   programStats(): ProgramStats[];
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Attaching programs. A link holds until it is closed; nothing is pinned, so the kernel detaches what a dead process had. */
+/* Attaching programs. A link holds until it is closed; none is pinned, so the kernel detaches what a dead process had. */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

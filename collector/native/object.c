@@ -83,7 +83,7 @@ struct bpf_program *find_loaded_program(napi_env env, struct object_handle *obje
 	return program;
 }
 
-static struct bpf_map *find_map(napi_env env, struct object_handle *object, napi_value name)
+struct bpf_map *find_map(napi_env env, struct object_handle *object, napi_value name)
 {
 	char text[NAME_SIZE];
 	struct bpf_map *map;
@@ -107,8 +107,7 @@ struct bpf_map *find_loaded_map(napi_env env, struct object_handle *object, napi
 	return map;
 }
 
-/* `this` as an object whose load has not been tried: libbpf keeps no way back from a load, failed or not. */
-static struct object_handle *unloaded_object(napi_env env, napi_callback_info info, size_t argc, napi_value *argv)
+struct object_handle *unloaded_object(napi_env env, napi_callback_info info, size_t argc, napi_value *argv)
 {
 	struct object_handle *object = method_begin(env, info, HANDLE_OBJECT, argc, argv);
 

@@ -4,6 +4,7 @@ import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
 import { giveBackMemory } from '../native/addon.ts';
 import { writerAccount } from './accounts.ts';
 import { checkHost, type Host } from './attach/host.ts';
+import { tellKept } from './attach/kept_maps.ts';
 import { Arena } from './batch/arena.ts';
 import { WallClock } from './batch/clock.ts';
 import { Drain } from './batch/drain.ts';
@@ -23,6 +24,7 @@ import { Losses } from './deliver/losses.ts';
 import { SpanCounts } from './deliver/spans/counts.ts';
 import { SpanDelivery } from './deliver/spans/span_delivery.ts';
 import { buildOverdueEdges } from './edge_builds.ts';
+import { FlowsOnTheirWay } from './flows_on_their_way.ts';
 import { Gauge } from './govern/gauge.ts';
 import { GOVERN_MS, openGovernor } from './govern/open.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
@@ -134,6 +136,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       spanDecision: spans ?? NO_SPANS,
     });
 
+    const flowsOnTheirWay = new FlowsOnTheirWay(arena, kernel);
     const delivery = await Delivery.open({
       arena,
       chunks,
@@ -145,6 +148,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       node: config.node,
       log,
       ...rowFates(counters, losses),
+      flowsLeft: (count) => flowsOnTheirWay.arrived(count),
       sent: metrics.sent,
       spans: own && { tracer: own, attributes: clickhouseAttributes(clickhouse) },
     });
@@ -165,6 +169,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       metrics: metrics.edges,
       rows,
       writer: (table) => delivery.writer(table),
+      flowsOnTheirWay,
       sinks: spans === undefined ? [live] : [live, spans],
       flush: (nowMs) => delivery.flush(nowMs),
     });
@@ -265,6 +270,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     });
     // What loading and attaching took, and nothing takes again.
     giveBackMemory();
+    tellKept(kernel.kept, log);
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');
 
     return {
@@ -284,16 +290,17 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         stopping.abort();
         await Promise.all(loops);
         await kernel.snapshot();
+        kernel.detach();
         drain.stop();
         drain.finish(LAST_LOOKS);
         pipeline.finish();
         await reporter.report(true);
         metrics.close();
         addresses?.close();
-        kernel.close();
         await http.close();
         correlation.close();
         await Promise.all([delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0), spans?.close(LAST_BATCHES_MS)]);
+        kernel.close();
         await Promise.all([client.close(), ownSpans.close()]);
         directory.release();
       },

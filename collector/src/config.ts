@@ -54,6 +54,10 @@ const COLLECTOR = group(
       description:
         'Leave out the TCP connections of sockets outside cgroup_root, which tracing sees too: for a node within a machine, whose other nodes are watched by their own collectors. Needs Linux 6.1.',
     }),
+    pin_dir: text('/sys/fs/bpf/flowspan', {
+      description:
+        'Directory in a BPF filesystem where the counters of open connections outlive a restart of the collector; empty: they do not. `flowspan detach` removes what is there.',
+    }),
     bpf_object: text('', { description: 'BPF object to load; empty: the one that was built with this collector.' }),
     drain_interval_ms: whole(25, 5, 1000, { unit: 'ms', description: 'Longest wait between two looks at the rings.' }),
     drain_buffer_bytes: whole(MiB, 64 * 1024, 16 * MiB, {

@@ -5,6 +5,7 @@ import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
 import { type BpfMap, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
 import { ADDRESS_TABLE, AddressTable } from './attach/address_table.ts';
 import type { Host } from './attach/host.ts';
+import { type Kept, KeptMaps } from './attach/kept_maps.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
 import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
@@ -46,6 +47,12 @@ export interface Kernel {
   countRunTime(): Handle;
   /** What was counted of each program. */
   programStats(): ProgramStats[];
+  /** What became of the counters that an earlier run left. */
+  readonly kept: Kept;
+  /** Flow records until then, boot clock in nanoseconds, are rows in a file. */
+  setFlowsInFiles(bootNs: bigint): void;
+  /** Nothing is written any more; what was can still be drained. */
+  detach(): void;
   close(): void;
 }
 
@@ -62,7 +69,7 @@ function perCpuSum(map: BpfMap, key: number, offset: number): number {
 }
 
 /** Opens the rings and counters of programs that are attached. Closing it detaches them. */
-export function openKernel(attached: Attached, addressesKnown = false): Kernel {
+export function openKernel(attached: Attached, addressesKnown = false, kept?: KeptMaps): Kernel {
   const { object, iterators, programs } = attached;
   const rings: Ring[] = [openRing(object, 'records'), openRing(object, 'request_records')];
   const records = object.map('record_counters');
@@ -95,6 +102,9 @@ export function openKernel(attached: Attached, addressesKnown = false): Kernel {
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
     countRunTime,
     programStats: () => object.programStats(),
+    kept: { state: kept?.state ?? 'off', reason: kept?.reason ?? '' },
+    setFlowsInFiles: (bootNs) => kept?.setInFiles(bootNs),
+    detach: () => attached.detach(),
     close: () => attached.close(),
   };
 }
@@ -110,10 +120,12 @@ const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', imp
  * @throws AttachError; nothing stays attached
  */
 export function attachKernel(config: Config, host: Host, addressesKnown: boolean): Kernel {
-  const { bpf_object, records_ring_bytes, requests_ring_bytes } = config.collector;
+  const { bpf_object, pin_dir, records_ring_bytes, requests_ring_bytes } = config.collector;
+  const kept = pin_dir === '' ? undefined : new KeptMaps(pin_dir, config.data_dir);
   const attached = attachPrograms({
     objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
     cgroupRoot: host.cgroupRoot,
+    kept,
     knobs: {
       ...(addressesKnown ? ADDRESS_TABLE.knobs : {}),
       slow_request_ns: BigInt(config.collector.governor.slow_ms) * 1_000_000n,
@@ -126,5 +138,5 @@ export function attachKernel(config: Config, host: Host, addressesKnown: boolean
     },
   });
   process.stdout.write(formatReport(host, attached.programs));
-  return openKernel(attached, addressesKnown);
+  return openKernel(attached, addressesKnown, kept);
 }

@@ -14,6 +14,7 @@ import type { RequestText } from './correlate/requests/request_text.ts';
 import type { Counters, KindCounts } from './counters.ts';
 import type { EdgeMetrics } from './deliver/prometheus/edge_metrics.ts';
 import type { SegmentWriter } from './deliver/segment_writer.ts';
+import type { FlowsOnTheirWay } from './flows_on_their_way.ts';
 import { type CgroupLoads, weightOfEvent, weightOfRequest } from './govern/cgroup_loads.ts';
 import type { Shedding } from './govern/shedding.ts';
 import type { RowKind } from './rows.ts';
@@ -44,6 +45,8 @@ export interface PipelineParts {
   readonly shedding: Shedding;
   readonly rows: { readonly flow: RowKind; readonly tcp_event: RowKind; readonly request: RowKind };
   readonly writer: (table: Table) => SegmentWriter;
+  /** Told of each row of flows. */
+  readonly flowsOnTheirWay?: FlowsOnTheirWay;
   readonly sinks: readonly RowSink[];
   /** Called at the end of each look. */
   readonly flush: (nowMs: number) => void;
@@ -101,6 +104,7 @@ export class Pipeline {
     walkRecords(arena, this.#heldBegin, this.#heldEnd, this.#write);
     this.#heldBegin = begin;
     this.#heldEnd = end - lost;
+    this.#parts.flowsOnTheirWay?.looked();
     flush(nowMs);
     this.writtenUntilNs = this.#lookedNs;
     this.#lookedNs = nowNs;
@@ -172,6 +176,7 @@ export class Pipeline {
     const end = lane.write(record, row);
     lane.writer.end(end);
     lane.counts.rows += 1;
+    if (lane.isFlow) this.#parts.flowsOnTheirWay?.row(record);
     if (clock.milliseconds < this.promisedMs) lane.counts.late += 1;
     for (const sink of sinks) if (sink.wants(lane.table, record)) sink.row(lane.table, arena.bytes.subarray(row, end));
   };

@@ -7,6 +7,7 @@ export async function ownEnvironment(): Promise<Record<string, string>> {
   const [store, collector, queryApi] = await freePorts(3);
   return {
     FLOWSPAN_DATA_DIR: temporaryFolder(),
+    FLOWSPAN_COLLECTOR_PIN_DIR: '',
     FLOWSPAN_STORE_LISTEN: `127.0.0.1:${store}`,
     FLOWSPAN_COLLECTOR_LISTEN: `127.0.0.1:${collector}`,
     FLOWSPAN_QUERY_API_LISTEN: `127.0.0.1:${queryApi}`,

@@ -3,6 +3,7 @@
 import { LAYOUT_HASH } from '../../../bpf/wire/events.gen.ts';
 import { type BpfObject, isNativeError, type Link, type NativeError, openObject } from '../../native/addon.ts';
 import { AttachError } from './error.ts';
+import type { KeptMaps } from './kept_maps.ts';
 import { impossiblePrograms } from './probe.ts';
 import { PROGRAMS, type Program } from './programs.ts';
 
@@ -18,6 +19,8 @@ export interface AttachOptions {
   readonly mapEntries?: Readonly<Record<string, number>>;
   /** Default: all of them. */
   readonly programs?: readonly Program[];
+  /** Maps to take up from an earlier run and to leave to the next; left out: none. */
+  readonly kept?: KeptMaps | undefined;
 }
 
 /** What became of one program. */
@@ -34,6 +37,8 @@ export interface Attached {
   readonly programs: readonly ProgramStatus[];
   /** Iterators by program name, to be run with `object.iterate`. */
   readonly iterators: ReadonlyMap<string, Link>;
+  /** Detaches everything: what was written until then can still be read, and maps. */
+  detach(): void;
   /** Detaches everything and frees the maps. */
   close(): void;
 }
@@ -87,6 +92,7 @@ function loadWithout(
     for (const { name } of object.programs()) {
       object.setAutoload(name, wanted.some((program) => program.name === name) && !refused.has(name));
     }
+    options.kept?.reuse(object);
     object.load();
     return object;
   } catch (error) {
@@ -154,6 +160,11 @@ function attachOne(object: BpfObject, program: Program, cgroupRoot: string): Lin
   }
 }
 
+function runOnce(object: BpfObject, program: Program, link: Link | undefined): void {
+  if (link === undefined) object.testRun(program.name);
+  else object.iterate(link);
+}
+
 /**
  * Loads and attaches. Optional programs that this kernel does not take are left out, with the reason.
  * @throws AttachError FLOW_ATTACH_LAYOUT, _KNOB, _LOAD or _REQUIRED; nothing stays attached
@@ -162,13 +173,17 @@ export function attachPrograms(options: AttachOptions): Attached {
   const wanted = options.programs ?? PROGRAMS;
   const refused = refusedBeforeLoad(options, wanted);
   const object = loadPossible(options, wanted, refused);
+  const links: Link[] = [];
   const iterators = new Map<string, Link>();
   try {
+    const resumes = options.kept?.keep(object) ?? false;
     for (const program of wanted) {
       if (refused.has(program.name)) continue;
       try {
         const link = attachOne(object, program, options.cgroupRoot);
+        if (link !== undefined) links.push(link);
         if (program.kind === 'iterator' && link !== undefined) iterators.set(program.name, link);
+        if (program.resumes && resumes) runOnce(object, program, link);
       } catch (error) {
         if (!isNativeError(error)) throw error;
         if (program.required) refuseRequired(program, error.message, error);
@@ -183,5 +198,14 @@ export function attachPrograms(options: AttachOptions): Attached {
     const reason = refused.get(program.name) ?? '';
     return { ...program, attached: reason === '', reason };
   });
-  return { object, programs, iterators, close: () => object.close() };
+  return {
+    object,
+    programs,
+    iterators,
+    detach() {
+      for (const link of links) link.close();
+      iterators.clear();
+    },
+    close: () => object.close(),
+  };
 }

@@ -21,6 +21,8 @@ export interface Program {
   readonly kind: ProgramKind;
   /** Iterators over a map: its name. */
   readonly map?: string;
+  /** Run before any other program is attached, when maps of an earlier run were taken up (see kept_maps.ts). */
+  readonly resumes?: true;
   /** Whether the collector refuses to start without it. */
   readonly required: boolean;
   /** First kernel release that has what the program needs. */
@@ -34,6 +36,23 @@ export const KERNEL_FLOOR = '5.17';
 
 /** In the order in which they are attached: what creates a socket's storage comes before what fills it. */
 export const PROGRAMS: readonly Program[] = [
+  {
+    name: 'resume_sockets',
+    kind: 'iterator',
+    map: 'sockets',
+    resumes: true,
+    required: false,
+    kernelFloor: '5.11',
+    missing: 'what connections did between two runs of the collector',
+  },
+  {
+    name: 'resume_udp_flows',
+    kind: 'syscall',
+    resumes: true,
+    required: false,
+    kernelFloor: '5.14',
+    missing: 'what UDP flows did just before the collector was killed',
+  },
   {
     name: 'inet_sock_set_state',
     kind: 'tp_btf',

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { encodeRow } from '../../../store/rowbinary.ts';
-import { COLLECTOR_REPORTS, TABLES, type Table } from '../../../store/tables.ts';
+import { COLLECTOR_REPORTS, FLOWS, TABLES, type Table } from '../../../store/tables.ts';
 import type { Arena } from '../batch/arena.ts';
 import type { Config } from '../config.ts';
 import type { Discard } from '../counters.ts';
@@ -52,6 +52,8 @@ export interface DeliveryOptions {
    * @param rows 0 if it cannot be known how many
    */
   readonly lost: (table: string, rows: number, reason: Discard, fromMs?: number, toMs?: number) => void;
+  /** Told of rows of flows, oldest first, that are in a file now; or lost; or, for want of a disk, waiting in memory. */
+  readonly flowsLeft?: (rows: number) => void;
   /** Told of each attempt to insert; `beganMs` is performance.now() before it. */
   readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;
   /** Present where segments are traced. */
@@ -138,6 +140,7 @@ export class Delivery {
       sealed: (segment) => sender.push(this.#waiting(segment, false)),
       isStuck: () => sender.isStuck,
       lost: (rows, reason) => lost(name, rows, reason),
+      left: table === FLOWS ? this.#options.flowsLeft : undefined,
     });
     this.#lanes.set(name, { table, writer, sender });
   }

@@ -35,6 +35,8 @@ export interface SegmentWriterOptions {
   readonly isStuck: () => boolean;
   /** Told of rows that were lost, and why. */
   readonly lost: (rows: number, reason: Discard) => void;
+  /** Told of rows, in the order in which they were begun, when the disk has them, or will not have them. */
+  readonly left?: ((rows: number) => void) | undefined;
 }
 
 /** What is to be done to one file next. */
@@ -169,6 +171,7 @@ export class SegmentWriter {
     if (!budget.reserve(table, 'disk', bytesInFile(part.bytes))) {
       this.rowsGrowing -= part.rows;
       lost(part.rows, 'row_spool_dropped');
+      this.#leave([part]);
       chunks.give(part.chunk);
       return;
     }
@@ -224,13 +227,20 @@ export class SegmentWriter {
     }
     disk.changed(file);
     disk.worked();
+    this.#leave(parts);
     for (const part of parts) chunks.give(part.chunk);
+  }
+
+  #leave(parts: readonly Part[]): void {
+    const { left } = this.#options;
+    if (left !== undefined) for (const part of parts) left(part.rows);
   }
 
   /** What the disk did not take stays in memory, as long as there is room. */
   #keep(parts: readonly Part[]): void {
     const { arena, budget, chunks, lost, table } = this.#options;
     const nowMs = Date.now();
+    this.#leave(parts);
     for (const part of parts) {
       budget.release('disk', bytesInFile(part.bytes));
       if (
