@@ -23,6 +23,16 @@ static __always_inline void write_command(struct flow_record *record, const char
 	record->command_length = length;
 }
 
+/* Before the next row: has the last one reached a file? A global function: the verifier judges it once. */
+__noinline int note_in_files(struct socket_state *state)
+{
+	if (!state || state->reported_ns > in_files_until())
+		return 0;
+	state->in_files = state->reported;
+	state->in_files_ns = state->reported_ns;
+	return 1;
+}
+
 /* Caller holds state->busy. */
 static __always_inline void write_flow(struct socket_state *state, const struct tcp_sock *tp, u8 tcp_state, u64 now,
 				       u8 flow_state)
@@ -76,10 +86,7 @@ static __always_inline void write_flow(struct socket_state *state, const struct 
 	write_command(record, state->command);
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 	record_submit(record, sizeof(*record));
-	if (state->reported_ns <= in_files_until()) {
-		state->in_files = state->reported;
-		state->in_files_ns = state->reported_ns;
-	}
+	note_in_files(state);
 	state->reported = now_counters;
 	state->reported_ns = now;
 }

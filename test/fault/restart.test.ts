@@ -68,7 +68,9 @@ describe('connections that outlive the collector', { skip: whyNot() ?? false }, 
     peer(server, 'answer', PORTS.requests);
     awayServer = peer(server, 'receive', PORTS.looksAway);
     for (const port of Object.values(PORTS)) await listening(server, port);
-    flowspan = await startFlowspan({ cgroup, env: { FLOWSPAN_COLLECTOR_PIN_DIR: pinDirectory() } });
+    // Other tests' connections are traced as well, and may have the same ports.
+    const env = { FLOWSPAN_COLLECTOR_PIN_DIR: pinDirectory(), FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true' };
+    flowspan = await startFlowspan({ cgroup, env });
     const endLoss = loseAtRandom(server, 0.02);
     sender = peer(client, 'send', b.ipv4, PORTS.transfer);
     asker = peer(client, 'ask', b.ipv4, PORTS.requests);
