@@ -16,6 +16,8 @@ export class FakeClickHouse {
   readonly inserts: Insert[] = [];
   readonly #server: Server;
   behaviour: (insert: Insert) => Behaviour = () => 'ok';
+  /** How long a stored INSERT takes, milliseconds. */
+  delayMs = 0;
   /** Rows of a SELECT. */
   answer: (sql: string) => readonly unknown[] = (sql) =>
     sql.includes('system.tables') ? [{ replicated: 0, engine_full: 'non_replicated_deduplication_window = 1000' }] : [];
@@ -38,7 +40,7 @@ export class FakeClickHouse {
           request.socket.destroy();
         } else if (answer === 'ok') {
           this.inserts.push(insert);
-          response.end();
+          setTimeout(() => response.end(), this.delayMs);
         } else if (answer !== 'silent') {
           response.writeHead(500, { 'x-clickhouse-exception-code': String(answer) });
           response.end(`Code: ${answer}. DB::Exception: as told. (TOLD)`);
