@@ -22,6 +22,7 @@ interface KindCounters {
   readonly wanted: number;
   readonly stored: number;
   readonly aggregated: number;
+  readonly shed: number;
   readonly discarded: number;
   readonly lost: number;
 }
@@ -56,8 +57,8 @@ export async function startFlowspan(cgroup: string): Promise<Flowspan> {
         async () => {
           const now = await counters();
           return now.every(
-            ({ stored, aggregated, discarded, lost }, kind) =>
-              stored + aggregated + discarded + lost >= (wanted[kind] as KindCounters).wanted,
+            ({ stored, aggregated, shed, discarded, lost }, kind) =>
+              stored + aggregated + shed + discarded + lost >= (wanted[kind] as KindCounters).wanted,
           );
         },
         SETTLE_TIMEOUT_MS,
