@@ -46,10 +46,11 @@ async function command(query: string): Promise<void> {
 }
 
 /** Minutes of a case: none has those of another. */
-let minutes = 20;
+const BASE_NS = minuteAgoNs(20);
+let minutes = 0n;
 function nextCase(): bigint {
-  minutes += 1;
-  return minuteAgoNs(minutes);
+  minutes += 1n;
+  return BASE_NS - minutes * 60_000_000_000n;
 }
 
 function give(sending: Sending, firstNs: bigint, rows = ROWS): void {
@@ -61,22 +62,14 @@ function give(sending: Sending, firstNs: bigint, rows = ROWS): void {
 const sent = (sending: Sending, rows = ROWS) =>
   eventually('the rows to be stored', async () => sending.stored.requests === rows, 30_000);
 
-/** Every place in which the rows of a case could stand twice, or be missing. */
-async function assertOneCopy(firstNs: bigint, rows = ROWS): Promise<void> {
+/** What has been sent once: begin of its minute. Views and edges_1m are looked at when all is there. */
+const cases: bigint[] = [];
+
+async function assertOneCopy(firstNs: bigint): Promise<void> {
+  cases.push(firstNs);
   const minute = Number(firstNs / 1_000_000_000n);
-  const at = [minute, minute - 3600];
-  const inMinutes = (time: string) => `toUnixTimestamp(toStartOfMinute(${time})) IN (${at.join(',')})`;
-  const of = (from: string, what: string, time: string) =>
-    ask(`SELECT ${what} FROM flowspan.${from} WHERE ${inMinutes(time)}`);
-  assert.deepEqual(await of('requests', 'toUInt32(count())', 'time'), [[rows]]);
-  assert.deepEqual(await of('requests_named', 'toUInt32(count())', 'time'), [[rows]]);
-  assert.deepEqual(await of('touched_minutes', 'toUInt32(uniq(minute))', 'minute'), [[2]]);
-  assert.deepEqual(await of('trace_times', 'toUInt32(uniq(trace_id))', 'end'), [[10]]);
-  for (const one of [...at].sort()) {
-    await store.writer().command({ query: buildSql('flowspan', [one]), clickhouse_settings: BUILD_SETTINGS });
-  }
-  assert.deepEqual(await of('edges_1m FINAL', 'toUInt32(sum(requests_ok))', 'minute'), [[rows]]);
-  assert.deepEqual(await of('edges_1m_current', 'toUInt32(sum(requests_ok))', 'minute'), [[rows]]);
+  const times = [minute, minute - 3600].map((at) => `(time >= ${at} AND time < ${at + 60})`).join(' OR ');
+  assert.deepEqual(await ask(`SELECT toUInt32(count()) FROM flowspan.requests WHERE ${times}`), [[ROWS]]);
 }
 
 for (const manner of ['swallow', 'cut'] as const) {
@@ -188,6 +181,16 @@ test('beyond the server’s window it is asked, and what is there is not sent ag
   await assertOneCopy(firstNs);
 });
 
+/** As if the store had died between the rows and what views make of them. */
+async function forgetViews(firstNs: bigint): Promise<void> {
+  const minute = Number(firstNs / 1_000_000_000n);
+  const at = `IN (${minute}, ${minute - 3600})`;
+  await command(`DELETE FROM touched_minutes WHERE toUnixTimestamp(minute) ${at}`);
+  await command(`DELETE FROM trace_times WHERE toUnixTimestamp(toStartOfMinute(end)) ${at}`);
+  const left = `SELECT toUInt32(count()) FROM flowspan.touched_minutes WHERE toUnixTimestamp(minute) ${at}`;
+  assert.deepEqual(await ask(left), [[0]]);
+}
+
 test('an INSERT that broke off between its partitions, or before its views, is completed', async (t) => {
   const firstNs = nextCase();
   const dataDir = mkdtempSync(join(tmpdir(), 'flowspan-partly-'));
@@ -197,8 +200,7 @@ test('an INSERT that broke off between its partitions, or before its views, is c
   await before.delivery.close(Date.now(), 0);
   const half = Array.from({ length: ROWS / 2 }, (_, index) => encodeRow(REQUESTS, requestRow(firstNs, 2 * index)));
   await insert(half, `half-${firstNs}`);
-  await command('TRUNCATE TABLE touched_minutes');
-  await command('TRUNCATE TABLE trace_times');
+  await forgetViews(firstNs);
   const sending = await open({ dataDir, more: { quietMs: 700 } });
   t.after(() => sending.close());
   sending.delivery.start();
@@ -225,4 +227,26 @@ test('while it cannot be told what is stored nothing is sent, and that is report
     [[0]],
   );
   assert.equal(sending.delivery.waiting().segments, 1);
+});
+
+test('every case stands once in the views and in edges_1m', async () => {
+  const minutesOf = (shift: number) => cases.map((firstNs) => Number(firstNs / 1_000_000_000n) - shift);
+  for (const at of [minutesOf(3600), minutesOf(0)]) {
+    const build = buildSql('flowspan', at.sort());
+    await store.writer().command({ query: build, clickhouse_settings: BUILD_SETTINGS });
+  }
+  const all = [...minutesOf(0), ...minutesOf(3600)].sort();
+  const byMinute = async (from: string, what: string, time: string) => {
+    const minute = `toUnixTimestamp(toStartOfMinute(${time}))`;
+    return ask(
+      `SELECT toUInt32(${minute}) AS m, toUInt32(${what}) FROM flowspan.${from} WHERE ${minute} IN (${all.join(',')}) GROUP BY m ORDER BY m`,
+    );
+  };
+  const each = (count: number) => all.map((minute) => [minute, count]);
+  assert.deepEqual(await byMinute('requests_named', 'count()', 'time'), each(ROWS / 2));
+  assert.deepEqual(await byMinute('touched_minutes', 'uniq(minute)', 'minute'), each(1));
+  assert.deepEqual(await byMinute('edges_1m FINAL', 'sum(requests_ok)', 'minute'), each(ROWS / 2));
+  assert.deepEqual(await byMinute('edges_1m_current', 'sum(requests_ok)', 'minute'), each(ROWS / 2));
+  const traces = `SELECT toUInt32(uniq(trace_id)) FROM flowspan.trace_times WHERE toUnixTimestamp(end) >= ${all[0]}`;
+  assert.deepEqual(await ask(traces), [[10 * cases.length]]);
 });
