@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
@@ -13,6 +13,7 @@ import { PROGRAMS } from '../../collector/src/attach/programs.ts';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { createNamespace } from '../../deploy/lab/namespace.ts';
 import { type Program, run, start } from '../../deploy/lab/program.ts';
+import { note, uniqueName } from '../../deploy/lab/registry.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, freePorts, startFlowspan, temporaryFolder, whyNot } from '../support/flowspan.ts';
 import { type Rights, withOnlyWritable, withRights } from '../support/rights.ts';
@@ -54,6 +55,14 @@ function keepContainer(root: string): void {
   writeFileSync(file, JSON.stringify({ Name: '/shop', Config: { Labels: {} } }), { mode: 0o600 });
   for (const path of [file, folder]) chownSync(path, OTHER_USER, OTHER_USER);
   chmodSync(folder, 0o700);
+}
+
+/** A folder of the BPF filesystem. */
+function keptFolder(): string {
+  const path = join('/sys/fs/bpf', uniqueName());
+  note('folder', path);
+  mkdirSync(path, { mode: 0o700 });
+  return path;
 }
 
 /** Where a process could write, as far as mounts let it. What is mounted over is out of reach. */
@@ -102,21 +111,23 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
   });
 
   /** Starts a collector of its own data folder and port. */
-  async function startCollector(rights: Rights): Promise<{ program: Program; url: string; folder: string }> {
+  async function startCollector(rights: Rights): Promise<{ program: Program; url: string; folders: string[] }> {
     const [port] = await freePorts(1);
-    const folder = temporaryFolder();
-    chownSync(folder, rights.user, rights.user);
+    const folders = [temporaryFolder(), keptFolder()];
+    for (const path of folders) chownSync(path, rights.user, rights.user);
+    const [folder = '', kept = ''] = folders;
     const env = {
       FLOWSPAN_DATA_DIR: folder,
       FLOWSPAN_NODE: `of-user-${rights.user}`,
       FLOWSPAN_COLLECTOR_LISTEN: `127.0.0.1:${port}`,
       FLOWSPAN_COLLECTOR_CGROUP_ROOT: cgroup.path,
+      FLOWSPAN_COLLECTOR_PIN_DIR: kept,
       FLOWSPAN_CLICKHOUSE_URL: store.storeUrl,
       FLOWSPAN_STORE_WRITER_PASSWORD: PASSWORD,
     };
-    const confined = [...withOnlyWritable(folder), ...withRights(rights)];
+    const confined = [...withOnlyWritable(...folders), ...withRights(rights)];
     const program = start({}, [...confined, process.execPath, COMMAND, 'collector'], env);
-    return { program, url: `http://127.0.0.1:${port}`, folder };
+    return { program, url: `http://127.0.0.1:${port}`, folders };
   }
 
   for (const [what, rights] of [
@@ -124,7 +135,7 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
     ['container', { user: 0, capabilities: podCapabilities() }],
   ] as const) {
     test(`as the ${what} starts it, it attaches everything and records, and writes nowhere else`, async () => {
-      const { program, url, folder } = await startCollector(rights);
+      const { program, url, folders } = await startCollector(rights);
       const has = (text: string) => program.output().includes(text) || program.process.exitCode !== null;
       await eventually('the collector', () => has('"ready"'), 30_000);
       assert.equal(program.process.exitCode, null, program.output());
@@ -137,7 +148,8 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
       const status = (await (await fetch(`${url}/status`)).json()) as { programs: { attached: boolean }[] };
       assert.equal(status.programs.filter(({ attached }) => attached).length, PROGRAMS.length, program.output());
       assert.match(program.output(), /^capabilities +ok /m);
-      assert.deepEqual(writablePlaces(program.pid), [folder]);
+      assert.deepEqual(writablePlaces(program.pid).sort(), folders.toSorted());
+      assert.equal(readdirSync(folders[1] ?? '').length, 1, 'counters of open connections outlive it');
 
       const stored = async () => {
         const sql = `SELECT count() AS c FROM requests WHERE node = 'of-user-${rights.user}' AND http_path LIKE '/ping%'`;

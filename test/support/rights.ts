@@ -22,15 +22,15 @@ export function withRights({ user, capabilities }: Rights): string[] {
   return ['setpriv', ...own, `--bounding-set=${list}`, '--no-new-privs'];
 }
 
-/** Makes everything read-only but the folder $0, as ProtectSystem=strict and a read-only root do, and runs the command. */
+/** Makes everything read-only but the folders $0, as ProtectSystem=strict and a read-only root do, and runs the command. */
 const READ_ONLY = `
-  mount --bind "$0" "$0"
+  for folder in $0; do mount --bind "$folder" "$folder"; done
   awk '{ print $2 }' /proc/self/mounts | while read -r path; do
-    [ "$path" = "$0" ] || mount -o remount,bind,ro "$path" 2>/dev/null
+    case " $0 " in *" $path "*) ;; *) mount -o remount,bind,ro "$path" 2>/dev/null ;; esac
   done
   exec "$@"`;
 
-/** What to put before a command: nothing can be written but below `folder`. */
-export function withOnlyWritable(folder: string): string[] {
-  return ['unshare', '--mount', 'sh', '-c', READ_ONLY, folder];
+/** What to put before a command: nothing can be written but below `folders`, whose names have no spaces. */
+export function withOnlyWritable(...folders: readonly string[]): string[] {
+  return ['unshare', '--mount', 'sh', '-c', READ_ONLY, folders.join(' ')];
 }
