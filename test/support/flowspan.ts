@@ -31,7 +31,11 @@ interface KindCounters {
   readonly wanted: number;
   readonly stored: number;
   readonly lost: number;
+  readonly shed: number;
+  readonly aggregated: number;
 }
+
+const accountedFor = ({ stored, lost, shed, aggregated }: KindCounters) => stored + lost + shed + aggregated;
 
 /** A running Flowspan. */
 export interface Flowspan {
@@ -84,6 +88,8 @@ export async function startFlowspan(options: FlowspanOptions = {}): Promise<Flow
     ...own,
     ...(options.cgroup === undefined ? {} : { FLOWSPAN_COLLECTOR_CGROUP_ROOT: options.cgroup.path }),
     FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '1',
+    // Tests compare row by row, on machines that are busy.
+    FLOWSPAN_COLLECTOR_GOVERNOR_ENABLED: 'false',
     ...options.env,
   };
   const lines: string[] = [];
@@ -129,7 +135,7 @@ export async function startFlowspan(options: FlowspanOptions = {}): Promise<Flow
         'what was recorded to be stored',
         async () => {
           const now = await counters();
-          return RECORD_KINDS.every((kind) => now[kind]!.stored + now[kind]!.lost >= wanted[kind]!.wanted);
+          return RECORD_KINDS.every((kind) => accountedFor(now[kind]!) >= wanted[kind]!.wanted);
         },
         SETTLE_TIMEOUT_MS,
       );

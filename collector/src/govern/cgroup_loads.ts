@@ -3,9 +3,12 @@ import { FLOW_RECORD, REQUEST_RECORD, TCP_EVENT_RECORD } from '../../../bpf/wire
 import type { Arena } from '../batch/arena.ts';
 import type { CgroupLoad } from './controller.ts';
 
-/** A power of two. Cgroups beyond three quarters of it are counted together, as cgroup 0, until the next look at them. */
+/** A power of two. Cgroups beyond three quarters of it are counted together until the next look at them. */
 const SLOTS = 1024;
 const MOST = SLOTS * 0.75;
+const BEYOND = 0xffff_ffff;
+/** The cgroup that those beyond are counted as; no cgroup has this id. */
+export const CGROUPS_BEYOND = 2n ** 64n - 1n;
 
 /** Counts between two `take`s. */
 export class CgroupLoads {
@@ -50,7 +53,7 @@ export class CgroupLoads {
     for (; this.#taken[slot] !== 0; slot = (slot + 1) % SLOTS) {
       if (this.#lows[slot] === low && this.#highs[slot] === high) return slot;
     }
-    if (this.#used >= MOST && (low | high) !== 0) return this.#slot(0, 0);
+    if (this.#used >= MOST && low !== BEYOND) return this.#slot(BEYOND, BEYOND);
     this.#used += 1;
     this.#lows[slot] = low;
     this.#highs[slot] = high;

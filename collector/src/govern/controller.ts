@@ -2,6 +2,7 @@
  * Decides how much detail there is, once per measurement. Pressure that one cgroup makes is taken from that cgroup alone,
  * before it is written; any other from all, by the levels.
  */
+import { CGROUPS_BEYOND } from './cgroup_loads.ts';
 import { LEVELS, MOST_STEPS } from './levels.ts';
 import { Patience } from './patience.ts';
 import { type Budget, type Measurement, type Pressure, pressureOf } from './pressure.ts';
@@ -22,8 +23,9 @@ export interface ControllerConfig extends Budget {
   readonly mostThrottled: number;
 }
 
-/** Records a second below which shedding frees nothing to speak of. */
+/** Records a second below which shedding frees nothing to speak of: for processor time, of each core of the budget. */
 const WORTH_SHEDDING = 100;
+const WORTH_SHEDDING_PER_CORE = 2500;
 /** A throttled cgroup that was no longer noisy for so long is eased. */
 const EASED_MS = 5000;
 
@@ -49,25 +51,36 @@ export class Controller {
     return new Map([...this.#throttles].map(([cgroup, { step }]) => [cgroup, step]));
   }
 
-  /** Takes a measurement. @param loads of all cgroups that brought something */
-  measured(measurement: Measurement, loads: readonly CgroupLoad[]): void {
+  /** Takes a measurement. @param all loads of all cgroups that brought something */
+  measured(measurement: Measurement, all: readonly CgroupLoad[]): void {
+    // Packets that the kernel dropped for nobody it knows: their rate is limited already.
+    const loads = all.filter(({ cgroup }) => cgroup !== 0n);
     const { nowMs } = measurement;
     const seconds = (nowMs - (this.#lastMs ?? nowMs - 1000)) / 1000;
     this.#lastMs = nowMs;
     this.pressure = pressureOf(measurement, this.#config);
     const { value } = this.pressure;
     this.#ease(loads, nowMs);
+    const worth = this.#worth * seconds;
     const taken = loads.reduce((sum, load) => sum + load.taken, 0);
-    if (value > 1) {
-      if (taken / seconds < WORTH_SHEDDING) return;
+    const offered = loads.reduce((sum, load) => sum + load.offered, 0);
+    if (value > 1 && taken >= worth) {
       this.#patience.rose(nowMs);
-      this.#shed(value > 4 ? 3 : value > 2 ? 2 : 1, loads, taken);
+      this.#shed(value > 4 ? 3 : value > 2 ? 2 : 1, loads, worth);
     } else if (this.#level === 0 && this.#throttles.size === 0) this.#patience.rested(nowMs);
-    else this.#restore(this.#patience.steps(value, nowMs));
+    // Where all detail would cost next to nothing, it does not matter what else is scarce.
+    else this.#restore(this.#patience.steps(offered < worth ? 0 : value, nowMs));
   }
 
-  #shed(steps: number, loads: readonly CgroupLoad[], taken: number): void {
-    const noisy = this.#noisy(loads, taken);
+  /** Records a second from which on shedding helps against what is scarce. */
+  get #worth(): number {
+    return this.pressure.of === 'cpu'
+      ? Math.max(WORTH_SHEDDING, WORTH_SHEDDING_PER_CORE * this.#config.cpu)
+      : WORTH_SHEDDING;
+  }
+
+  #shed(steps: number, loads: readonly CgroupLoad[], worth: number): void {
+    const noisy = this.#noisy(loads, worth);
     if (noisy === undefined) {
       this.#level = Math.min(LEVELS.length - 1, this.#level + steps);
       return;
@@ -77,13 +90,15 @@ export class Controller {
   }
 
   /** The cgroup that brings more than its share while others bring something too. */
-  #noisy(loads: readonly CgroupLoad[], taken: number): bigint | undefined {
+  #noisy(loads: readonly CgroupLoad[], worth: number): bigint | undefined {
+    const taken = loads.reduce((sum, load) => sum + load.taken, 0);
     const [first] = loads.toSorted((a, b) => b.taken - a.taken);
-    if (first === undefined || first.taken === taken || first.taken <= this.#config.noisyShare * taken)
-      return undefined;
+    if (first === undefined || first.cgroup === CGROUPS_BEYOND || first.taken === taken) return undefined;
+    if (first.taken <= this.#config.noisyShare * taken) return undefined;
     const throttle = this.#throttles.get(first.cgroup);
-    if (throttle === undefined) return this.#throttles.size < this.#config.mostThrottled ? first.cgroup : undefined;
-    return throttle.step < MOST_STEPS ? first.cgroup : undefined;
+    if (throttle !== undefined) return throttle.step < MOST_STEPS ? first.cgroup : undefined;
+    const hasRoom = this.#throttles.size < this.#config.mostThrottled;
+    return hasRoom && first.taken >= worth ? first.cgroup : undefined;
   }
 
   /** All suffer from the level, one from a throttle: the level falls first. */

@@ -89,7 +89,7 @@ test('under lasting pressure the order of levels is the stated one', () => {
   const controller = new Controller({ ...CONFIG, noisyShare: 1 });
   const seen: number[] = [];
   for (let second = 1; second < 40; second += 1) {
-    controller.measured({ ...CALM, nowMs: second * 1000, cpu: 0.6 }, [{ cgroup: 11n, taken: 1000, offered: 1000 }]);
+    controller.measured({ ...CALM, nowMs: second * 1000, cpu: 0.6 }, [{ cgroup: 11n, taken: 2000, offered: 2000 }]);
     seen.push(controller.level);
   }
   assert.deepEqual(
@@ -110,6 +110,25 @@ test('where there is next to nothing to shed, nothing is', () => {
   const controller = new Controller(CONFIG);
   const levels = runs(controller, { s: 0 }, 30, { requests: { [A]: 20 }, base: 2 });
   assert.deepEqual(new Set(levels), new Set([0]));
+});
+
+test('where there is next to nothing left to shed, detail comes back whatever is scarce', () => {
+  const controller = new Controller(CONFIG);
+  const clock = { s: 0 };
+  runs(controller, clock, 20, { requests: { [A]: 20_000 }, base: 1 });
+  assert.ok(controller.level > 0);
+  assert.equal(runs(controller, clock, 20, { requests: { [A]: 20 }, base: 1 }).at(-1), 0);
+  runs(controller, clock, 20, { requests: { [A]: 20_000, [B]: 50 }, base: 1 });
+  assert.deepEqual([controller.level, [...controller.throttles.keys()]], [0, [11n]]);
+  runs(controller, clock, 30, { requests: { [A]: 20, [B]: 50 }, base: 1 });
+  assert.equal(controller.throttles.size, 0);
+});
+
+test('packets of nobody make nobody noisy', () => {
+  const controller = new Controller(CONFIG);
+  runs(controller, { s: 0 }, 5, { requests: { [A]: 40_000, 0: 500 } });
+  assert.equal(controller.throttles.size, 0);
+  assert.ok(controller.level > 0);
 });
 
 test('each resource is a reason; memory only near its budget', () => {

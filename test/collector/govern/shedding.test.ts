@@ -1,6 +1,7 @@
 /** Which records get a row at which level, and what their weights add up to; through the whole data path. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { CGROUPS_BEYOND } from '../../../collector/src/govern/cgroup_loads.ts';
 import { LEVELS } from '../../../collector/src/govern/levels.ts';
 import { CLIENT, event, flow, PAIR, SERVER } from '../support/named_ends.ts';
 import { openPath, type Row } from '../support/path.ts';
@@ -139,5 +140,5 @@ test('cgroups beyond the table are counted together', () => {
     loads.reduce((total, { taken }) => total + taken, 0),
     3000,
   );
-  assert.equal(loads.find(({ cgroup }) => cgroup === 0n)?.taken, 3000 - 768);
+  assert.equal(loads.find(({ cgroup }) => cgroup === CGROUPS_BEYOND)?.taken, 3000 - 768);
 });
