@@ -18,7 +18,12 @@ function newDisk(t: TestContext) {
     mock.timers.reset();
     rmSync(directory, { recursive: true });
   });
-  const disk = new SpoolDisk({ syncMs: SYNC_MS, log: pino({ level: 'silent' }), back: () => undefined });
+  const logged: string[] = [];
+  const disk = new SpoolDisk({
+    syncMs: SYNC_MS,
+    log: pino({ level: 'info' }, { write: (line) => void logged.push(line) }),
+    back: () => undefined,
+  });
   const synced: string[] = [];
   const newFile = async () => {
     const file = new SegmentFile(directory, newSegmentName(1), 1);
@@ -31,7 +36,7 @@ function newDisk(t: TestContext) {
     disk.changed(file);
     return file;
   };
-  return { disk, synced, newFile };
+  return { disk, synced, logged, newFile };
 }
 
 /** Lets what the timer began come to its end. */
@@ -69,4 +74,27 @@ test('what is removed before costs no sync', async (t) => {
   mock.timers.tick(SYNC_MS);
   await done(disk);
   assert.deepEqual(synced, []);
+});
+
+test('a sync that fails is told now and then, and keeps nothing from being written', async (t) => {
+  const { disk, logged, newFile } = newDisk(t);
+  const file = await newFile();
+  const sync = file.sync;
+  file.sync = async () => {
+    throw new Error('EIO');
+  };
+  for (let turn = 0; turn < 3; turn += 1) {
+    disk.changed(file);
+    await disk.sync();
+    disk.worked();
+    assert.equal(disk.error, 'EIO');
+    assert.ok(disk.usable);
+  }
+  assert.equal(logged.length, 1);
+  assert.match(logged[0]!, /FLOW_DELIVER_SPOOL/);
+  file.sync = sync;
+  disk.changed(file);
+  await disk.sync();
+  assert.equal(disk.error, undefined);
+  await file.close();
 });

@@ -18,14 +18,19 @@ export interface SpoolDiskOptions {
   readonly back: () => void;
 }
 
+const NOT_SYNCED = 'cannot sync the spool: mend the disk of data_dir; until then a power cut may take what waits there';
+
 /** State of the disk of one spool. */
 export class SpoolDisk {
   readonly #options: SpoolDiskOptions;
   readonly #unsynced = new Map<string, SegmentFile>();
   #timer: NodeJS.Timeout | undefined;
   #error: string | undefined;
+  #syncError: string | undefined;
   #againMs = 0;
   #toldMs = Number.NEGATIVE_INFINITY;
+  /** Whether it was told that it fails, and not yet that it works again. */
+  #isTold = false;
 
   constructor(options: SpoolDiskOptions) {
     this.#options = options;
@@ -33,7 +38,7 @@ export class SpoolDisk {
 
   /** What it failed with last; undefined while it works. */
   get error(): string | undefined {
-    return this.#error;
+    return this.#error ?? this.#syncError;
   }
 
   /** Whether it is worth a try. */
@@ -42,20 +47,17 @@ export class SpoolDisk {
   }
 
   failed(error: unknown, what: string): void {
-    const now = performance.now();
-    this.#error = error instanceof Error ? error.message : String(error);
-    this.#againMs = now + AGAIN_MS;
-    if (now - this.#toldMs < BETWEEN_COMPLAINTS_MS) return;
-    this.#toldMs = now;
-    this.#options.log.error({ err: error, code: 'FLOW_DELIVER_SPOOL' }, `cannot ${what} the spool: ${NEXT_STEP}`);
+    this.#error = messageOf(error);
+    this.#againMs = performance.now() + AGAIN_MS;
+    this.#complain(error, `cannot ${what} the spool: ${NEXT_STEP}`);
   }
 
   /** Something was written. */
   worked(): void {
     if (this.#error === undefined) return;
     this.#error = undefined;
-    this.#toldMs = Number.NEGATIVE_INFINITY;
-    this.#options.log.info('the spool can be written again');
+    if (this.#isTold) this.#options.log.info('the spool can be written again');
+    this.#isTold = false;
     this.#options.back();
   }
 
@@ -83,8 +85,28 @@ export class SpoolDisk {
       ...files.map((file) => () => file.sync()),
       ...[...directories].map((path) => () => syncDirectory(path)),
     ];
-    for (const sync of all) await sync().catch((error) => this.failed(error, 'sync'));
+    let failure: unknown;
+    for (const sync of all) {
+      await sync().catch((error) => {
+        failure = error;
+      });
+    }
+    if (all.length === 0) return;
+    this.#syncError = failure === undefined ? undefined : messageOf(failure);
+    if (failure !== undefined) this.#complain(failure, NOT_SYNCED);
   }
+
+  #complain(error: unknown, message: string): void {
+    const now = performance.now();
+    if (now - this.#toldMs < BETWEEN_COMPLAINTS_MS) return;
+    this.#toldMs = now;
+    this.#isTold = true;
+    this.#options.log.error({ err: error, code: 'FLOW_DELIVER_SPOOL' }, message);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function syncDirectory(path: string): Promise<void> {
