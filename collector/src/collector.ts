@@ -170,6 +170,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       rows,
       writer: (table) => delivery.writer(table),
       flowsOnTheirWay,
+      clockStepped: (stepNs) => clockStepped(stepNs),
       sinks: spans === undefined ? [live] : [live, spans],
       flush: (nowMs) => delivery.flush(nowMs),
     });
@@ -205,6 +206,11 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       pipeline,
     });
 
+    const clockStepped = (stepNs: bigint) => {
+      pipeline.moveTimes(stepNs);
+      reporter.clockStepped(stepNs);
+      log.warn({ step_ms: Number(stepNs / 1_000_000n) }, 'the wall clock was set');
+    };
     const nowMs = () => Number(nowNs() / 1_000_000n);
     metrics.page.add(() => ownSpans.families());
     const told = { kernel, counters, losses, delivery, reporter, live, governor, spans: spanCounts, kubernetes };
@@ -254,8 +260,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         () => listeners.searchIfMissed(),
       ),
       every(ANCHOR_MS, 'clock', () => {
-        const step = clock.reanchor();
-        if (step !== 0n) log.warn({ step_ms: Number(step / 1_000_000n) }, 'the wall clock was set');
+        const stepNs = clock.reanchor();
+        if (stepNs !== 0n) clockStepped(stepNs);
       }),
     ];
     const history = { client, scope, startedNs, nowNs, delivery, log };

@@ -45,6 +45,8 @@ export interface PipelineParts {
   readonly shedding: Shedding;
   readonly rows: { readonly flow: RowKind; readonly tcp_event: RowKind; readonly request: RowKind };
   readonly writer: (table: Table) => SegmentWriter;
+  /** Told that wall time was set, by how many nanoseconds: before the look's records are dated. */
+  readonly clockStepped?: (stepNs: bigint) => void;
   /** Told of each row of flows. */
   readonly flowsOnTheirWay?: FlowsOnTheirWay;
   readonly sinks: readonly RowSink[];
@@ -95,6 +97,8 @@ export class Pipeline {
   /** Takes one look's records; they must stay where they are until the look after the next. */
   read(begin: number, end: number): void {
     const { arena, clock, counters, ends, flush, metrics } = this.#parts;
+    const stepNs = clock.noticeStep();
+    if (stepNs !== 0n) this.#parts.clockStepped?.(stepNs);
     const nowNs = clock.nowNs();
     const nowMs = Number(nowNs / 1_000_000n);
     ends.begin(nowMs, nowNs);
@@ -108,6 +112,13 @@ export class Pipeline {
     flush(nowMs);
     this.writtenUntilNs = this.#lookedNs;
     this.#lookedNs = nowNs;
+  }
+
+  /** Wall time was set: what is said in it goes on in the new one. */
+  moveTimes(stepNs: bigint): void {
+    this.#lookedNs += stepNs;
+    this.writtenUntilNs += stepNs;
+    this.promisedMs += Number(stepNs / 1_000_000n);
   }
 
   /** Makes rows of what is still held. */

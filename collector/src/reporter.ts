@@ -56,9 +56,27 @@ export class Reporter {
   restarted(): void {
     const { state, startedNs } = this.#options;
     const before = state.watchedUntil();
-    if (before === undefined || before >= startedNs) return;
-    this.unobservedNs = startedNs - before;
+    if (before === undefined) return;
+    // Later than now: wall time was set back meanwhile, and for how long nobody watched cannot be told.
+    this.unobservedNs = before < startedNs ? startedNs - before : 0n;
     this.#loss({ kind: 'all', reason: 'restart', count: 0 }, startedNs, this.unobservedNs);
+  }
+
+  /**
+   * Tells that wall time was set. Set forward, the times between are nobody's; set back, they come twice: nothing is
+   * missing, but what an answer says of these times is of two hours, or of none.
+   * @param stepNs nanoseconds; negative if it was set back
+   */
+  clockStepped(stepNs: bigint): void {
+    const nowNs = this.#options.nowNs();
+    this.#reportedNs += stepNs;
+    this.#savedNs += stepNs;
+    const isForward = stepNs > 0n;
+    this.#loss(
+      { kind: 'all', reason: 'clock_step', count: 0 },
+      isForward ? nowNs : nowNs - stepNs,
+      isForward ? stepNs : -stepNs,
+    );
   }
 
   /** Rows of addresses of this node's pods that are new or have changed, and who has them. */
@@ -165,7 +183,8 @@ export class Reporter {
 
   #loss(loss: { kind: string; reason: string; count: number }, time: bigint, duration: bigint): void {
     const { delivery, scope } = this.#options;
-    delivery.add(LOSSES, { time, ...scope, duration_ns: duration, ...loss });
+    // Wall time that is slewed may seem to go back a little.
+    delivery.add(LOSSES, { time, ...scope, duration_ns: duration < 0n ? 0n : duration, ...loss });
   }
 }
 

@@ -39,5 +39,6 @@ export function machineClocks(): Clocks {
       return largest - BigInt(Math.round(suspendedMs() * 1e6));
     },
     wallNs: () => BigInt(Date.now()) * 1_000_000n,
+    roughMs: () => Date.now() - performance.now(),
   };
 }
