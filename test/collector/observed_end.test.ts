@@ -78,6 +78,8 @@ test('cgroups that begin and end', () => {
   assert.equal(counters.discards.cgroup_path_cut, 0);
   feed('flows', change('created', `/${'x'.repeat(1022)}`));
   assert.equal(counters.discards.cgroup_path_cut, 1);
+  const { read, aggregated, discarded } = counters.kinds.cgroup;
+  assert.deepEqual({ read, aggregated, discarded }, { read: 4, aggregated: 3, discarded: 1 });
 });
 
 test('a row tells the container of its observed end, in pods with several, in plain ones, and where only v1 tells', () => {

@@ -139,6 +139,18 @@ test('records that make no sense are counted and nothing more', () => {
   const { record_short, record_kind_unknown, record_bytes_malformed } = path.counters.discards;
   assert.deepEqual({ record_short, record_kind_unknown }, { record_short: 3, record_kind_unknown: 1 });
   assert.equal(record_bytes_malformed, FLOW_RECORD.size);
+  // of a known kind each has its fate; of the others nobody knows what they were
+  for (const kind of ['flow', 'request', 'cgroup'] as const) {
+    const { read, held, discarded, rows } = path.counters.kinds[kind];
+    assert.deepEqual({ read, held, discarded, rows }, { read: 1, held: 0, discarded: 1, rows: 0 }, kind);
+  }
+});
+
+test('a record that waits for the next look is held, and is a row afterwards', () => {
+  const path = openPath();
+  const { flow } = path.counters.kinds;
+  assert.equal(path.feed('flows', record('flow', connection())).length, 1);
+  assert.deepEqual([flow.read, flow.held, flow.rows], [1, 0, 1]);
 });
 
 test('a row of before what a report had promised is counted as late', () => {

@@ -67,6 +67,7 @@ test('full while ClickHouse is away: rows wait in memory, then on the disk; beyo
   assert.ok(delivery.waiting().memory_bytes <= MEMORY_BYTES + 256 * 1024);
   const gone = lost['flows row_write_failed'] ?? 0;
   assert.ok(gone > 0 && gone < turns * perTurn);
+  assert.equal(delivery.rowsWaiting(FLOWS), turns * perTurn - gone, 'in memory');
   disk.free();
   await until(() => {
     delivery.add(LOSSES, loss(1));
@@ -74,10 +75,12 @@ test('full while ClickHouse is away: rows wait in memory, then on the disk; beyo
     return delivery.waiting().memory_bytes === 0;
   });
   assert.ok(delivery.waiting().bytes > 0);
+  assert.equal(delivery.rowsWaiting(FLOWS), turns * perTurn - lost['flows row_write_failed']!, 'on the disk');
   delivery.start();
   await delivery.report(COLLECTOR_REPORTS, REPORT, 200_000);
   await until(() => delivery.waiting().segments === 0);
   assert.equal(stored.flows! + lost['flows row_write_failed']!, turns * perTurn);
+  assert.equal(delivery.rowsWaiting(FLOWS), 0);
   assert.deepEqual(Object.keys(lost), ['flows row_write_failed']);
 });
 
