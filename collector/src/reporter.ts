@@ -31,7 +31,7 @@ export interface ReporterOptions {
 }
 
 /** Some records tell of what ended a while before: a response ends when its last byte is acknowledged. 2 s. */
-const LATENESS_NS = 2_000_000_000n;
+export const LATENESS_NS = 2_000_000_000n;
 
 const BETWEEN_SAVES_NS = 30_000_000_000n;
 

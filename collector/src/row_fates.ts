@@ -3,8 +3,10 @@ import { FLOWS, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
 import { type Counters, type Discard, type RecordKind, rowLossReason } from './counters.ts';
 import type { Delivery, DeliveryOptions } from './deliver/delivery.ts';
 import type { Losses } from './deliver/losses.ts';
+import { LATENESS_NS } from './reporter.ts';
 
 const TABLES = { flow: FLOWS, tcp_event: TCP_EVENTS, request: REQUESTS } as const;
+const LATENESS_MS = Number(LATENESS_NS / 1_000_000n);
 const KINDS: Readonly<Record<string, RecordKind>> = Object.fromEntries(
   Object.entries(TABLES).map(([kind, { name }]) => [name, kind as RecordKind]),
 );
@@ -31,7 +33,7 @@ export function rowFates(counters: Counters, losses: Losses): Pick<DeliveryOptio
       if (kind === undefined) return;
       const reason = rowLossReason(discard);
       counters.kinds[kind][`lost_${reason}`] += rows;
-      losses.add(kind, reason, rows, fromMs, toMs);
+      losses.add(kind, reason, rows, fromMs === undefined ? undefined : fromMs - LATENESS_MS, toMs);
     },
   };
 }

@@ -13,6 +13,7 @@ import { Losses } from '../../collector/src/deliver/losses.ts';
 import type { Kernel } from '../../collector/src/kernel.ts';
 import { repeat } from '../../collector/src/repeat.ts';
 import { Reporter } from '../../collector/src/reporter.ts';
+import { rowFates } from '../../collector/src/row_fates.ts';
 import { StateFiles } from '../../collector/src/state_files.ts';
 import { encodeRow } from '../../store/rowbinary.ts';
 import type { Table } from '../../store/tables.ts';
@@ -171,4 +172,12 @@ test('work that fails is told and comes again; told to stop, it stops at once', 
     () => assert.fail(),
     () => undefined,
   );
+});
+
+test('rows lost in the spool are told with the time that they may tell of', () => {
+  const counters = new Counters();
+  const losses = new Losses(counters);
+  rowFates(counters, losses).lost('flows', 3, 'row_spool_dropped', 10_000, 12_000);
+  assert.deepEqual(losses.take(), [{ kind: 'flow', reason: 'spool_dropped', count: 3, fromMs: 8000, toMs: 12_000 }]);
+  assert.equal(counters.kinds.flow.lost_spool_dropped, 3);
 });
