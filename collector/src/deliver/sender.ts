@@ -84,12 +84,6 @@ export class Sender {
     return rows;
   }
 
-  /** Of these, those that have waited for longer than a moment. */
-  get backlog(): number {
-    this.#age();
-    return this.#backlog.length;
-  }
-
   /** The segment that has waited longest. */
   get oldest(): Segment | undefined {
     const heads = [this.#fresh.first, this.#backlog.first, ...this.#held].filter((one) => one !== undefined);
