@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { Randomness, thresholdOf } from '../../collector/src/deliver/spans/probability.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { runWrk } from '../support/wrk.ts';
 import { createGoverned, WEIGHED } from './support/governed.ts';
@@ -70,6 +71,19 @@ describe('one noisy cgroup', { skip: whyNot() ?? false }, () => {
     assert.ok(Math.abs(counted - FLOOD_REQUESTS - QUIET_REQUESTS) <= 5 * deviation, `${counted} in metrics`);
     const shed = await governed.counter('flowspan_governor_shed_records', { reason: 'noisy_cgroup' });
     assert.equal(shed, request.shed);
+  });
+
+  it('keeps the requests that the collector would have kept', async () => {
+    const rows = await governed.flowspan.query<
+      Record<'request_sequence' | 'response_sequence' | 'sample_weight', number>
+    >('SELECT request_sequence, response_sequence, sample_weight FROM requests WHERE sample_weight > 1');
+    const randomness = new Randomness();
+    const others = rows.filter((row) => {
+      randomness.ofSequences(row.request_sequence, row.response_sequence);
+      return !randomness.reaches(thresholdOf(1 / row.sample_weight));
+    });
+    assert.ok(rows.length > 0);
+    assert.deepEqual(others, []);
   });
 
   it('is let go when it is quiet', async () => {
