@@ -37,6 +37,8 @@ function lengthInUrl(values: Readonly<Record<string, unknown>>): number {
   return texts.reduce((sum, length) => sum + length, 0);
 }
 
+const isCutOff = (error: unknown) => error instanceof Error && (error as { code?: unknown }).code === 'ECONNRESET';
+
 /** Asks ClickHouse: the embedded store, a server or a cluster. */
 export class Store {
   readonly #client: ClickHouseClient;
@@ -69,16 +71,9 @@ export class Store {
     let leave: (() => void) | undefined;
     try {
       leave = await this.#slots.take(signal, asker);
-      const result = await this.#client.query({
-        query: query.sql,
-        query_params: query.parameters.values,
-        format: 'JSONEachRow',
-        ...(signal === undefined ? {} : { abort_signal: signal }),
-        clickhouse_settings: this.#settings(bounds),
-        // by this the embedded store tells our askers apart
-        http_headers: { ...watched.headers, ...(asker === '' ? {} : { 'X-ClickHouse-Quota': asker }) },
-      });
-      const rows = await result.json<StoreRow>();
+      const ask = () => this.#ask(query, watched.headers, asker, signal, bounds);
+      // The client may close a connection that it keeps open just when it is used again.
+      const rows = await ask().catch((error) => (isCutOff(error) && !signal?.aborted ? ask() : Promise.reject(error)));
       watched.ended(rows.length);
       return rows;
     } catch (error) {
@@ -88,6 +83,25 @@ export class Store {
     } finally {
       leave?.();
     }
+  }
+
+  async #ask(
+    query: BoundQuery,
+    headers: Readonly<Record<string, string>>,
+    asker: string,
+    signal: AbortSignal | undefined,
+    bounds: QueryBounds,
+  ): Promise<StoreRow[]> {
+    const result = await this.#client.query({
+      query: query.sql,
+      query_params: query.parameters.values,
+      format: 'JSONEachRow',
+      ...(signal === undefined ? {} : { abort_signal: signal }),
+      clickhouse_settings: this.#settings(bounds),
+      // by this the embedded store tells our askers apart
+      http_headers: { ...headers, ...(asker === '' ? {} : { 'X-ClickHouse-Quota': asker }) },
+    });
+    return await result.json<StoreRow>();
   }
 
   /**

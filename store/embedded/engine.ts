@@ -56,10 +56,11 @@ export interface Outcome {
 const KILL_TAG = 'log_comment';
 
 /**
- * How long a cancelled query of a reader may go on, in milliseconds. The engine looks at the time between blocks; a single
- * call of a function may take hours, and nothing but the end of the process ends it.
+ * How long a cancelled query of a reader may go on, in milliseconds; meanwhile it keeps its slot, so that one asker has no
+ * more of them than of others. The engine looks at the time between blocks; a single call of a function may take hours,
+ * and nothing but the end of the process ends it.
  */
-export const RUNAWAY_MS = 10_000;
+const RUNAWAY_MS = 60_000;
 
 /** The open engine. */
 export class Engine {

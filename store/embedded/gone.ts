@@ -35,8 +35,11 @@ export function goneSignal(response: ServerResponse, patienceMs: number | undefi
 }
 
 /** What is left of the body would stand before the next request of this connection; it may never end. */
-export function leaveBody(request: IncomingMessage, response: ServerResponse): void {
+export function leaveBody(request: IncomingMessage): void {
+  // A decoder that nobody reads would hold it back.
+  request.unpipe();
   request.resume();
-  const drop = setTimeout(() => response.destroy(), LEFT_BODY_MS);
-  request.once('close', () => clearTimeout(drop));
+  const drop = setTimeout(() => request.socket.destroy(), LEFT_BODY_MS);
+  const keep = () => clearTimeout(drop);
+  request.once('end', keep).once('close', keep);
 }

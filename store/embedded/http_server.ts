@@ -112,7 +112,7 @@ async function serve(context: Context, request: IncomingMessage, response: Serve
     if (error.status >= 500 && !response.destroyed) context.report(error, queryId);
     if (response.headersSent || response.destroyed) response.destroy();
     else sendError(response, error, context.engine.version, queryId);
-    if (!request.complete) leaveBody(request, response);
+    if (!request.complete) leaveBody(request);
   }
 }
 
@@ -230,7 +230,7 @@ async function answerRows(
     const ended = await running;
     if ('error' in ended) {
       watched.failed(ended.error);
-      if (ended.error.status >= 500) context.report(ended.error, asked.queryId);
+      if (ended.error.status >= 500 && !gone.aborted) context.report(ended.error, asked.queryId);
       answer.fail(ended.error);
       return;
     }

@@ -25,6 +25,20 @@ const INSIDE = new Set([
 /** Scalar functions that reach outside. */
 const OUTSIDE_SCALARS = ['file', 'catboostevaluate', 'aiclassify', 'aiembed', 'aiextract', 'aigenerate', 'aitranslate'];
 
+/** Their time grows with the product of two lengths, and the engine cannot stop them: readers may not call them. */
+const UNSTOPPABLE = new Set([
+  'arraylevenshteindistance',
+  'arraylevenshteindistanceweighted',
+  'arraysimilarity',
+  'dameraulevenshteindistance',
+  'editdistance',
+  'editdistanceutf8',
+  'jarosimilarity',
+  'jarowinklersimilarity',
+  'levenshteindistance',
+  'levenshteindistanceutf8',
+]);
+
 const WORD = /(?<![A-Za-z0-9_$])[A-Za-z0-9_$]+/g;
 /** A name behind the word SETTINGS, with the quotes it may have. */
 const SETTING = /["`\u201c]?(\w+)["`\u201d]?/y;
@@ -57,14 +71,16 @@ export class Refusals {
   }
 
   /**
-   * Refuses a reader's statement that has settings of its own or of any query within it. `readonly = 1` does not hold the
+   * Refuses a reader's statement that names what cannot be stopped, or has settings of its own or of any query within it. `readonly = 1` does not hold the
    * engine back from those of a subquery: `SELECT * FROM (SELECT … SETTINGS readonly = 0)` runs.
-   * @throws EngineError 164 with the first setting's name
+   * @throws EngineError 164 with the name of the function or setting
    */
   checkReader(sql: string): void {
     const text = new RawText(sql);
     for (const { 0: word, index } of sql.matchAll(WORD)) {
-      if (word.toLowerCase() !== 'settings') continue;
+      const name = word.toLowerCase();
+      if (UNSTOPPABLE.has(name)) refuse(word, 'cannot be stopped while it runs');
+      if (name !== 'settings') continue;
       const behind = index + word.length;
       SETTING.lastIndex = text.behindBlanks(behind);
       const setting = SETTING.lastIndex === behind ? null : SETTING.exec(sql);
@@ -105,9 +121,6 @@ export class Refusals {
   }
 }
 
-function refuse(name: string): never {
-  throw new EngineError(
-    164,
-    `default: Not enough privileges: function ${name} reaches outside the store and is refused`,
-  );
+function refuse(name: string, why = 'reaches outside the store'): never {
+  throw new EngineError(164, `default: Not enough privileges: function ${name} ${why} and is refused`);
 }
