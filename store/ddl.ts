@@ -1,5 +1,6 @@
 /**
- * SQL that creates the tables of tables.ts as MergeTree tables: on the embedded store and on a single ClickHouse server.
+ * SQL that creates the tables of tables.ts as MergeTree tables: on the embedded store and on a single ClickHouse server;
+ * on a cluster in the form that cluster.ts gives them.
  */
 import type { StoredColumn, StoredTable } from './tables.ts';
 
@@ -49,24 +50,41 @@ export function settingsOf(table: StoredTable): [string, number][] {
   return Object.entries({ ...STORAGE_SETTINGS, ttl_only_drop_parts: table.partitionBy === 'tuple()' ? 0 : 1 });
 }
 
+/** How a table is made on a cluster. */
+export interface ClusterForm {
+  /** Name of the cluster, for ON CLUSTER. */
+  readonly cluster: string;
+  readonly engine: string;
+  /** Instead of those of settingsOf. */
+  readonly settings: readonly (readonly [string, number])[];
+}
+
+/** ` ON CLUSTER name`, or nothing. */
+export function onCluster(cluster: string | undefined): string {
+  return cluster === undefined ? '' : ` ON CLUSTER ${quoteName(cluster)}`;
+}
+
 /**
  * CREATE TABLE for one table.
  * @param name table name to create it under; the table's own unless it is being rebuilt beside the old one
  */
-export function createTableSql(database: string, table: StoredTable, name: string = table.name): string {
+export function createTableSql(
+  database: string,
+  table: StoredTable,
+  name: string = table.name,
+  form?: ClusterForm,
+): string {
   const ttl = ttlSql(table);
   return [
-    `CREATE TABLE IF NOT EXISTS ${quoteName(database)}.${quoteName(name)}\n(`,
+    `CREATE TABLE IF NOT EXISTS ${quoteName(database)}.${quoteName(name)}${onCluster(form?.cluster)}\n(`,
     [...table.columns.map(columnSql), ...(table.indices ?? []).map((index) => `INDEX ${index}`)]
       .map((line) => `    ${line}`)
       .join(',\n'),
-    `)\nENGINE = ${table.engine}`,
+    `)\nENGINE = ${form?.engine ?? table.engine}`,
     `PARTITION BY ${table.partitionBy}`,
     `ORDER BY ${table.orderBy}`,
     ...(ttl === undefined ? [] : [`TTL ${ttl}`]),
-    `SETTINGS ${settingsOf(table)
-      .map(([key, value]) => `${key} = ${value}`)
-      .join(', ')}`,
+    `SETTINGS ${(form?.settings ?? settingsOf(table)).map(([key, value]) => `${key} = ${value}`).join(', ')}`,
     `COMMENT ${quoteText(table.doc)}`,
   ].join('\n');
 }

@@ -1,6 +1,6 @@
 /** Everything the database holds, in the order in which it is created. */
 import { createHash } from 'node:crypto';
-import { createTableSql, quoteName, quoteText } from './ddl.ts';
+import { createTableSql, onCluster, quoteName, quoteText } from './ddl.ts';
 import { CURRENT_EDGES, TOUCHED_MINUTES, TOUCHES } from './edge_builds.ts';
 import { EXPIRATIONS } from './expirations.ts';
 import { NAMED_VIEWS } from './named_views.ts';
@@ -23,8 +23,8 @@ export const SCHEMA: Schema = {
 };
 
 /** CREATE for a view. Its comment ends with the hash by which a later migration sees whether it has changed. */
-export function createViewSql(database: string, view: View): string {
-  const name = `${quoteName(database)}.${quoteName(view.name)}`;
+export function createViewSql(database: string, view: View, cluster?: string): string {
+  const name = `${quoteName(database)}.${quoteName(view.name)}${onCluster(cluster)}`;
   const head =
     view.feed === undefined
       ? `CREATE OR REPLACE VIEW ${name}`

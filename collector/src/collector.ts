@@ -1,6 +1,7 @@
 /** One running collector: every part made and joined here, by hand. */
 import type { Logger } from 'pino';
 import { REQUEST_RECORD } from '../../bpf/wire/events.gen.ts';
+import { CLUSTER_INSERT_SETTINGS } from '../../store/cluster.ts';
 import { giveBackMemory } from '../native/addon.ts';
 import { writerAccount } from './accounts.ts';
 import { checkHost, type Host } from './attach/host.ts';
@@ -74,7 +75,12 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
   const state = new StateFiles(config.data_dir, log);
   const scope = { cluster: config.cluster, node: config.node, boot_id: bootId() };
   const account = writerAccount(config);
-  const client = openClient(clickhouse.url, account, clickhouse.database);
+  const client = openClient(
+    clickhouse.url,
+    account,
+    clickhouse.database,
+    clickhouse.cluster === '' ? {} : CLUSTER_INSERT_SETTINGS,
+  );
 
   const kubernetes = openKubernetes(config.kubernetes, config.node, log);
   let kernel: Kernel | undefined;
@@ -266,7 +272,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     ];
     const history = { client, scope, startedNs, nowNs, delivery, log };
     const anyDatabase = openClient(clickhouse.url, account);
-    const ready = migrateWhenReached(anyDatabase, clickhouse.database, log, stopping.signal).then((done) => {
+    const ready = migrateWhenReached(anyDatabase, clickhouse, log, stopping.signal).then((done) => {
       migrated = done;
       if (!done) return false;
       delivery.start();

@@ -220,6 +220,10 @@ export const CONFIG_SCHEMA = group(
           pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
           description: 'Database of the tables.',
         }),
+        cluster: text('', {
+          description:
+            'Name of the ClickHouse cluster whose shards keep the tables, replicated; empty: one server. Never tested against a cluster.',
+        }),
       },
       'Where rows are written to and read from.',
     ),

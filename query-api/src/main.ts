@@ -7,6 +7,7 @@ import { configHelp } from '../../collector/src/config_help.ts';
 import { stopSignal, tellReady } from '../../collector/src/lifetime.ts';
 import { startOwnSpans } from '../../collector/src/telemetry/own_spans.ts';
 import { VERSION } from '../../collector/src/version.ts';
+import { CLUSTER_QUERY_SETTINGS } from '../../store/cluster.ts';
 import { buildApp } from './app.ts';
 import { QueryError } from './errors.ts';
 import { LiveHub } from './live/hub.ts';
@@ -65,6 +66,7 @@ export async function startQueryApi(config: Config, logger: pino.Logger): Promis
     url: clickhouse.url,
     ...readerAccount(config),
     database: clickhouse.database,
+    clickhouse_settings: clickhouse.cluster === '' ? {} : CLUSTER_QUERY_SETTINGS,
     application: 'flowspan-query-api',
     request_timeout: own.max_execution_s * 1000 + 5_000,
     max_open_connections: QUERIES_AT_ONCE,

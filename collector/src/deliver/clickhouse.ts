@@ -1,6 +1,12 @@
 /** Puts segments into ClickHouse. */
 import { Readable } from 'node:stream';
-import { type ClickHouseClient, ClickHouseError, ClickHouseLogLevel, createClient } from '@clickhouse/client';
+import {
+  type ClickHouseClient,
+  ClickHouseError,
+  ClickHouseLogLevel,
+  type ClickHouseSettings,
+  createClient,
+} from '@clickhouse/client';
 import type { Account } from '../accounts.ts';
 import type { Segment } from './segment.ts';
 import type { Answer } from './sender.ts';
@@ -8,10 +14,20 @@ import type { Answer } from './sender.ts';
 /** Longest that one INSERT may take, milliseconds. */
 export const LONGEST_INSERT_MS = 60_000;
 
-/** A client for the collector's account. @param database undefined for one that names none: there may be none yet */
-export function openClient(url: string, account: Account, database?: string): ClickHouseClient {
+/**
+ * A client for the collector's account.
+ * @param database undefined for one that names none: there may be none yet
+ * @param settings of everything it sends
+ */
+export function openClient(
+  url: string,
+  account: Account,
+  database?: string,
+  settings: ClickHouseSettings = {},
+): ClickHouseClient {
   return createClient({
     url,
+    clickhouse_settings: settings,
     ...account,
     ...(database === undefined ? {} : { database }),
     application: 'flowspan-collector',
