@@ -68,6 +68,12 @@ export class Crowd {
     }
   }
 
+  /** Waits until at most so many are left open; returns how many there are when it has waited long enough. */
+  async shrunk(to: number): Promise<number> {
+    for (let tries = 0; tries < 50 && this.left > to; tries += 1) await wait(100);
+    return this.left;
+  }
+
   close(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
