@@ -12,8 +12,9 @@ import { CAPABILITIES } from '../../collector/src/attach/capabilities.ts';
 import { PROGRAMS } from '../../collector/src/attach/programs.ts';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { createNamespace } from '../../deploy/lab/namespace.ts';
+import { pinDirectory } from '../../deploy/lab/pins.ts';
 import { type Program, run, start } from '../../deploy/lab/program.ts';
-import { note, uniqueName } from '../../deploy/lab/registry.ts';
+
 import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, freePorts, startFlowspan, temporaryFolder, whyNot } from '../support/flowspan.ts';
 import { type Rights, withOnlyWritable, withRights } from '../support/rights.ts';
@@ -55,14 +56,6 @@ function keepContainer(root: string): void {
   writeFileSync(file, JSON.stringify({ Name: '/shop', Config: { Labels: {} } }), { mode: 0o600 });
   for (const path of [file, folder]) chownSync(path, OTHER_USER, OTHER_USER);
   chmodSync(folder, 0o700);
-}
-
-/** A folder of the BPF filesystem. */
-function keptFolder(): string {
-  const path = join('/sys/fs/bpf', uniqueName());
-  note('folder', path);
-  mkdirSync(path, { mode: 0o700 });
-  return path;
 }
 
 /** Where a process could write, as far as mounts let it. What is mounted over is out of reach. */
@@ -113,7 +106,8 @@ describe('a collector with least rights', { skip: whyNot() ?? false }, () => {
   /** Starts a collector of its own data folder and port. */
   async function startCollector(rights: Rights): Promise<{ program: Program; url: string; folders: string[] }> {
     const [port] = await freePorts(1);
-    const folders = [temporaryFolder(), keptFolder()];
+    const folders = [temporaryFolder(), pinDirectory()];
+    mkdirSync(folders[1] ?? '', { mode: 0o700 });
     for (const path of folders) chownSync(path, rights.user, rights.user);
     const [folder = '', kept = ''] = folders;
     const env = {
