@@ -31,5 +31,8 @@ export const ROW_LOSS_REASONS = [
 ] as const;
 export type RowLossReason = (typeof ROW_LOSS_REASONS)[number];
 
-/** Reasons of rows that mark a gap in time: how much was lost in it cannot be known. */
-export const GAP_REASONS = ['restart', 'clock_step'] as const;
+/** Rows that mark a time, in words that follow the name of the node. How much was lost in it cannot be known. */
+export const MARKS: Readonly<Record<string, string>> = {
+  restart: 'was not watched until its collector was started',
+  clock_step: 'had its clock set: some times then are of two moments, or of none',
+};

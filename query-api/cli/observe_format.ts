@@ -1,4 +1,5 @@
 /** Rows as lines for people, or as JSON for programs. */
+import { MARKS } from '../../store/loss_reasons.ts';
 import type { Completeness } from '../src/completeness.ts';
 import type { LiveFrame, ObservedRow } from './observe_client.ts';
 import type { Output } from './observe_flags.ts';
@@ -205,9 +206,10 @@ export function incompleteness(
   const parts = [
     ...lost
       .filter(({ to }) => to > from)
-      .map(
-        ({ kind, node, reason, count }) =>
-          `${count ?? 'an unknown number of'} ${kind} records lost on ${node} (${reason})`,
+      .map(({ kind, node, reason, count }) =>
+        MARKS[reason] === undefined
+          ? `${count ?? 'an unknown number of'} ${kind} records lost on ${node} (${reason})`
+          : `${node} ${MARKS[reason]} (${reason})`,
       ),
     ...shed
       .filter(({ to }) => to > from)

@@ -17,6 +17,7 @@ before(async () => {
     { ...loss, time: BEGIN + 200n * SECOND, reason: 'ring_full', count: 7n },
     { ...loss, time: BEGIN + 210n * SECOND, reason: 'governor', count: 40n },
     { ...loss, time: BEGIN + 220n * SECOND, kind: 'all', reason: 'restart', count: 0n },
+    { ...loss, time: BEGIN + 230n * SECOND, kind: 'all', reason: 'clock_step', count: 0n },
     { ...loss, time: BEGIN + 900n * SECOND, reason: 'ring_full', count: 100n },
   ]);
   await scene.insert(
@@ -36,6 +37,7 @@ test('what is missing is told by what it means, within the time that is shown', 
   assert.deepEqual(
     rows.map(({ what, kind, reason, count }) => `${what}: ${kind} ${reason} ${count}`),
     [
+      'clock set: all clock_step 0',
       'lost: request ring_full 12',
       'not watched: all no report 0',
       'not watched: all restart 0',

@@ -19,7 +19,7 @@ export function missing(): string {
   return `SELECT what, node, kind, reason, sum(count) AS count, min(begun) AS since, max(ended) AS until
 FROM
 (
-  SELECT multiIf(reason IN (${shed}), 'shed', reason = 'restart', 'not watched', 'lost') AS what,
+  SELECT multiIf(reason IN (${shed}), 'shed', reason = 'restart', 'not watched', reason = 'clock_step', 'clock set', 'lost') AS what,
     node, kind, reason, count, time - toIntervalNanosecond(duration_ns) AS begun, time AS ended
   FROM losses
   WHERE $__timeFilter_ms(time)
