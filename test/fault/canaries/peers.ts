@@ -9,10 +9,10 @@ import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Conversations at once. */
-const WIDTH = 16;
+const WIDTH = 32;
 /** Between two segments, so that they stay two. */
 const APART_MS = 4;
-const ANSWER_MS = 3_000;
+const ANSWER_MS = 1_000;
 
 async function say(host: string, port: number, segments: readonly string[]): Promise<void> {
   const socket = connect({ host, port, noDelay: true });

@@ -9,7 +9,7 @@ import { missingPeers, startOtelCollector } from '../../e2e/otel/peers.ts';
 import type { Flowspan } from '../../support/flowspan.ts';
 
 /** Requests that are asked for one by one, with all their evidence. */
-const WHOLE_REQUESTS = 8;
+const WHOLE_REQUESTS = 4;
 
 /** Bytes under a name for what they are. */
 export type Found = [name: string, bytes: Buffer];
@@ -94,7 +94,7 @@ export async function metricsOf(flowspan: Flowspan): Promise<Found[]> {
 }
 
 async function bytesOf(url: string, accept = '*/*'): Promise<Buffer> {
-  const response = await fetch(url, { headers: { accept }, signal: AbortSignal.timeout(30_000) });
+  const response = await fetch(url, { headers: { accept }, signal: AbortSignal.timeout(60_000) });
   const bytes = Buffer.from(await response.arrayBuffer());
   if (!response.ok) throw new Error(`${url}: ${response.status} ${bytes.toString()}`);
   return bytes;
@@ -105,20 +105,18 @@ export async function answersOf(flowspan: Flowspan): Promise<Found[]> {
   const openapi = JSON.parse((await bytesOf(`${flowspan.queryApiUrl}/openapi.json`)).toString()) as {
     paths: Record<string, { get?: { parameters?: { name: string }[] } }>;
   };
-  const found: Found[] = [];
-  for (const [path, { get }] of Object.entries(openapi.paths)) {
-    if (get === undefined || path.includes('{') || path === '/v1/live') continue;
+  const ask = async (path: string): Promise<Found> => [path, await bytesOf(`${flowspan.queryApiUrl}${path}`)];
+  const lists = Object.entries(openapi.paths).flatMap(([path, { get }]) => {
+    if (get === undefined || path.includes('{') || path === '/v1/live') return [];
     const names = new Set(get.parameters?.map(({ name }) => name));
     const query = [names.has('since') ? 'since=15m' : '', names.has('limit') ? 'limit=5000' : ''].filter(Boolean);
-    found.push([path, await bytesOf(`${flowspan.queryApiUrl}${path}?${query.join('&')}`)]);
-  }
-  const requests = found.find(([path]) => path === '/v1/requests')?.[1] ?? Buffer.from('{"data":[]}');
+    return [`${path}?${query.join('&')}`];
+  });
+  const found = await Promise.all(lists.map(ask));
+  const requests = found.find(([path]) => path.startsWith('/v1/requests?'))?.[1] ?? Buffer.from('{"data":[]}');
   const { data } = JSON.parse(requests.toString()) as { data: { id: string }[] };
-  for (const { id } of data.slice(0, WHOLE_REQUESTS)) {
-    const path = `/v1/requests/${encodeURIComponent(id)}`;
-    found.push([path, await bytesOf(`${flowspan.queryApiUrl}${path}`)]);
-  }
-  return found;
+  const ids = data.slice(0, WHOLE_REQUESTS).map(({ id }) => encodeURIComponent(id));
+  return [...found, ...(await Promise.all(ids.map((id) => ask(`/v1/requests/${id}`))))];
 }
 
 /** A watcher of a live feed. */
