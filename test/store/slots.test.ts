@@ -37,3 +37,24 @@ test('who leaves the queue takes no slot', async () => {
   (await slots.take())();
   await assert.rejects(slots.take(gone.signal), /gone/);
 });
+
+test('one asker has at most its share, and the next free slot goes to who has fewest', async () => {
+  const slots = new Slots(3, 4, { atOnce: 2, waiting: 2 });
+  const order: string[] = [];
+  const take = async (asker: string) => {
+    const leave = await slots.take(undefined, asker);
+    order.push(asker);
+    return leave;
+  };
+  const [first] = await Promise.all([take('many'), take('many')]);
+  const more = [take('many'), take('many')];
+  await assert.rejects(slots.take(undefined, 'many'), { code: 202 });
+  const others = [await take('one'), take('two')];
+  assert.deepEqual(slots.load, { running: 3, waiting: 3 });
+  first!();
+  await others[1];
+  assert.deepEqual(order, ['many', 'many', 'one', 'two']);
+  (others[0] as () => void)();
+  (await more[0]!)();
+  (await more[1]!)();
+});
