@@ -110,37 +110,17 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
     const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, kubernetes, log });
-    const { endpoints, localEnd, ends, requestText, dropReasons, resetReasons } = correlation;
+    const { endpoints, localEnd, ends, requestText } = correlation;
     const governor = openGovernor({ ...correlation, config: collector.governor, arena, kernel, counters, log });
-    const metricsParts = { arena, clock, ends, endpoints, requestText, dropReasons, cluster: scope.cluster };
-    const metrics = new CollectorMetrics({ ...metricsParts, settings: collector.metrics });
+    const shared = { ...correlation, ...governor.parts, arena, clock, scope };
+    const metrics = new CollectorMetrics({ ...shared, cluster: scope.cluster, settings: collector.metrics });
     const spanCounts = new SpanCounts();
-    const spanParts = {
-      ...governor.parts,
-      arena,
-      endpoints,
-      request: requestText,
-      counts: spanCounts,
-      scope,
-      version: VERSION,
-      log,
-    };
+    const spanParts = { ...shared, request: requestText, counts: spanCounts, version: VERSION, log };
     const spans =
       config.otlp.endpoint === ''
         ? undefined
         : await SpanDelivery.open({ ...spanParts, otlp: config.otlp, spans: collector.spans });
-    const rows = compileRows({
-      ...governor.parts,
-      arena,
-      scope,
-      clock,
-      ends,
-      endpoints,
-      requestText,
-      dropReasons,
-      resetReasons,
-      spanDecision: spans ?? NO_SPANS,
-    });
+    const rows = compileRows({ ...shared, spanDecision: spans ?? NO_SPANS });
 
     const flowsOnTheirWay = new FlowsOnTheirWay(arena, kernel);
     const delivery = await Delivery.open({
@@ -165,13 +145,8 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       rowsPerSecond: LIVE_ROWS_PER_SECOND,
     });
     const pipeline = new Pipeline({
-      ...governor.parts,
-      arena,
-      clock,
+      ...shared,
       counters,
-      localEnd,
-      ends,
-      requestText,
       metrics: metrics.edges,
       rows,
       writer: (table) => delivery.writer(table),
