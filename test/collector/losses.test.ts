@@ -181,3 +181,12 @@ test('rows lost in the spool are told with the time that they may tell of', () =
   assert.deepEqual(losses.take(), [{ kind: 'flow', reason: 'spool_dropped', count: 3, fromMs: 8000, toMs: 12_000 }]);
   assert.equal(counters.kinds.flow.lost_spool_dropped, 3);
 });
+
+test('rows of losses that are lost themselves mark their time', () => {
+  const counters = new Counters();
+  const losses = new Losses(counters);
+  const fates = rowFates(counters, losses);
+  fates.lost('losses', 3, 'row_spool_damaged', 10_000, 12_000);
+  fates.lost('collector_reports', 1, 'row_spool_damaged', 10_000, 12_000);
+  assert.deepEqual(losses.take(), [{ kind: 'all', reason: 'spool_damaged', count: 0, fromMs: 8000, toMs: 12_000 }]);
+});

@@ -100,6 +100,14 @@ test('what cannot be told is told so', () => {
     [['killed', 'running'], [], 1],
   );
   assert.match(killed.unknown[0] ?? '', /was killed/);
+  const waited = {
+    ...run(STARTED - SECOND, false),
+    counters: { request: { wanted: '7', read: '7', rows: '7', stored: '2' } },
+  };
+  const maybe = judge(node({ request: '11' }, [waited]), live());
+  assert.deepEqual(maybe.wrong, [], 'five waited when it reported last');
+  assert.match(maybe.unknown.join(), /5 request rows are not in the store, of those that waited/);
+  assert.match(judge(node({ request: '10' }, [waited]), live()).wrong.join(), /^6 request rows/);
   const stopped = judge(node({ request: '16' }, [run(STARTED - SECOND, true)]), live());
   assert.deepEqual([stopped.wrong, stopped.unknown], [[], []]);
   const more = judge(node({ request: '90' }, [run(STARTED - SECOND, false)]), live());
