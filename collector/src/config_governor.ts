@@ -17,7 +17,7 @@ export const GOVERNOR = group(
     noisy_cgroup_percent: whole(50, 1, 100, {
       unit: '%',
       description:
-        'Share of all requests and TCP events from which on one cgroup is throttled alone, when detail must be shed and other cgroups bring some too; 100: none ever is.',
+        'Share of the requests and TCP events seen at one end of connections, client or server, from which on one cgroup is throttled alone, when detail must be shed and other cgroups brought some too in the last minute; 100: none ever is.',
     }),
     slow_ms: whole(1000, 1, 3_600_000, {
       unit: 'ms',

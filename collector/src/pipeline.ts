@@ -167,7 +167,7 @@ export class Pipeline {
       const weight = weightOfRequest(arena, record);
       requestText.prepare(record, ends.destinationKey(record));
       metrics.request(record, weight);
-      loads.count(record, weight);
+      loads.count('request', record, weight);
       kept = shedding.keepsRequest(record);
     } else if (lane.isFlow) {
       metrics.flow(record);
@@ -175,7 +175,7 @@ export class Pipeline {
     } else {
       const weight = weightOfEvent(arena, record);
       metrics.event(record, weight);
-      loads.count(record, weight);
+      loads.count('tcp_event', record, weight);
       kept = shedding.keepsEvent(record);
     }
     if (!kept) {

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Randomness, thresholdOf } from '../../collector/src/deliver/spans/probability.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { runWrk } from '../support/wrk.ts';
 import { createGoverned, WEIGHED } from './support/governed.ts';
@@ -24,7 +25,10 @@ describe('one noisy cgroup', { skip: whyNot() ?? false }, () => {
     const [noisy, quiet] = servers as [(typeof servers)[number], (typeof servers)[number]];
     const load = (server: typeof noisy, what: typeof FLOOD) =>
       runWrk(client, { url: server.url, ...what }, () => server.nginx.answered(`/r/${what.label}/`));
-    seen = await follow(Promise.all([load(noisy, FLOOD), load(quiet, QUIET)]));
+    const quietLoad = load(quiet, QUIET);
+    // Nobody is noisy before there is a neighbour.
+    const flood = eventually('an answer to the quiet one', () => quiet.nginx.answered('/r/quiet/') > 0);
+    seen = await follow(Promise.all([flood.then(() => load(noisy, FLOOD)), quietLoad]));
     await flowspan.settled();
   });
 

@@ -2,22 +2,13 @@
  * Decides how much detail there is, once per measurement. Pressure that one cgroup makes is taken from that cgroup alone,
  * before it is written; any other from all, by the levels.
  */
-import { CGROUPS_BEYOND } from './cgroup_loads.ts';
 import { LEVELS, MOST_STEPS } from './levels.ts';
+import { type CgroupLoad, Noise } from './noise.ts';
 import { Patience } from './patience.ts';
 import { type Budget, type Measurement, type Pressure, pressureOf } from './pressure.ts';
 
-/** What one cgroup brought since the last measurement: requests and TCP events. */
-export interface CgroupLoad {
-  readonly cgroup: bigint;
-  /** Records that were read. */
-  readonly taken: number;
-  /** Those that they stand for: what would have been read without a throttle, as far as known. */
-  readonly offered: number;
-}
-
 export interface ControllerConfig extends Budget {
-  /** Share of all requests and TCP events from which on a cgroup is noisy; 1: none ever is. */
+  /** Share of the requests and TCP events seen at one end of connections from which on a cgroup is noisy; 1: none ever is. */
   readonly noisyShare: number;
   /** Cgroups that can be throttled at once. */
   readonly mostThrottled: number;
@@ -32,6 +23,7 @@ const EASED_MS = 5000;
 export class Controller {
   readonly #config: ControllerConfig;
   readonly #patience = new Patience();
+  readonly #noise = new Noise();
   readonly #throttles = new Map<bigint, { step: number; quietSinceMs: number | undefined }>();
   #level = 0;
   #lastMs: number | undefined;
@@ -60,6 +52,7 @@ export class Controller {
     this.#lastMs = nowMs;
     this.pressure = pressureOf(measurement, this.#config);
     const { value } = this.pressure;
+    this.#noise.saw(loads, nowMs);
     this.#ease(loads, nowMs);
     const worth = this.#worth * seconds;
     const taken = loads.reduce((sum, load) => sum + load.taken, 0);
@@ -89,16 +82,13 @@ export class Controller {
     this.#throttles.set(noisy, { step: Math.min(MOST_STEPS, step + steps), quietSinceMs: undefined });
   }
 
-  /** The cgroup that brings more than its share while others bring something too. */
+  /** The heaviest of the noisy cgroups that can be throttled, or throttled more. */
   #noisy(loads: readonly CgroupLoad[], worth: number): bigint | undefined {
-    const taken = loads.reduce((sum, load) => sum + load.taken, 0);
-    const [first] = loads.toSorted((a, b) => b.taken - a.taken);
-    if (first === undefined || first.cgroup === CGROUPS_BEYOND || first.taken === taken) return undefined;
-    if (first.taken <= this.#config.noisyShare * taken) return undefined;
-    const throttle = this.#throttles.get(first.cgroup);
-    if (throttle !== undefined) return throttle.step < MOST_STEPS ? first.cgroup : undefined;
     const hasRoom = this.#throttles.size < this.#config.mostThrottled;
-    return hasRoom && first.taken >= worth ? first.cgroup : undefined;
+    return this.#noise.noisy(loads, this.#config.noisyShare).find(({ cgroup, taken }) => {
+      const throttle = this.#throttles.get(cgroup);
+      return throttle === undefined ? hasRoom && taken >= worth : throttle.step < MOST_STEPS;
+    })?.cgroup;
   }
 
   /** All suffer from the level, one from a throttle: the level falls first. */
@@ -112,8 +102,9 @@ export class Controller {
   #ease(loads: readonly CgroupLoad[], nowMs: number): void {
     const offered = loads.reduce((sum, load) => sum + load.offered, 0);
     for (const [cgroup, throttle] of this.#throttles) {
-      const own = loads.find((load) => load.cgroup === cgroup)?.offered ?? 0;
-      if (own > (this.#config.noisyShare / 2) * offered) {
+      const own = loads.reduce((sum, load) => (load.cgroup === cgroup ? sum + load.offered : sum), 0);
+      // Of all records a noisy cgroup brings more than half its share; less than half of that is not noisy for sure.
+      if (own > (this.#config.noisyShare / 4) * offered) {
         throttle.quietSinceMs = undefined;
         continue;
       }

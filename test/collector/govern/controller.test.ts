@@ -1,8 +1,10 @@
 /** The governor's decisions, by measurements that a model of a collector brings under an injected clock. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { type CgroupLoad, Controller, type ControllerConfig } from '../../../collector/src/govern/controller.ts';
+import { ENUMS } from '../../../bpf/wire/events.gen.ts';
+import { Controller, type ControllerConfig } from '../../../collector/src/govern/controller.ts';
 import { LEVELS, MOST_STEPS, throttleOf } from '../../../collector/src/govern/levels.ts';
+import type { CgroupLoad } from '../../../collector/src/govern/noise.ts';
 import { type Measurement, pressureOf } from '../../../collector/src/govern/pressure.ts';
 
 const CONFIG: ControllerConfig = { cpu: 0.5, memoryBytes: 1000, noisyShare: 0.5, mostThrottled: 64 };
@@ -10,10 +12,14 @@ const CALM: Measurement = { nowMs: 0, cpu: 0, memoryBytes: 100, ringFill: 0, rin
 /** Ids of cgroups. */
 const A = '11';
 const B = '22';
+const C = '33';
 
 /** What a collector does with so many requests a second: cores for each that is read, and for each row. */
 interface Load {
+  /** By the server's cgroup. */
   readonly requests: Readonly<Record<string, number>>;
+  /** The same seen at the other end, by the client's cgroup. */
+  readonly clients?: Readonly<Record<string, number>>;
   readonly readCost?: number;
   readonly rowCost?: number;
   readonly base?: number;
@@ -21,12 +27,17 @@ interface Load {
 
 /** Runs for some seconds under a load that answers to what was decided; gives the level after each. */
 function runs(controller: Controller, clock: { s: number }, seconds: number, load: Load): number[] {
-  const { requests, base = 0, readCost = 10e-6, rowCost = 40e-6 } = load;
+  const { requests, clients = {}, base = 0, readCost = 10e-6, rowCost = 40e-6 } = load;
+  const { client, server } = ENUMS.observation_point;
+  const ends = [
+    ...Object.entries(requests).map(([cgroup, offered]) => ({ cgroup, offered, observationPoint: server })),
+    ...Object.entries(clients).map(([cgroup, offered]) => ({ cgroup, offered, observationPoint: client })),
+  ];
   return Array.from({ length: seconds }, () => {
     clock.s += 1;
-    const loads: CgroupLoad[] = Object.entries(requests).map(([cgroup, offered]) => {
+    const loads: CgroupLoad[] = ends.map(({ cgroup, offered, observationPoint }) => {
       const { requestWeight } = throttleOf(controller.throttles.get(BigInt(cgroup)) ?? 0);
-      return { cgroup: BigInt(cgroup), offered, taken: offered / requestWeight };
+      return { cgroup: BigInt(cgroup), kind: 'request', observationPoint, offered, taken: offered / requestWeight };
     });
     const read = loads.reduce((sum, { taken }) => sum + taken, 0);
     const rows = read / LEVELS[controller.level]!.requestWeight;
@@ -89,7 +100,9 @@ test('under lasting pressure the order of levels is the stated one', () => {
   const controller = new Controller({ ...CONFIG, noisyShare: 1 });
   const seen: number[] = [];
   for (let second = 1; second < 40; second += 1) {
-    controller.measured({ ...CALM, nowMs: second * 1000, cpu: 0.6 }, [{ cgroup: 11n, taken: 2000, offered: 2000 }]);
+    controller.measured({ ...CALM, nowMs: second * 1000, cpu: 0.6 }, [
+      { cgroup: 11n, kind: 'request', observationPoint: 2, taken: 2000, offered: 2000 },
+    ]);
     seen.push(controller.level);
   }
   assert.deepEqual(
@@ -156,6 +169,50 @@ test('one noisy cgroup is throttled alone, and let go when it is quiet', () => {
   assert.ok(controller.pressure.value <= 1);
   runs(controller, clock, 60, { requests: { [A]: 100, [B]: 1000 } });
   assert.equal(controller.throttles.size, 0);
+});
+
+test('a noisy pair whose both ends are here is throttled at both', () => {
+  const controller = new Controller(CONFIG);
+  const clock = { s: 0 };
+  const pair = { requests: { [A]: 20_000, [C]: 100 }, clients: { [B]: 20_000 } };
+  assert.deepEqual(new Set(runs(controller, clock, 60, pair)), new Set([0]), 'nobody else pays');
+  assert.deepEqual([...controller.throttles.keys()].sort(), [11n, 22n]);
+  assert.ok(controller.pressure.value <= 1);
+  runs(controller, clock, 60, { requests: { [A]: 100, [C]: 100 }, clients: { [B]: 100 } });
+  assert.equal(controller.throttles.size, 0);
+});
+
+test('a pair that has no neighbour is sampled; one end of a pair far away does not hide the noise', () => {
+  const alone = new Controller(CONFIG);
+  runs(alone, { s: 0 }, 30, { requests: { [A]: 20_000 }, clients: { [B]: 20_000 } });
+  assert.deepEqual([alone.level > 0, alone.throttles.size], [true, 0]);
+  const client = new Controller(CONFIG);
+  const levels = runs(client, { s: 0 }, 30, { requests: { [A]: 100 }, clients: { [B]: 40_000 } });
+  assert.deepEqual([new Set(levels), [...client.throttles.keys()]], [new Set([0]), [22n]]);
+});
+
+test('a neighbour that brings something only now and then does not pay', () => {
+  for (const every of [2, 5, 50]) {
+    const controller = new Controller(CONFIG);
+    const clock = { s: 0 };
+    for (let turn = 0; turn < 6; turn += 1) {
+      const levels = [
+        ...runs(controller, clock, 1, { requests: { [A]: 20, [B]: 2 } }),
+        ...runs(controller, clock, every, { requests: { [A]: 40_000 } }),
+      ];
+      assert.deepEqual(new Set(levels), new Set([0]), `every ${every} s`);
+    }
+    assert.deepEqual([...controller.throttles.keys()], [11n]);
+  }
+});
+
+test('a neighbour that brought nothing for more than a minute is none', () => {
+  const controller = new Controller(CONFIG);
+  const clock = { s: 0 };
+  runs(controller, clock, 1, { requests: { [A]: 20, [B]: 2 } });
+  runs(controller, clock, 61, { requests: { [A]: 20 } });
+  runs(controller, clock, 10, { requests: { [A]: 40_000 } });
+  assert.deepEqual([controller.level > 0, controller.throttles.size], [true, 0]);
 });
 
 test('noise that moves to another cgroup moves the throttle', () => {

@@ -44,7 +44,7 @@ function governed(enabled = true) {
     clock.s += 1;
     for (const [cgroup, count] of Object.entries(requests)) {
       path.arena.bytes.set(requestRecord({}, { ...connection(), owner_cgroup_id: BigInt(cgroup) }), at);
-      for (let turn = 0; turn < count; turn += 1) governor.parts.loads.count(at, 1);
+      for (let turn = 0; turn < count; turn += 1) governor.parts.loads.count('request', at, 1);
     }
     const measurement: Measurement = {
       nowMs: clock.s * 1000,

@@ -103,7 +103,9 @@ test('what the kernel shed of a noisy cgroup is in weights and metrics; both cho
   );
   assert.deepEqual([rows.length, sum(rows)], [1000, 16_000], 'one of 16 is stricter than one of 4');
   const loads = path.loads.take();
-  assert.deepEqual(loads, [{ cgroup: loads[0]!.cgroup, taken: 1002, offered: 16_017 }]);
+  assert.deepEqual(loads, [
+    { cgroup: loads[0]!.cgroup, kind: 'request', observationPoint: 2, taken: 1002, offered: 16_017 },
+  ]);
   assert.deepEqual(path.loads.take(), []);
 });
 
