@@ -3,7 +3,6 @@
  * ClickHouse is asked which rows it has, before anything is sent again. Its tokens alone would not do, since it forgets
  * them after so many blocks; they are what keeps an INSERT that still runs and its repetition from both being counted.
  */
-import { createHash } from 'node:crypto';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { FlowspanError } from '../../../store/errors.ts';
 import { refeeds } from '../../../store/refeed.ts';
@@ -13,7 +12,7 @@ import { deduplicationWindow } from './deduplication_window.ts';
 import { rowKey } from './row_keys.ts';
 import type { Segment } from './segment.ts';
 import type { Answer, Waiting } from './sender.ts';
-import { type Found, findRows } from './stored_rows.ts';
+import { type Found, findRows, hasRowsOf, readRanges } from './stored_rows.ts';
 
 /** Blocks that others may insert while an INSERT and its repetition both run. */
 const LEAST_WINDOW = 100;
@@ -27,6 +26,23 @@ export interface ExactlyOnceOptions {
   readonly node: string;
   /** For tests; default `QUIET_MS`. */
   readonly quietMs?: number;
+}
+
+/** Who asks last of each client. */
+const lastAsked = new WeakMap<ClickHouseClient, Promise<unknown>>();
+
+/** One after the other, whatever the table: after an outage all of them ask, and each question takes memory. */
+async function inTurn<T>(client: ClickHouseClient, signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
+  const before = lastAsked.get(client) ?? Promise.resolve();
+  const asked = before.then(() => {
+    signal.throwIfAborted();
+    return ask();
+  });
+  lastAsked.set(
+    client,
+    asked.catch(() => undefined),
+  );
+  return asked;
 }
 
 /** Attempts to store segments. */
@@ -52,9 +68,8 @@ export class ExactlyOnce {
       return this.#insert(waiting, token, segment.read(), signal, headers);
     }
     if (asked.missing.length > 0) {
-      const rest = Buffer.concat(asked.missing);
-      const ofRest = `${token}/${createHash('sha256').update(rest).digest('hex').slice(0, 16)}`;
-      await this.#insert(waiting, ofRest, [rest], signal, headers);
+      const rest = readRanges(segment, asked.missing);
+      await this.#insert(waiting, `${token}/${asked.missingHash}`, rest, signal, headers);
     }
     await this.#feed(segment, asked, signal);
     return 'stored';
@@ -78,15 +93,16 @@ export class ExactlyOnce {
     }
   }
 
-  /** What of the segment is stored; undefined where a second copy changes nothing. */
+  /**
+   * What of the segment is stored. Undefined where a second copy changes nothing; and where its rows are not of this
+   * version's columns, so that ClickHouse is to refuse them.
+   */
   async #ask({ segment, doubtSinceMs = 0 }: Waiting, signal: AbortSignal): Promise<Found | undefined> {
     const { client, quietMs = QUIET_MS } = this.#options;
     const { table, name } = segment;
     const key = this.#keys.get(table);
-    if (key === undefined) return undefined;
-    const parts: Uint8Array[] = [];
-    for await (const part of segment.read()) parts.push(part);
-    const found = await findRows(client, table, key, Buffer.concat(parts), signal);
+    if (key === undefined || !(await hasRowsOf(key, segment))) return undefined;
+    const found = await inTurn(client, signal, () => findRows(client, key, segment, signal));
     const whole = found.missing.length === 0;
     if (whole || performance.now() - doubtSinceMs >= quietMs) return found;
     const tell = (why: string) =>

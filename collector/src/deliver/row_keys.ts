@@ -1,4 +1,5 @@
 /** What tells one stored row from every other: read off rows in RowBinary, and asked for in SQL. */
+import { FlowspanError } from '../../../store/errors.ts';
 import { COLLECTOR_REPORTS, FLOWS, LOSSES, REQUESTS, type Table, TCP_EVENTS } from '../../../store/tables.ts';
 import { type Skip, skipOf } from './value_end.ts';
 
@@ -17,14 +18,17 @@ const KEYS = new Map<string, readonly string[]>([
 export interface KeyedRow {
   readonly key: string;
   readonly timeNs: bigint;
-  readonly bytes: Uint8Array;
+  /** What it takes of the bytes that it was read from. */
+  readonly bytes: number;
 }
 
 /** The key of one table's rows. */
 export interface RowKey {
   /** Expression of a stored row's key. */
   readonly sql: string;
-  /** Rows that stand back to back, one at a time. */
+  /** How many rows stand back to back; NaN if these bytes do not end where a row of these columns does. */
+  count(bytes: Buffer): number;
+  /** These rows, one at a time. @throws FlowspanError FLOW_DELIVER_ROWS where `count` is NaN */
   rows(bytes: Buffer): Generator<KeyedRow>;
 }
 
@@ -48,10 +52,28 @@ export function rowKey(table: Table): RowKey | undefined {
     }),
   );
   const inOrder = table.columns.filter(({ name }) => names.includes(name));
+  /** NaN beyond the end, too. */
+  const rowEnd = (bytes: Buffer, begin: number): number => {
+    let at = begin;
+    for (const { skip } of parts) at = skip(bytes, at);
+    return at <= bytes.length ? at : Number.NaN;
+  };
   return {
     sql: `concat(toString(toUnixTimestamp64Nano(time)), ${inOrder.map(({ name }) => `'/', toString(${name})`).join(', ')})`,
+    count(bytes) {
+      let rows = 0;
+      for (let at = 0; at < bytes.length; rows += 1) {
+        at = rowEnd(bytes, at);
+        if (Number.isNaN(at)) return Number.NaN;
+      }
+      return rows;
+    },
     *rows(bytes) {
       for (let begin = 0; begin < bytes.length; ) {
+        const rowEndsAt = rowEnd(bytes, begin);
+        if (Number.isNaN(rowEndsAt)) {
+          throw new FlowspanError('FLOW_DELIVER_ROWS', `rows of ${table.name} do not have the columns of this version`);
+        }
         const timeNs = bytes.readBigInt64LE(begin);
         let key = timeNs.toString();
         let at = begin;
@@ -60,8 +82,8 @@ export function rowKey(table: Table): RowKey | undefined {
           if (read !== undefined) key += `/${read(bytes, at, end)}`;
           at = end;
         }
-        yield { key, timeNs, bytes: bytes.subarray(begin, at) };
-        begin = at;
+        yield { key, timeNs, bytes: rowEndsAt - begin };
+        begin = rowEndsAt;
       }
     },
   };
