@@ -1,8 +1,8 @@
 /** The collector's data directory: there, and nobody else's. */
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, realpathSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { FlowspanError } from '../../store/errors.ts';
 
 /** A directory that is ours until it is given back, or this process ends, however it ends. */
@@ -20,13 +20,40 @@ const DISK_ERRORS = new Set(['EROFS', 'ENOSPC', 'EDQUOT', 'EIO']);
  */
 export async function holdDirectory(path: string): Promise<HeldDirectory> {
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectory(resolve(path));
   } catch (cause) {
-    if (DISK_ERRORS.has((cause as NodeJS.ErrnoException).code ?? '')) return await holdName(resolve(path));
+    if (DISK_ERRORS.has((cause as NodeJS.ErrnoException).code ?? '')) return await holdName(trueName(path));
     const message = `${path} cannot be made: set data_dir to a directory that this user may write`;
     throw new FlowspanError('FLOW_COLLECTOR_DATA_DIR', message, { cause });
   }
-  return await holdName(realpathSync(path));
+  return await holdName(trueName(path));
+}
+
+/** The one name of a directory that may have several, and need not be there. */
+export function trueName(path: string): string {
+  const full = resolve(path);
+  try {
+    return realpathSync(full);
+  } catch {
+    const parent = dirname(full);
+    return parent === full ? full : join(trueName(parent), basename(full));
+  }
+}
+
+/** Not by Node's `recursive`, which says ENOENT where the file system can only be read. */
+function makeDirectory(path: string): void {
+  if (isDirectory(path)) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Somebody else has just made it.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !isDirectory(path)) throw error;
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 async function holdName(path: string): Promise<HeldDirectory> {

@@ -17,10 +17,13 @@ export interface Disk {
   unmount(): void;
 }
 
-/** Mounts a file system in memory on an empty folder; unmounted at the process's end. */
-export function mountDisk(path: string, bytes: number): Disk {
+/**
+ * Mounts a file system in memory on an empty folder; unmounted at the process's end.
+ * @param inodes how many files, directories and the root there is room for; default: as many as the kernel likes
+ */
+export function mountDisk(path: string, bytes: number, inodes?: number): Disk {
   note('mount', path);
-  mount('-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', path);
+  mount('-t', 'tmpfs', '-o', `size=${bytes}${inodes === undefined ? '' : `,nr_inodes=${inodes}`}`, 'tmpfs', path);
   const filler = join(path, 'filler');
   return {
     path,

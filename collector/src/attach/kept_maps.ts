@@ -8,10 +8,11 @@
  * upgrade, or the way back from one, begins anew. A boot ends them all.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import { type BpfMap, type BpfObject, isNativeError } from '../../native/addon.ts';
+import { trueName } from '../data_dir.ts';
 
 const MAPS = ['sockets', 'udp_flows', 'rows_in_files'] as const;
 
@@ -22,7 +23,7 @@ const hashOf = (text: string): string => createHash('sha256').update(text).diges
 
 /** Where the maps of the collector with this data directory are. */
 function directoryOf(pinDir: string, dataDir: string): string {
-  return join(pinDir, hashOf(realpathSync(dataDir)));
+  return join(pinDir, hashOf(trueName(dataDir)));
 }
 
 function makeDirectory(path: string): void {
@@ -85,7 +86,7 @@ export class KeptMaps {
 
   /**
    * @param pinDir directory in a BPF filesystem; it is made if it is not there, its parents are not
-   * @param dataDir data directory of this collector; it exists
+   * @param dataDir data directory of this collector
    */
   constructor(pinDir: string, dataDir: string) {
     this.#directory = directoryOf(pinDir, dataDir);
