@@ -75,6 +75,15 @@ test('unit and container have the rights of the list, and store and query API ha
   }
 });
 
+test('no unit is given up, however often its start fails', () => {
+  for (const name of ['store', 'collector', 'query-api']) {
+    const unit = readFileSync(join(ROOT, `deploy/systemd/flowspan-${name}.service`), 'utf8');
+    const section = unit.slice(unit.indexOf('[Unit]'), unit.indexOf('[Service]'));
+    assert.match(section, /^StartLimitIntervalSec=0$/m, name);
+    assert.match(unit, /^Restart=always$/m, name);
+  }
+});
+
 const systemd = existsSync('/usr/bin/systemd-analyze') ? false : 'there is no systemd-analyze';
 
 test('systemd understands the units, and finds little exposed', { skip: systemd }, () => {
