@@ -51,6 +51,7 @@ int resume_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct socket_state *state = ctx->value;
 	struct sock *sk = ctx->sk;
 	struct tcp_sock *tp;
+	u32 generation;
 	u64 now;
 
 	if (!state || !sk || sk->sk_protocol != IPPROTO_TCP || !state->opened_ns)
@@ -59,8 +60,10 @@ int resume_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!tp)
 		return 0;
 	if (!is_watched(sk) || is_another_connection(state, sk, tp)) {
-		/* As if it were met for the first time. */
+		/* As if it were met for the first time, but for what tells its connections apart. */
+		generation = state->connection.generation + 1;
 		__builtin_memset(state, 0, sizeof(*state));
+		state->connection.generation = generation;
 		return 0;
 	}
 	now = bpf_ktime_get_boot_ns();

@@ -8,7 +8,8 @@
 
 static __always_inline void begin_connection(struct socket_state *state, const struct sock *sk, u64 cookie, u64 now)
 {
-	u32 generation = state->opened_ns ? state->connection.generation + 1 : 0;
+	/* Not connected, it is 0, or was moved on by resume_sockets. */
+	u32 generation = state->connection.generation + (state->opened_ns ? 1 : 0);
 
 	__builtin_memset(state, 0, sizeof(*state));
 	state->opened_ns = now;

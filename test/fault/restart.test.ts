@@ -8,10 +8,11 @@ import { connect, createNamespace, type Namespace } from '../../deploy/lab/names
 import { pinDirectory } from '../../deploy/lab/pins.ts';
 import { listening, type Program, start } from '../../deploy/lab/program.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
+import { builtTestProgram } from '../native/build.ts';
 import { type Flowspan, startFlowspan, whyNot } from '../support/flowspan.ts';
 
 const PEER = fileURLToPath(new URL('restart_peer.ts', import.meta.url));
-const PORTS = { transfer: 8080, requests: 8081, looksAway: 8082 };
+const PORTS = { transfer: 8080, requests: 8081, looksAway: 8082, twice: 8083 };
 /** tcp_sock.bytes_received counts the peer's FIN as a byte. */
 const FIN = 1;
 /** Rows of a connection come once a second. */
@@ -28,6 +29,7 @@ describe('connections that outlive the collector', { skip: whyNot() ?? false }, 
   let asker: Program;
   let idle: Program;
   let awayServer: Program;
+  let twice: Program;
   const programs: Program[] = [];
 
   const peer = (namespace: Namespace, ...args: (string | number)[]): Program => {
@@ -67,6 +69,7 @@ describe('connections that outlive the collector', { skip: whyNot() ?? false }, 
     peer(server, 'receive', PORTS.transfer);
     peer(server, 'answer', PORTS.requests);
     awayServer = peer(server, 'receive', PORTS.looksAway);
+    peer(server, 'receive', PORTS.twice);
     for (const port of Object.values(PORTS)) await listening(server, port);
     // Other tests' connections are traced as well, and may have the same ports.
     const env = { FLOWSPAN_COLLECTOR_PIN_DIR: pinDirectory(), FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true' };
@@ -75,14 +78,17 @@ describe('connections that outlive the collector', { skip: whyNot() ?? false }, 
     sender = peer(client, 'send', b.ipv4, PORTS.transfer);
     asker = peer(client, 'ask', b.ipv4, PORTS.requests);
     idle = peer(client, 'send', b.ipv4, PORTS.looksAway);
-    await said(idle, /connected/);
+    twice = start({ namespace: client, cgroup }, [builtTestProgram('reconnect'), b.ipv4, `${PORTS.twice}`]);
+    programs.push(twice);
+    await Promise.all([said(idle, /connected/), said(twice, /connected/)]);
     await pause(TWO_ROWS_MS);
     await end('SIGTERM', async () => {
       // The application sleeps while its connection is reset: its socket stays, and is closed.
       awayServer.process.kill('SIGSTOP');
       await pause(300);
       idle.process.kill('SIGUSR1');
-      await said(idle, /reset/);
+      twice.process.kill('SIGUSR2');
+      await Promise.all([said(idle, /reset/), said(twice, /connected\nconnected/)]);
     });
     await pause(TWO_ROWS_MS);
     await end('SIGKILL');
@@ -170,6 +176,21 @@ describe('connections that outlive the collector', { skip: whyNot() ?? false }, 
     assert.deepEqual(
       rows.map((row) => row.close_cause),
       ['other'],
+    );
+  });
+
+  it('keeps two connections of one socket apart, of which the second began while nobody watched', async () => {
+    const rows = await flowspan.query<{ generation: number; sockets: string }>(
+      `SELECT generation, uniqExact(socket_cookie) OVER () AS sockets FROM flows
+      WHERE observation_point = 'client' AND destination_port = ${PORTS.twice} GROUP BY generation, socket_cookie
+      ORDER BY generation`,
+    );
+    assert.deepEqual(
+      rows.map(({ generation, sockets }) => [generation, Number(sockets)]),
+      [
+        [0, 1],
+        [1, 1],
+      ],
     );
   });
 });
