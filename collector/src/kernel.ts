@@ -11,6 +11,7 @@ import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
 import type { RecordRing } from './batch/drain.ts';
 import type { Config } from './config.ts';
+import type { RingName } from './govern/pressure.ts';
 import { ThrottleTable } from './govern/throttle_table.ts';
 
 /** What the kernel counted of one kind of record. */
@@ -29,8 +30,8 @@ export interface Kernel {
   readonly addressTable: AddressTable | undefined;
   /** What is written of noisy cgroups. */
   readonly throttles: ThrottleTable;
-  /** Share of the fullest ring that waits to be read, 0 to 1. */
-  ringFill(): number;
+  /** Share of a ring that waits to be read, 0 to 1. */
+  ringFill(ring: RingName): number;
   /** Gives sockets that were there before a place to be counted in. Writes records while it runs. */
   adopt(): Promise<void>;
   /** Makes a row of every open connection and flow. Writes records while it runs. */
@@ -71,7 +72,8 @@ function perCpuSum(map: BpfMap, key: number, offset: number): number {
 /** Opens the rings and counters of programs that are attached. Closing it detaches them. */
 export function openKernel(attached: Attached, addressesKnown = false, kept?: KeptMaps): Kernel {
   const { object, iterators, programs } = attached;
-  const rings: Ring[] = [openRing(object, 'records'), openRing(object, 'request_records')];
+  const byName = { records: openRing(object, 'records'), request_records: openRing(object, 'request_records') };
+  const rings: Ring[] = [byName.records, byName.request_records];
   const records = object.map('record_counters');
   const discards = object.map('discard_counters');
   const walk = async (program: string) => {
@@ -85,7 +87,7 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
     programs,
     addressTable: addressesKnown && runs('apply_address_changes') ? new AddressTable(object) : undefined,
     throttles: new ThrottleTable(object),
-    ringFill: () => Math.max(...rings.map(({ size, waiting }) => waiting / size)),
+    ringFill: (ring) => byName[ring].waiting / byName[ring].size,
     adopt: () => walk('adopt_sockets'),
     async snapshot() {
       await walk('snapshot_flows');

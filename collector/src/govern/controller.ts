@@ -1,11 +1,12 @@
 /**
  * Decides how much detail there is, once per measurement. Pressure that one cgroup makes is taken from that cgroup alone,
- * before it is written; any other from all, by the levels.
+ * before it is written; any other from all, by the levels. Flows and TCP events that do not fit their ring have levels of
+ * their own.
  */
-import { LEVELS, MOST_STEPS } from './levels.ts';
+import { LEVELS, MOST_STEPS, RECORDS_LEVELS } from './levels.ts';
 import { type CgroupLoad, Noise } from './noise.ts';
 import { Patience } from './patience.ts';
-import { type Budget, type Measurement, type Pressure, pressureOf } from './pressure.ts';
+import { type Budget, type Measurement, type Pressure, pressureOf, recordsPressureOf, scarcest } from './pressure.ts';
 
 export interface ControllerConfig extends Budget {
   /** Share of the requests and TCP events seen at one end of connections from which on a cgroup is noisy; 1: none ever is. */
@@ -23,9 +24,11 @@ const EASED_MS = 5000;
 export class Controller {
   readonly #config: ControllerConfig;
   readonly #patience = new Patience();
+  readonly #recordsPatience = new Patience();
   readonly #noise = new Noise();
   readonly #throttles = new Map<bigint, { step: number; quietSinceMs: number | undefined }>();
   #level = 0;
+  #recordsLevel = 0;
   #lastMs: number | undefined;
   pressure: Pressure = { value: 0, of: 'cpu' };
 
@@ -38,6 +41,11 @@ export class Controller {
     return this.#level;
   }
 
+  /** Number in `RECORDS_LEVELS`. */
+  get recordsLevel(): number {
+    return this.#recordsLevel;
+  }
+
   /** Steps of the throttled cgroups by cgroup id. */
   get throttles(): ReadonlyMap<bigint, number> {
     return new Map([...this.#throttles].map(([cgroup, { step }]) => [cgroup, step]));
@@ -46,15 +54,19 @@ export class Controller {
   /** Takes a measurement. @param all loads of all cgroups that brought something */
   measured(measurement: Measurement, all: readonly CgroupLoad[]): void {
     // Packets that the kernel dropped for nobody it knows: their rate is limited already.
-    const loads = all.filter(({ cgroup }) => cgroup !== 0n);
+    const known = all.filter(({ cgroup }) => cgroup !== 0n);
     const { nowMs } = measurement;
     const seconds = (nowMs - (this.#lastMs ?? nowMs - 1000)) / 1000;
     this.#lastMs = nowMs;
-    this.pressure = pressureOf(measurement, this.#config);
-    const { value } = this.pressure;
-    this.#noise.saw(loads, nowMs);
-    this.#ease(loads, nowMs);
-    const worth = this.#worth * seconds;
+    const pressure = pressureOf(measurement, this.#config);
+    const records = recordsPressureOf(measurement);
+    this.pressure = scarcest([pressure, records]);
+    this.#noise.saw(known, nowMs);
+    this.#ease(known, nowMs);
+    this.#setRecordsLevel(records.value, nowMs);
+    const { of, value } = pressure;
+    const loads = of === 'requests_ring' ? known.filter(({ kind }) => kind === 'request') : known;
+    const worth = this.#worth(pressure) * seconds;
     const taken = loads.reduce((sum, load) => sum + load.taken, 0);
     const offered = loads.reduce((sum, load) => sum + load.offered, 0);
     if (value > 1 && taken >= worth) {
@@ -66,10 +78,16 @@ export class Controller {
   }
 
   /** Records a second from which on shedding helps against what is scarce. */
-  get #worth(): number {
-    return this.pressure.of === 'cpu'
-      ? Math.max(WORTH_SHEDDING, WORTH_SHEDDING_PER_CORE * this.#config.cpu)
-      : WORTH_SHEDDING;
+  #worth({ of }: Pressure): number {
+    return of === 'cpu' ? Math.max(WORTH_SHEDDING, WORTH_SHEDDING_PER_CORE * this.#config.cpu) : WORTH_SHEDDING;
+  }
+
+  #setRecordsLevel(pressure: number, nowMs: number): void {
+    if (pressure > 1) {
+      this.#recordsPatience.rose(nowMs);
+      this.#recordsLevel = Math.min(RECORDS_LEVELS.length - 1, this.#recordsLevel + 1);
+    } else if (this.#recordsLevel === 0) this.#recordsPatience.rested(nowMs);
+    else this.#recordsLevel = Math.max(0, this.#recordsLevel - this.#recordsPatience.steps(pressure, nowMs));
   }
 
   #shed(steps: number, loads: readonly CgroupLoad[], worth: number): void {

@@ -1,8 +1,9 @@
 /** Measures the process, its rings and its memory for rows. */
 import { ENUMS } from '../../../bpf/wire/events.gen.ts';
-import { RECORD_KINDS } from '../counters.ts';
+import { RECORD_KINDS, type RecordKind } from '../counters.ts';
 import type { Kernel } from '../kernel.ts';
-import type { Measurement } from './pressure.ts';
+import { MemoryGrowth } from './memory_growth.ts';
+import type { Measurement, RingName } from './pressure.ts';
 
 export interface GaugeParts {
   readonly kernel: Pick<Kernel, 'ringFill' | 'recordCount'>;
@@ -10,12 +11,16 @@ export interface GaugeParts {
   readonly room: { readonly roomBytes: number };
 }
 
+/** The ring that records of a kind take. */
+const ringOf = (kind: RecordKind): RingName => (kind === 'request' ? 'request_records' : 'records');
+
 export class Gauge {
   readonly #parts: GaugeParts;
   readonly #mostRoom: number;
+  readonly #growth = new MemoryGrowth();
   #cpu = process.cpuUsage();
   #ms = performance.now();
-  #lost: number;
+  #lost: Readonly<Record<RingName, number>>;
 
   /** To be made while no row waits. */
   constructor(parts: GaugeParts) {
@@ -32,23 +37,26 @@ export class Gauge {
     const nowMs = performance.now();
     const passedMs = Math.max(1, nowMs - this.#ms);
     this.#ms = nowMs;
+    const before = this.#lost;
     const lost = this.#lostNow();
-    const ringLost = lost > this.#lost;
+    const memoryBytes = process.memoryUsage.rss();
+    const ring = (name: RingName) => ({ fill: kernel.ringFill(name), lost: lost[name] > before[name] });
     this.#lost = lost;
     return {
       nowMs,
       cpu: (user + system) / 1000 / passedMs,
-      memoryBytes: process.memoryUsage.rss(),
-      ringFill: kernel.ringFill(),
-      ringLost,
+      memoryBytes,
+      memoryGrows: this.#growth.grows(memoryBytes, nowMs),
+      rings: { records: ring('records'), request_records: ring('request_records') },
       rowFill: 1 - room.roomBytes / this.#mostRoom,
     };
   }
 
-  #lostNow(): number {
-    return RECORD_KINDS.reduce(
-      (sum, kind) => sum + this.#parts.kernel.recordCount(ENUMS.record_kind[kind]).lostRingFull,
-      0,
-    );
+  #lostNow(): Readonly<Record<RingName, number>> {
+    const lost = { records: 0, request_records: 0 };
+    for (const kind of RECORD_KINDS) {
+      lost[ringOf(kind)] += this.#parts.kernel.recordCount(ENUMS.record_kind[kind]).lostRingFull;
+    }
+    return lost;
   }
 }

@@ -8,7 +8,7 @@ import type { WrittenRequest } from '../deliver/spans/sampler.ts';
 import type { Kernel } from '../kernel.ts';
 import { CgroupLoads } from './cgroup_loads.ts';
 import { Controller } from './controller.ts';
-import { LEVELS, type Level, throttleOf } from './levels.ts';
+import { detailOf, type Level, throttleOf } from './levels.ts';
 import type { Measurement } from './pressure.ts';
 import { type ShedRecords, shedGrowth } from './shed_records.ts';
 import { Shedding } from './shedding.ts';
@@ -46,6 +46,7 @@ export class Governor {
   readonly parts: { readonly loads: CgroupLoads; readonly shedding: Shedding };
   readonly #throttled = new Map<bigint, number>();
   #level = 0;
+  #recordsLevel = 0;
   #sinceMs: number;
   #told: ShedRecords;
 
@@ -69,9 +70,9 @@ export class Governor {
     return this.#level;
   }
 
-  /** The level in force. */
+  /** What is in force. */
   get detail(): Level {
-    return LEVELS[this.#level] as Level;
+    return detailOf(this.#level, this.#recordsLevel);
   }
 
   /** How many cgroups are throttled. */
@@ -100,6 +101,7 @@ export class Governor {
     return {
       enabled: config.enabled,
       level: this.#level,
+      records_level: this.#recordsLevel,
       detail: this.detail.words,
       since: new Date(this.#sinceMs).toISOString(),
       pressure: Number(pressure.value.toFixed(3)),
@@ -113,16 +115,22 @@ export class Governor {
   }
 
   #setLevel(): void {
-    const { level } = this.#controller;
-    if (level === this.#level) return;
+    const { level, recordsLevel } = this.#controller;
+    if (level === this.#level && recordsLevel === this.#recordsLevel) return;
     const { log, nowMs } = this.#parts;
-    const before = this.#level;
+    const [before, recordsBefore] = [this.#level, this.#recordsLevel];
     this.#level = level;
+    this.#recordsLevel = recordsLevel;
     this.parts.shedding.level = this.detail;
     const now = nowMs();
-    const facts = { code: 'FLOW_GOVERN_LEVEL', from: before, to: level, ...this.#facts(now - this.#sinceMs) };
+    const facts = {
+      ...{ code: 'FLOW_GOVERN_LEVEL', from: before, to: level },
+      ...{ records_from: recordsBefore, records_to: recordsLevel },
+      ...this.#facts(now - this.#sinceMs),
+    };
     this.#sinceMs = now;
-    if (level > before) log.warn(facts, `too much for the collector's budget: from now on ${this.detail.words}`);
+    if (level > before || recordsLevel > recordsBefore)
+      log.warn(facts, `too much for the collector's budget: from now on ${this.detail.words}`);
     else log.info(facts, `within the collector's budget again: from now on ${this.detail.words}`);
   }
 

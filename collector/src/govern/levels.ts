@@ -46,6 +46,28 @@ export const LEVELS: readonly Level[] = [
   level(SELDOM, { troubleWeight: 64, words: 'and a row for one of 64 requests that failed, were slow or met trouble' }),
 ];
 
+/**
+ * What is given up when flows and TCP events do not fit their ring, by number; 0 is nothing. Fewer rows of requests would
+ * not make room there: requests have a ring of their own.
+ */
+export const RECORDS_LEVELS: readonly Partial<Level>[] = [
+  {},
+  { flowIntervals: 6, words: 'rows of open connections six times as seldom' },
+  {
+    flowIntervals: 6,
+    eventsAsCounts: true,
+    words: 'rows of open connections six times as seldom, TCP events counted only',
+  },
+];
+
+/** @param level number in `LEVELS` @param recordsLevel number in `RECORDS_LEVELS` */
+export function detailOf(level: number, recordsLevel: number): Level {
+  const general = LEVELS[level] as Level;
+  const { words, ...more } = RECORDS_LEVELS[recordsLevel] as Partial<Level>;
+  if (words === undefined || general.flowIntervals > 1) return general;
+  return { ...general, ...more, words: level === 0 ? words : `${general.words}; ${words}` };
+}
+
 /** What the kernel is told to keep of one cgroup: one of so many, powers of two. */
 export interface Throttle {
   readonly requestWeight: number;

@@ -1,5 +1,15 @@
 /** How hard the collector works, measured against its budget. */
 
+/** Requests have a ring of their own: flows and TCP events, in `records`, do not take their room. */
+export type RingName = 'records' | 'request_records';
+
+export interface RingLoad {
+  /** Share that waits to be read, 0 to 1. */
+  readonly fill: number;
+  /** Whether records found no room in it. */
+  readonly lost: boolean;
+}
+
 /** What was measured since the last time. */
 export interface Measurement {
   /** Of a clock that nobody sets, milliseconds. */
@@ -8,10 +18,9 @@ export interface Measurement {
   readonly cpu: number;
   /** Resident memory, bytes. */
   readonly memoryBytes: number;
-  /** Share of the fullest ring that waits to be read, 0 to 1. */
-  readonly ringFill: number;
-  /** Whether records found no room in a ring. */
-  readonly ringLost: boolean;
+  /** Whether that is more than lately. */
+  readonly memoryGrows: boolean;
+  readonly rings: Readonly<Record<RingName, RingLoad>>;
   /** Share of the memory for rows that is taken, 0 to 1. */
   readonly rowFill: number;
 }
@@ -23,7 +32,7 @@ export interface Budget {
   readonly memoryBytes: number;
 }
 
-export const RESOURCES = ['cpu', 'memory', 'ring', 'rows'] as const;
+export const RESOURCES = ['cpu', 'memory', 'requests_ring', 'rows', 'records_ring'] as const;
 export type Resource = (typeof RESOURCES)[number];
 
 /** 1 is the budget: what is above must be shed. */
@@ -33,23 +42,34 @@ export interface Pressure {
   readonly of: Resource;
 }
 
-/** Memory does not follow the load as processor time does: below this share of its budget it says nothing. */
-const MEMORY_SILENT = 0.9;
 /** A ring or the memory for rows that is filled so far will be full before long. */
 const FILLED = 0.5;
+/** Rows that fill their memory so far are what takes memory: fewer of them will help. */
+const FILLING = 0.25;
 /** Records are being lost already. */
 const LOSING = 4;
 
-/** The pressure of whatever is scarcest. */
+/** The pressure of whatever is scarcest of what fewer requests would relieve. */
 export function pressureOf(measured: Measurement, budget: Budget): Pressure {
   const memory = measured.memoryBytes / budget.memoryBytes;
-  const ring = measured.ringFill / FILLED;
-  const values: Readonly<Record<Resource, number>> = {
-    cpu: measured.cpu / budget.cpu,
-    memory: memory < MEMORY_SILENT ? 0 : memory,
-    ring: measured.ringLost ? Math.max(ring, LOSING) : ring,
-    rows: measured.rowFill / FILLED,
-  };
-  const of = RESOURCES.reduce((most, resource) => (values[resource] > values[most] ? resource : most));
-  return { value: values[of], of };
+  // Shedding frees no memory: it only keeps more from being taken. So memory within its budget holds nothing back.
+  const memoryCounts = memory > 1 && (measured.memoryGrows || measured.rowFill >= FILLING);
+  return scarcest([
+    { value: measured.cpu / budget.cpu, of: 'cpu' },
+    { value: memoryCounts ? memory : 0, of: 'memory' },
+    { value: ringPressure(measured.rings.request_records), of: 'requests_ring' },
+    { value: measured.rowFill / FILLED, of: 'rows' },
+  ]);
 }
+
+/** The pressure of flows and TCP events on their ring. */
+export const recordsPressureOf = ({ rings }: Measurement): Pressure => ({
+  value: ringPressure(rings.records),
+  of: 'records_ring',
+});
+
+/** The greatest. @param pressures at least one */
+export const scarcest = (pressures: readonly Pressure[]): Pressure =>
+  pressures.reduce((most, pressure) => (pressure.value > most.value ? pressure : most));
+
+const ringPressure = ({ fill, lost }: RingLoad): number => (lost ? Math.max(fill / FILLED, LOSING) : fill / FILLED);

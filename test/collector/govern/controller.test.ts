@@ -8,7 +8,9 @@ import type { CgroupLoad } from '../../../collector/src/govern/noise.ts';
 import { type Measurement, pressureOf } from '../../../collector/src/govern/pressure.ts';
 
 const CONFIG: ControllerConfig = { cpu: 0.5, memoryBytes: 1000, noisyShare: 0.5, mostThrottled: 64 };
-const CALM: Measurement = { nowMs: 0, cpu: 0, memoryBytes: 100, ringFill: 0, ringLost: false, rowFill: 0 };
+const EMPTY = { fill: 0, lost: false };
+const RINGS = { records: EMPTY, request_records: EMPTY };
+const CALM: Measurement = { nowMs: 0, cpu: 0, memoryBytes: 100, memoryGrows: false, rings: RINGS, rowFill: 0 };
 /** Ids of cgroups. */
 const A = '11';
 const B = '22';
@@ -144,19 +146,21 @@ test('packets of nobody make nobody noisy', () => {
   assert.ok(controller.level > 0);
 });
 
-test('each resource is a reason; memory only near its budget', () => {
+test('each resource is a reason; memory only while more of it is taken', () => {
   const reason = (more: Partial<Measurement>) => {
     const { value, of } = pressureOf({ ...CALM, ...more }, CONFIG);
     return value > 1 ? of : undefined;
   };
   assert.equal(reason({ cpu: 0.6 }), 'cpu');
-  assert.equal(reason({ memoryBytes: 1100 }), 'memory');
-  assert.equal(reason({ ringFill: 0.6 }), 'ring');
-  assert.equal(reason({ ringLost: true }), 'ring');
+  assert.equal(reason({ memoryBytes: 1100, memoryGrows: true }), 'memory');
+  assert.equal(reason({ memoryBytes: 1100, rowFill: 0.3 }), 'memory');
+  assert.equal(reason({ memoryBytes: 1100 }), undefined);
+  assert.equal(reason({ rings: { ...RINGS, request_records: { fill: 0.6, lost: false } } }), 'requests_ring');
+  assert.equal(reason({ rings: { ...RINGS, request_records: { fill: 0.1, lost: true } } }), 'requests_ring');
+  assert.equal(reason({ rings: { ...RINGS, records: { fill: 1, lost: true } } }), undefined);
   assert.equal(reason({ rowFill: 0.6 }), 'rows');
   assert.equal(reason({}), undefined);
-  assert.equal(pressureOf({ ...CALM, memoryBytes: 890 }, CONFIG).value, 0);
-  assert.equal(pressureOf({ ...CALM, memoryBytes: 950 }, CONFIG).value, 0.95);
+  assert.equal(pressureOf({ ...CALM, memoryBytes: 950, memoryGrows: true }, CONFIG).value, 0);
 });
 
 test('one noisy cgroup is throttled alone, and let go when it is quiet', () => {

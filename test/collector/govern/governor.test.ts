@@ -40,7 +40,7 @@ function governed(enabled = true) {
   });
   const at = path.arena.take(2048);
   /** A second with so many requests by cgroup, in which so much processor time was taken. */
-  const second = (cpu: number, requests: Readonly<Record<string, number>>) => {
+  const second = (cpu: number, requests: Readonly<Record<string, number>>, recordsLost = false) => {
     clock.s += 1;
     for (const [cgroup, count] of Object.entries(requests)) {
       path.arena.bytes.set(requestRecord({}, { ...connection(), owner_cgroup_id: BigInt(cgroup) }), at);
@@ -50,8 +50,8 @@ function governed(enabled = true) {
       nowMs: clock.s * 1000,
       cpu,
       memoryBytes: 0,
-      ringFill: 0,
-      ringLost: false,
+      memoryGrows: false,
+      rings: { records: { fill: 0, lost: recordsLost }, request_records: { fill: 0, lost: false } },
       rowFill: 0,
     };
     governor.measured(measurement);
@@ -90,6 +90,20 @@ test('a noisy cgroup is put into the kernel’s table, and taken out', () => {
   for (let turn = 0; turn < 20; turn += 1) second(0.001, { 8: 100 });
   assert.deepEqual([written.size, counts.at(-1), governor.throttledCgroups], [0, 0, 0]);
   assert.deepEqual(new Set(lines.map(({ code }) => code)), new Set(['FLOW_GOVERN_CGROUP']));
+});
+
+test('flows that do not fit their ring come more seldom, and no request is shed for them', () => {
+  const { governor, lines, second } = governed();
+  for (let turn = 0; turn < 8; turn += 1) second(0.03, { 7: 80, 8: 80 }, true);
+  const { eventsAsCounts, flowIntervals, requestWeight, troubleWeight } = governor.parts.shedding.level;
+  assert.deepEqual([requestWeight, troubleWeight, flowIntervals, eventsAsCounts], [1, 1, 6, true]);
+  assert.deepEqual([governor.level, governor.throttledCgroups, governor.flowIntervals], [0, 0, 6]);
+  const status = governor.status() as Record<string, unknown>;
+  assert.deepEqual([status.records_level, status.scarcest], [2, 'records_ring']);
+  assert.match(lines[0]!.said, /from now on rows of open connections six times as seldom/);
+  for (let turn = 0; turn < 10; turn += 1) second(0.03, { 7: 80, 8: 80 });
+  assert.deepEqual([governor.flowIntervals, governor.detail.words], [1, 'all detail']);
+  assert.match(lines.at(-1)!.said, /from now on all detail/);
 });
 
 test('switched off it only forgets what it counted', () => {

@@ -11,6 +11,7 @@ import { type Nginx, startNginx } from '../../support/nginx.ts';
 export interface GovernedStatus {
   readonly governor: {
     readonly level: number;
+    readonly records_level: number;
     readonly pressure: number;
     readonly scarcest: string;
     readonly throttled_cgroups: readonly { readonly cgroup: string; readonly request_weight: number }[];
@@ -60,7 +61,7 @@ export async function createGoverned(names: readonly string[]) {
           // Each look costs the collector a part of its small budget.
           await pause(500);
           const { governor } = await status();
-          return governor.level === 0 && governor.throttled_cgroups.length === 0;
+          return governor.level + governor.records_level === 0 && governor.throttled_cgroups.length === 0;
         },
         RECOVERS_WITHIN_MS,
       ),
