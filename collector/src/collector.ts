@@ -134,6 +134,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       node: config.node,
       log,
       ...rowFates(counters, losses),
+      tellLosses: () => reporter.tellLosses(),
       flowsLeft: (count) => flowsOnTheirWay.arrived(count),
       sent: metrics.sent,
       spans: own && { tracer: own, attributes: clickhouseAttributes(clickhouse) },

@@ -154,6 +154,17 @@ export class Reporter {
     state.setEndpoints(scope.boot_id, endpoints.validity());
   }
 
+  /** Rows of what was lost and not told yet. */
+  tellLosses(): void {
+    const now = this.#options.nowNs();
+    for (const { fromMs, toMs, ...loss } of this.#options.losses.take()) {
+      const to = toMs === undefined ? now : nanoseconds(toMs);
+      const since = toMs === undefined ? this.#reportedNs : to;
+      const from = fromMs === undefined ? since : earlier(nanoseconds(fromMs), since);
+      this.#loss(loss, to, to - from);
+    }
+  }
+
   /**
    * Losses since the last report, and the report itself, which is stored after all rows before it.
    * @param last whether this run ends with it
@@ -162,12 +173,7 @@ export class Reporter {
     const { counters, delivery, kernel, losses, nowNs, pipeline, scope, startedNs, state } = this.#options;
     const now = nowNs();
     losses.readKernel(kernel);
-    for (const { fromMs, toMs, ...loss } of losses.take()) {
-      const to = toMs === undefined ? now : nanoseconds(toMs);
-      const since = toMs === undefined ? this.#reportedNs : to;
-      const from = fromMs === undefined ? since : earlier(nanoseconds(fromMs), since);
-      this.#loss(loss, to, to - from);
-    }
+    this.tellLosses();
     this.#reportedNs = now;
     this.tellEndpoints();
     this.#saveEndpoints(now);

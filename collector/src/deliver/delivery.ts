@@ -1,24 +1,20 @@
 /** Everything between an encoded row and ClickHouse: one writer and one sender per table, the spool, the reports. */
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ClickHouseClient } from '@clickhouse/client';
-import type { Logger } from 'pino';
 import { encodeRow } from '../../../store/rowbinary.ts';
-import { COLLECTOR_REPORTS, FLOWS, TABLES, type Table } from '../../../store/tables.ts';
-import type { Arena } from '../batch/arena.ts';
-import type { Config } from '../config.ts';
-import type { Discard } from '../counters.ts';
+import { COLLECTOR_REPORTS, FLOWS, LOSSES, TABLES, type Table } from '../../../store/tables.ts';
 import { ChunkPool } from './chunks.ts';
+import type { DeliveryOptions } from './delivery_options.ts';
 import { findLeftovers } from './leftovers.ts';
 import { Order } from './order.ts';
 import { Removals } from './removals.ts';
 import { type Segment, segmentBegunMs } from './segment.ts';
-import type { SegmentSpanOptions } from './segment_spans.ts';
-import { type SegmentLimits, SegmentWriter } from './segment_writer.ts';
-import type { Attempt, Sender, Waiting } from './sender.ts';
+import { SegmentWriter } from './segment_writer.ts';
+import type { Sender, Waiting } from './sender.ts';
 import { SpoolBudget } from './spool_budget.ts';
 import { SpoolDisk } from './spool_disk.ts';
 import { openSender, type Spool } from './table_sender.ts';
+import { ToldLosses } from './told_losses.ts';
 
 /** Bytes of a chunk: rows of one look, or a part of them. */
 const CHUNK_BYTES = 256 * 1024;
@@ -29,36 +25,7 @@ const REPORTS = COLLECTOR_REPORTS.name;
 /** Bytes of the longest row of any table: a request's, with all its texts. */
 export const LARGEST_ROW = 8 * 1024;
 
-export interface DeliveryOptions {
-  readonly arena: Arena;
-  /** Chunks to lend; each takes `CHUNK_BYTES` of the arena. */
-  readonly chunks: number;
-  readonly dataDir: string;
-  readonly spool: Pick<Config['collector'], 'spool_bytes' | 'spool_max_age_s' | 'spool_sync_ms'>;
-  readonly limits: SegmentLimits;
-  readonly client: ClickHouseClient;
-  /** Database that the client names. */
-  readonly database: string;
-  readonly node: string;
-  readonly log: Logger;
-  /** For tests: how long an INSERT may run on, milliseconds; default `QUIET_MS`. */
-  readonly quietMs?: number;
-  /** Told of rows that ClickHouse has acknowledged. */
-  readonly stored: (table: string, rows: number) => void;
-  /** Told of rows that earlier runs left in the spool. */
-  readonly leftOver: (table: string, rows: number) => void;
-  /**
-   * Told of rows that were lost, and why; where known, between when they came, milliseconds since the epoch.
-   * @param rows 0 if it cannot be known how many
-   */
-  readonly lost: (table: string, rows: number, reason: Discard, fromMs?: number, toMs?: number) => void;
-  /** Told of rows of flows, oldest first, that are in a file now; or lost; or, for want of a disk, waiting in memory. */
-  readonly flowsLeft?: (rows: number) => void;
-  /** Told of each attempt to insert; `beganMs` is performance.now() before it. */
-  readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;
-  /** Present where segments are traced. */
-  readonly spans?: SegmentSpanOptions | undefined;
-}
+export type { DeliveryOptions };
 
 /** Arena bytes that a delivery with this many chunks takes. */
 export function deliveryBytes(chunks: number): number {
@@ -79,6 +46,7 @@ export class Delivery {
   readonly #spool: Spool;
   readonly #chunks: ChunkPool;
   readonly #order = new Order();
+  readonly #told: ToldLosses;
   /** Who is told when a report is stored, by its segment's name. */
   readonly #reports = new Map<string, () => void>();
   #lastReport: Promise<void> = Promise.resolve();
@@ -100,12 +68,19 @@ export class Delivery {
       },
     });
     this.#spool = { budget, disk, removals };
+    this.#told = new ToldLosses({
+      tell: options.tellLosses,
+      write: (seal) => this.#writeLosses(seal),
+      isStuck: () => this.#lane(LOSSES).sender.isStuck,
+      done: (order) => this.#done(order),
+    });
   }
 
   /** Queues what an earlier run left in the spool. Nothing is sent before `start`. */
   static async open(options: DeliveryOptions): Promise<Delivery> {
     const delivery = new Delivery(options);
     for (const table of TABLES) await delivery.#openLane(table);
+    delivery.#told.start();
     return delivery;
   }
 
@@ -114,7 +89,7 @@ export class Delivery {
     const { budget, disk } = this.#spool;
     const { name } = table;
     const directory = join(dataDir, 'spool', name);
-    const ways = { ended: (waiting: Waiting) => this.#ended(waiting), recovered: () => this.#recovered() };
+    const ways = { ended: this.#ended.bind(this), recovered: () => this.#recovered() };
     const ofReports = { backlogLanes: 0, mayGo: (order: number) => this.#order.allBefore(order) };
     const sender = openSender(this.#options, this.#spool, { ...ways, ...(name === REPORTS ? ofReports : {}) });
     budget.watch(name, sender);
@@ -124,7 +99,10 @@ export class Delivery {
       leftOver(name, segment.rows);
       sender.push(this.#waiting(segment, true));
     }
-    for (const { begunMs, endedMs } of torn) lost(name, 0, 'row_spool_damaged', begunMs, endedMs);
+    for (const { begunMs, endedMs } of torn) {
+      lost(name, 0, 'row_spool_damaged', begunMs, endedMs);
+      this.#told.lost(this.#order.next());
+    }
     if (segments.length > 0) {
       log.info({ table: name, segments: segments.length }, 'rows of an earlier run are waiting');
     }
@@ -231,6 +209,7 @@ export class Delivery {
     const enough = performance.now() + withinMs;
     while (this.waiting().segments > 0 && performance.now() < enough) await wait(10);
     await Promise.all([...this.#lanes.values()].map(({ sender }) => sender.stop()));
+    this.#told.stop();
     // The disk is tried once more; what it does not take ends with this run.
     await Promise.all([...this.#lanes.values()].map(({ writer }) => writer.moveToDisk()));
     await this.#spool.disk.sync();
@@ -247,20 +226,36 @@ export class Delivery {
   #waiting(segment: Segment, left: boolean): Waiting {
     const nowMs = performance.now();
     const times = left ? { sinceMs: Number.NEGATIVE_INFINITY, doubtSinceMs: nowMs } : { sinceMs: nowMs };
-    if (segment.table !== REPORTS) return { doubtSinceMs: undefined, ...times, segment, order: this.#order.next() };
+    if (segment.table !== REPORTS) {
+      const order = this.#order.next();
+      if (segment.table === LOSSES.name) this.#told.queued(order);
+      return { doubtSinceMs: undefined, ...times, segment, order };
+    }
     // A report tells that all before it is stored: it goes last, and nothing waits for it.
     this.#lastReport = new Promise((resolve) => this.#reports.set(segment.name, resolve));
     return { doubtSinceMs: undefined, ...times, segment, order: this.#order.end };
   }
 
-  #ended({ segment, order }: Waiting): void {
+  #ended({ segment, order }: Waiting, isLost: boolean): void {
     if (segment.table === REPORTS) {
       this.#reports.get(segment.name)?.();
       this.#reports.delete(segment.name);
       return;
     }
+    if (segment.table === LOSSES.name) this.#told.ended(order, isLost);
+    if (isLost) this.#told.lost(order);
+    else this.#done(order);
+  }
+
+  #done(order: number): void {
     this.#order.done(order);
     this.#lanes.get(REPORTS)?.sender.look();
+  }
+
+  async #writeLosses(seal: boolean): Promise<void> {
+    const { writer } = this.#lane(LOSSES);
+    writer.flush(Date.now(), seal);
+    await writer.settled();
   }
 
   #recovered(): void {

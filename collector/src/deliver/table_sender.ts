@@ -19,8 +19,8 @@ export interface Spool {
 
 /** What senders of several tables have to do with each other. */
 export type Ways = Pick<SenderOptions, 'mayGo' | 'backlogLanes' | 'recovered'> & {
-  /** Told of each segment that is done with, stored or not. */
-  readonly ended: (waiting: Waiting) => void;
+  /** Told of each segment that is done with, and whether rows of it were lost. */
+  readonly ended: (waiting: Waiting, isLost: boolean) => void;
 };
 
 /** Makes the sender of one table. */
@@ -30,7 +30,7 @@ export function openSender(options: DeliveryOptions, { budget, removals }: Spool
   const spans = options.spans === undefined ? undefined : new SegmentSpans(options.spans);
   return new Sender({
     ...ways,
-    withdrawn: ended,
+    withdrawn: (waiting) => ended(waiting, true),
     async post(waiting, signal) {
       const { segment } = waiting;
       await segment.check();
@@ -63,7 +63,7 @@ export function openSender(options: DeliveryOptions, { budget, removals }: Spool
       }
       await removals.remove(segment);
       budget.release(segment.place, segment.bytes);
-      ended(waiting);
+      ended(waiting, answer !== 'stored' || damaged > 0);
     },
     failed(segment, error, retryInMs) {
       spans?.failed(segment, error, retryInMs);

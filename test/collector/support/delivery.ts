@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Arena } from '../../../collector/src/batch/arena.ts';
 import { openClient } from '../../../collector/src/deliver/clickhouse.ts';
-import { Delivery, deliveryBytes } from '../../../collector/src/deliver/delivery.ts';
+import { Delivery, type DeliveryOptions, deliveryBytes } from '../../../collector/src/deliver/delivery.ts';
 import { TABLES } from '../../../store/tables.ts';
 import { FakeClickHouse } from './clickhouse.ts';
 
@@ -26,6 +26,7 @@ export interface Setting {
   readonly maxRows?: number;
   readonly chunks?: number;
   readonly maxAgeS?: number;
+  readonly tellLosses?: DeliveryOptions['tellLosses'];
 }
 
 /** Rows that were told as lost, and of when. */
@@ -48,7 +49,7 @@ export async function openDelivery(t: TestContext, setting: Setting = {}) {
   const lost: Record<string, number> = {};
   const leftOver: Record<string, number> = {};
   const openAgain = async (more: Setting = {}) => {
-    const { spoolBytes = 1e9, maxRows = 1e6, chunks = 8, maxAgeS = 1e6 } = { ...setting, ...more };
+    const { spoolBytes = 1e9, maxRows = 1e6, chunks = 8, maxAgeS = 1e6, tellLosses } = { ...setting, ...more };
     const client = openClient(url, { username: 'collector', password: '' });
     t.after(() => client.close());
     return Delivery.open({
@@ -60,6 +61,7 @@ export async function openDelivery(t: TestContext, setting: Setting = {}) {
       client,
       database: 'flowspan',
       node: 'n',
+      ...(tellLosses === undefined ? {} : { tellLosses }),
       log: pino({ level: 'info' }, { write: (line) => void logged.push(line) }),
       stored: (table, rows) => {
         stored[table] = (stored[table] ?? 0) + rows;
