@@ -93,6 +93,13 @@ describe('records wanted = stored + aggregated + lost', { skip: whyNot() ?? fals
     );
   }
 
+  /** Waits until so many runs have reported: of one that was killed before, nobody knows. */
+  async function reported(runs: number): Promise<void> {
+    const sql = 'SELECT uniqExact(started) AS runs FROM collector_reports';
+    const told = () => queryStore<{ runs: string }>(env.FLOWSPAN_CLICKHOUSE_URL as string, sql);
+    await eventually('a report', async () => Number((await told())[0]?.runs) >= runs, SETTLE_MS);
+  }
+
   before(async () => {
     cgroup = createCgroup();
     env = {
@@ -116,6 +123,7 @@ describe('records wanted = stored + aggregated + lost', { skip: whyNot() ?? fals
 
   it('on real traffic, to the unit, and the store has as many rows', async () => {
     await bursts.send(300, 20);
+    await reported(1);
     await settled();
     const told = await audit();
     assert.equal(told.exit_code, 0, JSON.stringify(told));
@@ -209,6 +217,7 @@ describe('records wanted = stored + aggregated + lost', { skip: whyNot() ?? fals
   it('after kill -9: what cannot be known is told as unknown, the rest closes', async () => {
     const killed = collectorPid();
     await bursts.send(200, 10);
+    await reported(2);
     process.kill(killed, 'SIGKILL');
     await eventually('a new collector', () => collectorPid() !== undefined && collectorPid() !== killed, READY_MS);
     await eventually('its counters', () => live().then(Boolean, () => false), READY_MS);
