@@ -9,10 +9,13 @@
 
 #include "include/kernel.h"
 
-/* One value: flow records until then, boot clock, are rows in a file. Written by the collector; read here. */
+/*
+ * [0]: flow records until then, boot clock, are rows in a file; read here. [1]: wall clock less boot clock by which these
+ * rows were dated, for the next run. Written by the collector, nanoseconds.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, u32);
 	__type(value, u64);
 } rows_in_files SEC(".maps");

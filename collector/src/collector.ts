@@ -88,7 +88,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     await kubernetes?.identity.sync();
     const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
     const ownSpans = await startOwnSpans('collector', config);
-    kernel = attachKernel(config, host, kubernetes !== undefined);
+    kernel = await attachKernel(config, host, kubernetes !== undefined);
     return await run(kernel, host, ownSpans);
   } catch (error) {
     kernel?.close();
@@ -122,7 +122,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         : await SpanDelivery.open({ ...spanParts, otlp: config.otlp, spans: collector.spans });
     const rows = compileRows({ ...shared, spanDecision: spans ?? NO_SPANS });
 
-    const flowsOnTheirWay = new FlowsOnTheirWay(arena, kernel);
+    const flowsOnTheirWay = new FlowsOnTheirWay(arena, clock, kernel);
     const delivery = await Delivery.open({
       arena,
       chunks,

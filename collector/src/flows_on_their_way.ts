@@ -4,6 +4,7 @@
  */
 import { FLOW_RECORD } from '../../bpf/wire/events.gen.ts';
 import type { Arena } from './batch/arena.ts';
+import type { WallClock } from './batch/clock.ts';
 import type { Kernel } from './kernel.ts';
 
 /** The rows of one look, and the latest time of their records on the boot clock. */
@@ -15,14 +16,16 @@ interface Look {
 /** Follows flow rows through memory, in the order in which they were begun. */
 export class FlowsOnTheirWay {
   readonly #arena: Arena;
+  readonly #clock: Pick<WallClock, 'wallMinusBootNs'>;
   readonly #kernel: Pick<Kernel, 'setFlowsInFiles'>;
   readonly #looks: Look[] = [];
   #rows = 0;
   #latestLow = 0;
   #latestHigh = 0;
 
-  constructor(arena: Arena, kernel: Pick<Kernel, 'setFlowsInFiles'>) {
+  constructor(arena: Arena, clock: Pick<WallClock, 'wallMinusBootNs'>, kernel: Pick<Kernel, 'setFlowsInFiles'>) {
     this.#arena = arena;
+    this.#clock = clock;
     this.#kernel = kernel;
   }
 
@@ -57,6 +60,6 @@ export class FlowsOnTheirWay {
       bootNs = look.bootNs;
       this.#looks.shift();
     }
-    if (bootNs !== undefined) this.#kernel.setFlowsInFiles(bootNs);
+    if (bootNs !== undefined) this.#kernel.setFlowsInFiles(bootNs, this.#clock.wallMinusBootNs);
   }
 }

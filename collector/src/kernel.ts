@@ -11,6 +11,7 @@ import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
 import type { RecordRing } from './batch/drain.ts';
 import type { Config } from './config.ts';
+import { newestFlowInFiles } from './flows_in_files.ts';
 import type { RingName } from './govern/pressure.ts';
 import { ThrottleTable } from './govern/throttle_table.ts';
 
@@ -50,8 +51,8 @@ export interface Kernel {
   programStats(): ProgramStats[];
   /** What became of the counters that an earlier run left. */
   readonly kept: Kept;
-  /** Flow records until then, boot clock in nanoseconds, are rows in a file. */
-  setFlowsInFiles(bootNs: bigint): void;
+  /** Flow records until then, boot clock in nanoseconds, are rows in a file, dated by that difference of clocks. */
+  setFlowsInFiles(bootNs: bigint, wallMinusBootNs: bigint): void;
   /** Nothing is written any more; what was can still be drained. */
   detach(): void;
   close(): void;
@@ -105,7 +106,7 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
     countRunTime,
     programStats: () => object.programStats(),
     kept: { state: kept?.state ?? 'off', reason: kept?.reason ?? '' },
-    setFlowsInFiles: (bootNs) => kept?.setInFiles(bootNs),
+    setFlowsInFiles: (bootNs, wallMinusBootNs) => kept?.setInFiles(bootNs, wallMinusBootNs),
     detach: () => attached.detach(),
     close: () => attached.close(),
   };
@@ -121,9 +122,10 @@ const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', imp
  * @param addressesKnown whether the table of addresses will be filled
  * @throws AttachError; nothing stays attached
  */
-export function attachKernel(config: Config, host: Host, addressesKnown: boolean): Kernel {
+export async function attachKernel(config: Config, host: Host, addressesKnown: boolean): Promise<Kernel> {
   const { bpf_object, pin_dir, records_ring_bytes, requests_ring_bytes } = config.collector;
-  const kept = pin_dir === '' ? undefined : new KeptMaps(pin_dir, config.data_dir);
+  const { data_dir } = config;
+  const kept = pin_dir === '' ? undefined : new KeptMaps(pin_dir, data_dir, await newestFlowInFiles(data_dir));
   const attached = attachPrograms({
     objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
     cgroupRoot: host.cgroupRoot,

@@ -7,14 +7,22 @@ import { openObject } from '../../collector/native/addon.ts';
 import { KeptMaps, removeKeptMaps } from '../../collector/src/attach/kept_maps.ts';
 import { attachPrograms } from '../../collector/src/attach/load.ts';
 import { PROGRAMS } from '../../collector/src/attach/programs.ts';
+import { newSegmentName } from '../../collector/src/deliver/segment.ts';
+import { SegmentFile } from '../../collector/src/deliver/segment_file.ts';
+import { newestFlowInFiles } from '../../collector/src/flows_in_files.ts';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { temporaryFolder } from '../../deploy/lab/folder.ts';
 import { pinDirectory } from '../../deploy/lab/pins.ts';
+import { encodeRow } from '../../store/rowbinary.ts';
+import { FLOWS } from '../../store/tables.ts';
 import { whyNot } from '../support/flowspan.ts';
 
 const objectPath = new URL('../../build/bpf/flowspan.bpf.o', import.meta.url).pathname;
 /** What resumes, and one that writes. */
 const programs = PROGRAMS.filter(({ name, resumes }) => resumes || name === 'sweep_udp_flows');
+
+/** Wall clock less boot clock. */
+const OFFSET = 1_700_000_000_000_000_000n;
 
 describe('maps that are kept', { skip: whyNot() ?? false }, () => {
   let cgroup: Cgroup;
@@ -27,8 +35,8 @@ describe('maps that are kept', { skip: whyNot() ?? false }, () => {
   after(() => cgroup.remove());
 
   /** One run with maps kept in a directory. */
-  function run(directory: string, use: (kept: KeptMaps) => void = () => {}) {
-    const kept = new KeptMaps(directory, dataDir);
+  async function run(directory: string, use: (kept: KeptMaps) => void = () => {}) {
+    const kept = new KeptMaps(directory, dataDir, await newestFlowInFiles(dataDir));
     const attached = attachPrograms({ objectPath, cgroupRoot: cgroup.path, programs, kept });
     try {
       assert.deepEqual(
@@ -45,24 +53,45 @@ describe('maps that are kept', { skip: whyNot() ?? false }, () => {
   }
   const layouts = () => readdirSync(join(pinDir, readdirSync(pinDir)[0] as string));
 
-  test('what a run writes is there in the next', () => {
-    assert.deepEqual(
-      run(pinDir, (kept) => kept.setInFiles(1234n)),
-      { state: 'new', reason: '', found: 0n },
-    );
-    assert.deepEqual(run(pinDir), { state: 'resumed', reason: '', found: 1234n });
+  test('what a run writes is there in the next', async () => {
+    assert.deepEqual(await run(pinDir, (kept) => kept.setInFiles(1234n, OFFSET)), {
+      state: 'new',
+      reason: '',
+      found: 0n,
+    });
+    assert.deepEqual(await run(pinDir), { state: 'resumed', reason: '', found: 1234n });
   });
 
-  test('maps of another layout, or not all of them, are removed, and a start begins anew', () => {
+  test('rows that were written before they were told count as in a file', async () => {
+    const told = 1_000_000n;
+    const directory = join(dataDir, 'spool', FLOWS.name);
+    const file = new SegmentFile(directory, newSegmentName(Date.now()), Date.now());
+    const append = (...bootNs: bigint[]) => {
+      const rows = bootNs.map((time) => encodeRow(FLOWS, { time: OFFSET + time }));
+      return file.append([{ bytes: Buffer.concat(rows), rows: rows.length }], Date.now());
+    };
+    await run(pinDir, (kept) => kept.setInFiles(told, OFFSET));
+    await append(told - 10n);
+    assert.equal((await run(pinDir)).found, told, 'what is older changes nothing');
+    await append(told + 1n, told + 70n, told + 60n);
+    assert.equal((await run(pinDir)).found, told + 70n);
+    assert.equal((await run(pinDir)).found, told + 70n, 'and again');
+    await append(told + 900n);
+    await file.seal(FLOWS.name);
+    await file.close();
+    assert.equal((await run(pinDir)).found, told + 70n, 'rows of a whole file were told');
+  });
+
+  test('maps of another layout, or not all of them, are removed, and a start begins anew', async () => {
     const own = join(pinDir, readdirSync(pinDir)[0] as string);
     const [layout = ''] = layouts();
     renameSync(join(own, layout), join(own, 'another'));
-    assert.deepEqual(run(pinDir), { state: 'replaced', reason: '', found: 0n });
+    assert.deepEqual(await run(pinDir), { state: 'replaced', reason: '', found: 0n });
     assert.deepEqual(layouts(), [layout]);
     renameSync(join(own, layout, 'sockets'), join(own, 'sockets-elsewhere'));
     mkdirSync(join(own, 'empty'));
     renameSync(join(own, 'sockets-elsewhere'), join(own, 'empty', 'sockets'));
-    assert.deepEqual(run(pinDir), { state: 'replaced', reason: '', found: 0n });
+    assert.deepEqual(await run(pinDir), { state: 'replaced', reason: '', found: 0n });
     assert.deepEqual(layouts(), [layout]);
     assert.equal(readdirSync(join(own, layout)).length, 3);
   });
@@ -73,9 +102,9 @@ describe('maps that are kept', { skip: whyNot() ?? false }, () => {
     assert.equal(removeKeptMaps(pinDir, dataDir), 0);
   });
 
-  test('where none can be kept the programs run all the same, and it is said why', () => {
+  test('where none can be kept the programs run all the same, and it is said why', async () => {
     const folder = join(temporaryFolder(), 'not-bpf');
-    const { state, reason } = run(folder, (kept) => kept.setInFiles(1n));
+    const { state, reason } = await run(folder, (kept) => kept.setInFiles(1n, OFFSET));
     assert.equal(state, 'impossible');
     assert.match(reason, /cannot keep map .* BPF filesystem/);
     assert.equal(
@@ -83,7 +112,7 @@ describe('maps that are kept', { skip: whyNot() ?? false }, () => {
       1,
       'nothing is left but the directory of the collector',
     );
-    assert.equal(run('/proc/flowspan').state, 'impossible');
+    assert.equal((await run('/proc/flowspan')).state, 'impossible');
   });
 
   test('a layout is told by its text', () => {

@@ -27,7 +27,7 @@ test('full while ClickHouse answers: rows are sent from memory, and go to the di
   skip,
 }, async (t) => {
   const disk = newDisk(t);
-  const { delivery, stored, lost, logged, files } = await openDelivery(t, { dataDir: disk.path, chunks: CHUNKS });
+  const { delivery, stored, lost, left, logged, files } = await openDelivery(t, { dataDir: disk.path, chunks: CHUNKS });
   delivery.start();
   disk.fill();
   for (let turn = 1; turn <= 3; turn += 1) {
@@ -35,6 +35,7 @@ test('full while ClickHouse answers: rows are sent from memory, and go to the di
     await delivery.report(COLLECTOR_REPORTS, REPORT, turn * 1000);
     await until(() => stored.flows === turn * 100 && stored.collector_reports === turn);
   }
+  await until(() => left.flows === stored.flows);
   assert.deepEqual(files(), []);
   assert.match(delivery.waiting().disk_error, /ENOSPC/);
   const complaints = logged.filter((line) => line.includes('FLOW_DELIVER_SPOOL'));
@@ -54,7 +55,7 @@ test('full while ClickHouse is away: rows wait in memory, then on the disk; beyo
   skip,
 }, async (t) => {
   const disk = newDisk(t);
-  const { delivery, stored, lost } = await openDelivery(t, { dataDir: disk.path, chunks: CHUNKS });
+  const { delivery, stored, lost, left } = await openDelivery(t, { dataDir: disk.path, chunks: CHUNKS });
   disk.fill();
   const perTurn = 1000;
   const turns = Math.ceil((2 * MEMORY_BYTES) / (perTurn * encodeRow(FLOWS, ROW).length));
@@ -68,6 +69,7 @@ test('full while ClickHouse is away: rows wait in memory, then on the disk; beyo
   const gone = lost['flows row_write_failed'] ?? 0;
   assert.ok(gone > 0 && gone < turns * perTurn);
   assert.equal(delivery.rowsWaiting(FLOWS), turns * perTurn - gone, 'in memory');
+  assert.equal(left.flows, gone, 'rows in memory are not told as safe');
   disk.free();
   await until(() => {
     delivery.add(LOSSES, loss(1));
@@ -75,6 +77,7 @@ test('full while ClickHouse is away: rows wait in memory, then on the disk; beyo
     return delivery.waiting().memory_bytes === 0;
   });
   assert.ok(delivery.waiting().bytes > 0);
+  assert.equal(left.flows, turns * perTurn);
   assert.equal(delivery.rowsWaiting(FLOWS), turns * perTurn - lost['flows row_write_failed']!, 'on the disk');
   delivery.start();
   await delivery.report(COLLECTOR_REPORTS, REPORT, 200_000);

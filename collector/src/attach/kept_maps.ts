@@ -19,6 +19,15 @@ const MAPS = ['sockets', 'udp_flows', 'rows_in_files'] as const;
 /** Of `layout` and `directory` names: as many hexadecimal digits of a SHA-256. */
 const DIGITS = 16;
 
+/** Keys of `rows_in_files`. */
+const [UNTIL, OFFSET] = [Buffer.from([0, 0, 0, 0]), Buffer.from([1, 0, 0, 0])];
+
+function nanoseconds(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(BigInt.asUintN(64, value));
+  return bytes;
+}
+
 const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, DIGITS);
 
 /** Where the maps of the collector with this data directory are. */
@@ -83,13 +92,16 @@ export class KeptMaps {
   #state: KeptState = 'new';
   #reason = '';
   #inFiles: BpfMap | undefined;
+  readonly #newestRowNs: bigint | undefined;
 
   /**
    * @param pinDir directory in a BPF filesystem; it is made if it is not there, its parents are not
    * @param dataDir data directory of this collector
+   * @param newestRowNs what `newestFlowInFiles` found
    */
-  constructor(pinDir: string, dataDir: string) {
+  constructor(pinDir: string, dataDir: string, newestRowNs?: bigint) {
     this.#directory = directoryOf(pinDir, dataDir);
+    this.#newestRowNs = newestRowNs;
   }
 
   get state(): KeptState {
@@ -127,6 +139,7 @@ export class KeptMaps {
     if (this.#state === 'impossible') return false;
     if (this.#reused === MAPS.length) {
       this.#state = 'resumed';
+      this.#noteUnseen();
       return true;
     }
     const directory = join(this.#directory, this.#layout);
@@ -142,11 +155,22 @@ export class KeptMaps {
     return false;
   }
 
-  /** Flow records until then, boot clock in nanoseconds, are rows in a file: should this process be killed, they are not lost. */
-  setInFiles(bootNs: bigint): void {
-    const value = Buffer.alloc(8);
-    value.writeBigUInt64LE(bootNs);
-    this.#inFiles?.update(Buffer.alloc(4), value);
+  /**
+   * Flow records until then, boot clock, are rows in a file: should this process be killed, they are not lost.
+   * @param wallMinusBootNs by which rows are dated
+   */
+  setInFiles(bootNs: bigint, wallMinusBootNs: bigint): void {
+    this.#inFiles?.update(UNTIL, nanoseconds(bootNs));
+    this.#inFiles?.update(OFFSET, nanoseconds(wallMinusBootNs));
+  }
+
+  /** The last run may have been killed between a write and the news of it. */
+  #noteUnseen(): void {
+    const until = this.#inFiles?.lookup(UNTIL)?.readBigUInt64LE() ?? 0n;
+    const offset = this.#inFiles?.lookup(OFFSET)?.readBigUInt64LE() ?? 0n;
+    // Without an offset nothing was ever noted.
+    const newest = offset === 0n ? 0n : (this.#newestRowNs ?? 0n) - offset;
+    if (newest > until) this.setInFiles(newest, offset);
   }
 
   #impossible(error: unknown): void {

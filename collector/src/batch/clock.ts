@@ -76,6 +76,11 @@ export class WallClock {
     return this.high * HIGH_MS + this.low / 1e6;
   }
 
+  /** What is added to boot times, nanoseconds. */
+  get wallMinusBootNs(): bigint {
+    return this.#offset;
+  }
+
   /** Wall-clock time now, nanoseconds since the epoch. */
   nowNs(): bigint {
     return this.#clocks.wallNs();

@@ -33,7 +33,7 @@ export interface DeliveryOptions {
   readonly lost: (table: string, rows: number, reason: Discard, fromMs?: number, toMs?: number) => void;
   /** Asked for rows of `losses` of what was lost so far: a report goes after them. */
   readonly tellLosses?: () => void;
-  /** Told of rows of flows, oldest first, that are in a file now; or lost; or, for want of a disk, waiting in memory. */
+  /** Told of rows of flows, oldest first, that are in a file now, or stored without, or lost. */
   readonly flowsLeft?: (rows: number) => void;
   /** Told of each attempt to insert; `beganMs` is performance.now() before it. */
   readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;

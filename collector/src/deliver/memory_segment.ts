@@ -36,14 +36,24 @@ export class MemorySegment implements Segment {
   #file: DiskSegment | undefined;
   #readers = 0;
   #isRemoved = false;
+  readonly #left: ((rows: number) => void) | undefined;
 
-  constructor(table: string, name: string, begunMs: number, arena: Arena, chunks: ChunkPool) {
+  /** @param left told of its rows when they wait in memory no more */
+  constructor(
+    table: string,
+    name: string,
+    begunMs: number,
+    arena: Arena,
+    chunks: ChunkPool,
+    left?: (rows: number) => void,
+  ) {
     this.table = table;
     this.name = name;
     this.begunMs = begunMs;
     this.endedMs = begunMs;
     this.#arena = arena;
     this.#chunks = chunks;
+    this.#left = left;
   }
 
   /** Whether it takes memory. */
@@ -105,6 +115,7 @@ export class MemorySegment implements Segment {
   }
 
   async remove(): Promise<void> {
+    if (this.isInMemory) this.#left?.(this.#rows);
     this.#isRemoved = true;
     this.#giveChunks();
     await this.#file?.remove();
@@ -128,6 +139,7 @@ export class MemorySegment implements Segment {
     disk.changed(growing);
     budget.release('memory', this.#bytes);
     this.#file = file;
+    this.#left?.(this.#rows);
     this.#giveChunks();
   }
 

@@ -35,7 +35,7 @@ export interface SegmentWriterOptions {
   readonly isStuck: () => boolean;
   /** Told of rows that were lost, and why. */
   readonly lost: (rows: number, reason: Discard) => void;
-  /** Told of rows, in the order in which they were begun, when the disk has them, or will not have them. */
+  /** Told of rows, in the order in which they were begun, when the disk has them, or will not: they were stored or lost. */
   readonly left?: ((rows: number) => void) | undefined;
 }
 
@@ -240,7 +240,6 @@ export class SegmentWriter {
   #keep(parts: readonly Part[]): void {
     const { arena, budget, chunks, lost, table } = this.#options;
     const nowMs = Date.now();
-    this.#leave(parts);
     for (const part of parts) {
       budget.release('disk', bytesInFile(part.bytes));
       if (
@@ -249,13 +248,14 @@ export class SegmentWriter {
       ) {
         this.#sealMemory();
       }
-      this.#memory ??= new MemorySegment(table, newSegmentName(nowMs), nowMs, arena, chunks);
+      this.#memory ??= new MemorySegment(table, newSegmentName(nowMs), nowMs, arena, chunks, this.#options.left);
       if (this.#memory.hasRoom(part.bytes) || budget.reserve(table, 'memory', chunks.chunkBytes)) {
         this.#memory.append(part, nowMs);
         continue;
       }
       this.rowsGrowing -= part.rows;
       lost(part.rows, 'row_write_failed');
+      this.#leave([part]);
       chunks.give(part.chunk);
     }
   }

@@ -48,6 +48,7 @@ export async function openDelivery(t: TestContext, setting: Setting = {}) {
   const stored: Record<string, number> = {};
   const lost: Record<string, number> = {};
   const leftOver: Record<string, number> = {};
+  const left = { flows: 0 };
   const openAgain = async (more: Setting = {}) => {
     const { spoolBytes = 1e9, maxRows = 1e6, chunks = 8, maxAgeS = 1e6, tellLosses } = { ...setting, ...more };
     const client = openClient(url, { username: 'collector', password: '' });
@@ -69,6 +70,9 @@ export async function openDelivery(t: TestContext, setting: Setting = {}) {
       leftOver: (table, rows) => {
         leftOver[table] = (leftOver[table] ?? 0) + rows;
       },
+      flowsLeft: (rows) => {
+        left.flows += rows;
+      },
       lost: (table, rows, reason, fromMs, toMs) => {
         told.push({ table, rows, reason, fromMs, toMs });
         lost[`${table} ${reason}`] = (lost[`${table} ${reason}`] ?? 0) + rows;
@@ -82,7 +86,7 @@ export async function openDelivery(t: TestContext, setting: Setting = {}) {
     if (setting.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   });
   const files = () => TABLES.flatMap(({ name }) => filesIn(join(dataDir, 'spool', name)));
-  return { delivery, server, stored, lost, leftOver, told, logged, files, dataDir, openAgain };
+  return { delivery, server, stored, lost, leftOver, left, told, logged, files, dataDir, openAgain };
 }
 
 function filesIn(directory: string): string[] {
