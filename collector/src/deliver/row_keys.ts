@@ -52,38 +52,30 @@ export function rowKey(table: Table): RowKey | undefined {
     }),
   );
   const inOrder = table.columns.filter(({ name }) => names.includes(name));
-  /** NaN beyond the end, too. */
-  const rowEnd = (bytes: Buffer, begin: number): number => {
-    let at = begin;
-    for (const { skip } of parts) at = skip(bytes, at);
-    return at <= bytes.length ? at : Number.NaN;
-  };
+  const foreign = `rows of ${table.name} do not have the columns of this version`;
   return {
     sql: `concat(toString(toUnixTimestamp64Nano(time)), ${inOrder.map(({ name }) => `'/', toString(${name})`).join(', ')})`,
     count(bytes) {
       let rows = 0;
-      for (let at = 0; at < bytes.length; rows += 1) {
-        at = rowEnd(bytes, at);
-        if (Number.isNaN(at)) return Number.NaN;
+      let at = 0;
+      for (; at < bytes.length; rows += 1) {
+        for (const { skip } of parts) at = skip(bytes, at);
       }
-      return rows;
+      return at === bytes.length ? rows : Number.NaN;
     },
     *rows(bytes) {
       for (let begin = 0; begin < bytes.length; ) {
-        const rowEndsAt = rowEnd(bytes, begin);
-        if (Number.isNaN(rowEndsAt)) {
-          throw new FlowspanError('FLOW_DELIVER_ROWS', `rows of ${table.name} do not have the columns of this version`);
-        }
-        const timeNs = bytes.readBigInt64LE(begin);
-        let key = timeNs.toString();
+        let key = '';
         let at = begin;
         for (const { skip, read } of parts) {
           const end = skip(bytes, at);
+          if (!(end <= bytes.length)) throw new FlowspanError('FLOW_DELIVER_ROWS', foreign);
           if (read !== undefined) key += `/${read(bytes, at, end)}`;
           at = end;
         }
-        yield { key, timeNs, bytes: rowEndsAt - begin };
-        begin = rowEndsAt;
+        const timeNs = bytes.readBigInt64LE(begin);
+        yield { key: `${timeNs}${key}`, timeNs, bytes: at - begin };
+        begin = at;
       }
     },
   };
