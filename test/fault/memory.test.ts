@@ -5,21 +5,24 @@ import { Fifo } from '../../collector/src/deliver/fifo.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { awayText, beAway } from './support/away.ts';
 
-const SECONDS = 8;
-/** Stated bound of the collector's resident memory while ClickHouse is away, and while it catches up. */
-const AWAY_MIB = 150;
-const CATCHING_UP_MIB = 180;
+/** Two times away. */
+const SECONDS = [6, 4];
+/** Stated bound of the collector's resident memory: while ClickHouse is away, catching up, and after a restart, too. */
+const MOST_MIB = 150;
 /** Stated bound of what a live row waits while the backlog is sent, times what this machine may be slower. */
 const LIVE_MS = 5000 * 6;
 
 describe('ClickHouse away at 5,000 rows/s', { skip: whyNot() ?? false }, () => {
-  it('takes no memory, and delays no live row when it is back', async (t) => {
-    const away = await beAway(SECONDS);
-    t.diagnostic(awayText(away));
-    assert.deepEqual(away.losses, []);
-    assert.ok(away.awayMiB <= AWAY_MIB, awayText(away));
-    assert.ok(away.mostMiB <= CATCHING_UP_MIB, awayText(away));
-    assert.ok(away.liveMs <= LIVE_MS, awayText(away));
+  it('takes no memory, and delays no live row when it is back; nor after kill -9', async (t) => {
+    for (const away of await beAway(...SECONDS)) {
+      const text = awayText(away);
+      t.diagnostic(text);
+      assert.ok(away.awayMiB <= MOST_MIB, text);
+      assert.ok(away.catchUpMiB <= MOST_MIB, text);
+      assert.ok(away.liveMs <= LIVE_MS, text);
+      // The governor is off; rings may still overflow on a busy machine, and then it is told.
+      assert.ok(away.stored <= away.made && away.stored + away.lost >= away.made, text);
+    }
   });
 });
 

@@ -1,79 +1,128 @@
-/** A collector that is loaded while ClickHouse takes connections and never answers, and afterwards catches up. */
-import { readFileSync } from 'node:fs';
+/**
+ * A collector that is loaded while ClickHouse takes connections and never answers, and afterwards catches up: once as
+ * it is, and once killed and started again before ClickHouse is back.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
-import { openSinks } from './sinks.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
+import { openSinks, type Sinks } from './sinks.ts';
 
 /** Each becomes two rows, one of either end. */
 const REQUESTS_PER_S = 2500;
 const MIB = 1024;
 /** Longest that is waited for ClickHouse to have everything, per second that it was away. */
 const CATCH_UP_SHARE = 2;
+/** Far longer than rows that were counted take to be in a file. */
+const IN_FILE_MS = 1000;
+const START_MS = 60_000;
 
-/** What was seen. */
+/** What was seen of one time without ClickHouse. */
 export interface Away {
-  /** Most resident memory while ClickHouse was away, and over all of it; MiB. */
+  /** Most resident memory while ClickHouse was away, and while it caught up; MiB. */
   readonly awayMiB: number;
-  readonly mostMiB: number;
-  readonly rows: number;
+  readonly catchUpMiB: number;
   readonly awayS: number;
   readonly catchUpS: number;
+  /** Rows of requests that were made, and those of them that are stored, and that are told as lost. */
+  readonly made: number;
+  readonly stored: number;
+  readonly lost: number;
   /** Longest that a request of the time of catching up took to be stored, milliseconds. */
   readonly liveMs: number;
-  readonly losses: readonly string[];
 }
 
-/** @param seconds how long ClickHouse is away */
-export async function beAway(seconds: number): Promise<Away> {
+/** @param seconds how long ClickHouse is away, one after the other; the last time the collector is killed meanwhile */
+export async function beAway(...seconds: readonly number[]): Promise<Away[]> {
   const sinks = await openSinks({ hasAll: false });
   try {
-    const resident = () => {
-      const status = readFileSync(`/proc/${sinks.flowspan.pid('collector')}/status`, 'utf8');
-      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / MIB;
-    };
-    const segments = async () => {
-      const response = await fetch(`${sinks.flowspan.collectorUrl}/status`);
-      return ((await response.json()) as { spool: { segments: number } }).spool.segments;
-    };
     await sinks.see('first', ['clickhouse'], 30_000);
-    await sinks.clickhouse.set('silent');
-    const beganMs = performance.now();
-    let mostMiB = 0;
-    let asked = 0;
-    for (let second = 0; second < seconds; second += 1) {
-      const nextMs = beganMs + (second + 1) * 1000;
-      await sinks.ask(`load${second}`, REQUESTS_PER_S);
-      asked += REQUESTS_PER_S;
-      mostMiB = Math.max(mostMiB, resident());
-      await wait(Math.max(0, nextMs - performance.now()));
+    const seen: Away[] = [];
+    for (const [turn, length] of seconds.entries()) {
+      seen.push(await oneTurn(sinks, turn, length, turn === seconds.length - 1));
     }
-    const awayMiB = mostMiB;
-    const awayS = (performance.now() - beganMs) / 1000;
-    await sinks.clickhouse.set('open');
-    sinks.clickhouse.cut();
-    const backMs = performance.now();
-    let liveMs = 0;
-    for (let look = 0; (await segments()) > 3; look += 1) {
-      const seen = await sinks.see(`live${look}`, ['clickhouse'], 60_000);
-      liveMs = Math.max(liveMs, seen.clickhouse ?? 0);
-      mostMiB = Math.max(mostMiB, resident());
-      if (performance.now() - backMs > CATCH_UP_SHARE * awayS * 1000 + 30_000) throw new Error('it does not catch up');
-    }
-    const catchUpS = (performance.now() - backMs) / 1000;
-    await sinks.flowspan.settled();
-    const rows = await sinks.stored('load%');
-    if (rows !== 2 * asked) throw new Error(`${rows} rows of ${2 * asked} are stored`);
-    const losses = await sinks.flowspan.losses();
-    return { awayMiB, mostMiB, rows, awayS, catchUpS, liveMs, losses };
+    return seen;
   } finally {
     await sinks.end();
   }
 }
 
+interface Status {
+  readonly spool: { readonly segments: number };
+  readonly counters: { readonly request: { readonly rows: number; readonly lost: number } };
+}
+
+async function oneTurn(sinks: Sinks, turn: number, seconds: number, isKilled: boolean): Promise<Away> {
+  const { flowspan, clickhouse } = sinks;
+  const procfs = (file: string) => `/proc/${flowspan.pid('collector')}/${file}`;
+  const forgetPeak = () => writeFileSync(procfs('clear_refs'), '5');
+  const peakMiB = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(procfs('status'), 'utf8'))?.[1]) / MIB;
+  const status = async () => (await (await fetch(`${flowspan.collectorUrl}/status`)).json()) as Status;
+  const before = (await status()).counters.request;
+  await clickhouse.set('silent');
+  forgetPeak();
+  const beganMs = performance.now();
+  for (let second = 0; second < seconds; second += 1) {
+    const nextMs = beganMs + (second + 1) * 1000;
+    await sinks.ask(`load${turn}/${second}`, REQUESTS_PER_S);
+    await wait(Math.max(0, nextMs - performance.now()));
+  }
+  const made = 2 * REQUESTS_PER_S * seconds;
+  const awayMiB = peakMiB();
+  const awayS = (performance.now() - beganMs) / 1000;
+  let lostByKilled = 0;
+  if (isKilled) {
+    await eventually('the rows to be counted', async () => {
+      const { rows, lost } = (await status()).counters.request;
+      lostByKilled = lost - before.lost;
+      return rows - before.rows + lostByKilled >= made;
+    });
+    await wait(IN_FILE_MS);
+    await restart(sinks, status);
+  } else forgetPeak();
+  await clickhouse.set('open');
+  clickhouse.cut();
+  const backMs = performance.now();
+  let liveMs = 0;
+  for (let look = 0; (await status()).spool.segments > 3; look += 1) {
+    const live = await sinks.see(`live${turn}_${look}`, ['clickhouse'], 60_000);
+    liveMs = Math.max(liveMs, live.clickhouse ?? 0);
+    if (performance.now() - backMs > CATCH_UP_SHARE * awayS * 1000 + 30_000) throw new Error('it does not catch up');
+  }
+  const catchUpS = (performance.now() - backMs) / 1000;
+  let stored = 0;
+  let lost = 0;
+  const isAccounted = async () => {
+    const now = (await status()).counters.request.lost;
+    lost = isKilled ? lostByKilled + now : now - before.lost;
+    stored = await sinks.stored(`load${turn}`);
+    return stored + lost >= made;
+  };
+  // Whoever asked judges what is missing then.
+  await eventually('all rows to be stored or lost', isAccounted, START_MS).catch(() => undefined);
+  const catchUpMiB = peakMiB();
+  return { awayMiB, catchUpMiB, awayS, catchUpS, made, stored, lost, liveMs };
+}
+
+/** kill -9, and a collector that finds the backlog in its spool. */
+async function restart({ flowspan }: Sinks, status: () => Promise<Status>): Promise<void> {
+  const killed = flowspan.pid('collector');
+  process.kill(killed, 'SIGKILL');
+  const isThere = async () => {
+    try {
+      return flowspan.pid('collector') !== killed && (await status()).spool.segments > 0;
+    } catch {
+      return false;
+    }
+  };
+  await eventually('a new collector', isThere, START_MS);
+}
+
 /** As one line. */
-export function awayText({ awayMiB, mostMiB, rows, awayS, catchUpS, liveMs }: Away): string {
-  const rate = (perS: number) => `${Math.round(rows / perS)} rows/s`;
+export function awayText({ awayMiB, catchUpMiB, made, stored, lost, awayS, catchUpS, liveMs }: Away): string {
+  const rate = (perS: number) => `${Math.round(made / perS)} rows/s`;
   return [
     `away ${awayS.toFixed(0)} s at ${rate(awayS)}: ${awayMiB.toFixed(0)} MiB resident`,
-    `caught up in ${catchUpS.toFixed(1)} s, ${rate(catchUpS)}: ${mostMiB.toFixed(0)} MiB, live rows within ${liveMs} ms`,
+    `caught up in ${catchUpS.toFixed(1)} s, ${rate(catchUpS)}: ${catchUpMiB.toFixed(0)} MiB, live rows within ${liveMs} ms`,
+    `${made} rows made, ${stored} stored, ${lost} lost`,
   ].join('; ');
 }
