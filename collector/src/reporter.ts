@@ -166,7 +166,8 @@ export class Reporter {
   }
 
   /**
-   * Losses since the last report, and the report itself, which is stored after all rows before it.
+   * Losses since the last report, and the report itself, which is stored after all rows before it. While nothing is
+   * stored there are fewer reports, so that not too many wait.
    * @param last whether this run ends with it
    */
   async report(last = false): Promise<void> {
@@ -178,6 +179,7 @@ export class Reporter {
     this.tellEndpoints();
     this.#saveEndpoints(now);
     state.setWatchedUntil(pipeline.writtenUntilNs);
+    if (delivery.reportMayWait && !last) return;
     const until = pipeline.writtenUntilNs - LATENESS_NS;
     pipeline.promisedMs = Number(until / 1_000_000n);
     const row = { time: until, ...scope, started: startedNs, counters: counters.flat(last) };

@@ -97,6 +97,16 @@ test('a report waits until all rows before it are stored', async (t) => {
   );
 });
 
+test('another report may wait while nothing is stored, and is due when something is', async (t) => {
+  const { delivery } = await openDelivery(t);
+  assert.equal(delivery.reportMayWait, false, 'there is none yet');
+  const { stored } = await delivery.report(COLLECTOR_REPORTS, { ...SCOPE, time: 5n, started: 1n }, 0);
+  assert.equal(delivery.reportMayWait, true);
+  delivery.start();
+  await stored;
+  assert.equal(delivery.reportMayWait, false);
+});
+
 test('without memory rows are counted as lost, and memory comes back', async (t) => {
   const { delivery, lost, stored } = await openDelivery(t, { chunks: 1 });
   delivery.start();

@@ -76,6 +76,7 @@ test('reports tell losses, endpoints and the time up to which all was written', 
     encodeRow(table, row);
     rows.push([table.name, row]);
   };
+  let reportMayWait = false;
   const report = async (table: Table, row: Record<string, unknown>) => {
     add(table, row);
     return { stored: Promise.resolve() };
@@ -89,7 +90,13 @@ test('reports tell losses, endpoints and the time up to which all was written', 
   const reporter = new Reporter({
     scope: { cluster: 'c', node: 'n', boot_id: '11111111-2222-3333-4444-555555555555' },
     counters,
-    delivery: { add, report } as unknown as Delivery,
+    delivery: {
+      add,
+      report,
+      get reportMayWait() {
+        return reportMayWait;
+      },
+    } as unknown as Delivery,
     endpoints,
     kubernetes: undefined,
     kernel,
@@ -133,6 +140,17 @@ test('reports tell losses, endpoints and the time up to which all was written', 
     ['losses', 'collector_reports'],
   );
   assert.deepEqual([rows[0]![1].time, rows[0]![1].duration_ns], [23_000_000_000n, 3_000_000_000n]);
+  reportMayWait = true;
+  losses.add('flow', 'spool_dropped', 5);
+  rows.length = 0;
+  await reporter.report();
+  assert.deepEqual(
+    rows.map(([table]) => table),
+    ['losses'],
+    'losses are told even so',
+  );
+  await reporter.report(true);
+  assert.equal(rows.at(-1)![0], 'collector_reports', 'the last one is made in any case');
 });
 
 test('losses of known times span these; one of unknown time reaches until the report', () => {

@@ -87,6 +87,21 @@ test('full while ClickHouse is away: rows wait in memory, then on the disk; beyo
   assert.deepEqual(Object.keys(lost), ['flows row_write_failed']);
 });
 
+test('full and ClickHouse away until the end: what memory held is counted, with its time, by table', {
+  skip,
+}, async (t) => {
+  const disk = newDisk(t);
+  const { delivery, lost, told, logged } = await openDelivery(t, { dataDir: disk.path, chunks: CHUNKS });
+  disk.fill();
+  for (let row = 0; row < 100; row += 1) delivery.add(FLOWS, ROW);
+  const begun = Date.now();
+  delivery.flush(begun);
+  await delivery.close(begun, 0);
+  assert.deepEqual(lost, { 'flows row_write_failed': 100 });
+  assert.ok(told.every(({ fromMs, toMs }) => fromMs! >= begun && toMs! <= Date.now()));
+  assert.ok(logged.some((line) => line.includes('"rows":{"flows":100}')));
+});
+
 test('read-only at the start: what is there is sent, new rows from memory; removed when it can be', {
   skip,
 }, async (t) => {

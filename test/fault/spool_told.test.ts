@@ -65,7 +65,7 @@ test('dropped while ClickHouse is away: the row of losses is in its file at once
   delivery.add(FLOWS, ROW);
   await delivery.report(COLLECTOR_REPORTS, REPORT, Date.now());
   delivery.flush(Date.now() + 1000);
-  assert.deepEqual(lost, { 'flows row_spool_dropped': 1 });
+  assert.equal(lost['flows row_spool_dropped'], 1);
   await until(() => files().some((file) => file.endsWith('.open')));
   // As the next run finds it.
   await until(() => delivery.rowsWaiting(LOSSES) === 1);

@@ -4,7 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { encodeRow } from '../../../store/rowbinary.ts';
 import { COLLECTOR_REPORTS, FLOWS, LOSSES, TABLES, type Table } from '../../../store/tables.ts';
 import { ChunkPool } from './chunks.ts';
-import type { DeliveryOptions } from './delivery_options.ts';
+import type { DeliveryOptions, WhatWaits } from './delivery_options.ts';
 import { findLeftovers } from './leftovers.ts';
 import { Order } from './order.ts';
 import { Removals } from './removals.ts';
@@ -22,6 +22,8 @@ const NOT_KEPT = 'rows that waited in memory are lost: the disk of data_dir take
 /** How often what is too old is looked for. */
 const BETWEEN_AGES_MS = 1000;
 const REPORTS = COLLECTOR_REPORTS.name;
+/** Time between reports that wait: less than the gap that counts as unobserved (`REPORT_GAP_NS` of the query API). */
+const BETWEEN_WAITING_REPORTS_MS = 15_000;
 /** Bytes of the longest row of any table: a request's, with all its texts. */
 export const LARGEST_ROW = 8 * 1024;
 
@@ -50,6 +52,9 @@ export class Delivery {
   /** Who is told when a report is stored, by its segment's name. */
   readonly #reports = new Map<string, () => void>();
   #lastReport: Promise<void> = Promise.resolve();
+  #reportedAtMs = Number.NEGATIVE_INFINITY;
+  /** Whether anything was stored since the last report was made. */
+  #storedSinceReport = true;
   #lookedForAgeMs = Number.NEGATIVE_INFINITY;
 
   private constructor(options: DeliveryOptions) {
@@ -148,7 +153,12 @@ export class Delivery {
     for (const { writer } of this.#lanes.values()) writer.flush(nowMs);
     if (Math.abs(nowMs - this.#lookedForAgeMs) < BETWEEN_AGES_MS) return;
     this.#lookedForAgeMs = nowMs;
-    this.#spool.budget.dropAged(nowMs);
+    this.#spool.budget.dropAged();
+  }
+
+  /** Whether another report would only wait behind the last one: nothing has been stored since. */
+  get reportMayWait(): boolean {
+    return !this.#storedSinceReport && performance.now() - this.#reportedAtMs < BETWEEN_WAITING_REPORTS_MS;
   }
 
   /**
@@ -160,6 +170,8 @@ export class Delivery {
     row: Readonly<Record<string, unknown>>,
     nowMs: number,
   ): Promise<{ stored: Promise<void> }> {
+    this.#storedSinceReport = false;
+    this.#reportedAtMs = performance.now();
     for (const { writer } of this.#lanes.values()) writer.flush(nowMs, true);
     await this.#settled();
     const { writer } = this.#lane(table);
@@ -175,14 +187,8 @@ export class Delivery {
     return writer.rowsGrowing + sender.rowsWaiting;
   }
 
-  /** Bytes on disk and in memory instead, segments that wait for ClickHouse, and what is wrong with the disk. */
-  waiting(): {
-    readonly bytes: number;
-    readonly limit_bytes: number;
-    readonly memory_bytes: number;
-    readonly segments: number;
-    readonly disk_error: string;
-  } {
+  /** What waits for ClickHouse, and where. */
+  waiting(): WhatWaits {
     const { budget, disk } = this.#spool;
     return {
       bytes: budget.used('disk'),
@@ -212,8 +218,24 @@ export class Delivery {
     this.#told.stop();
     // The disk is tried once more; what it does not take ends with this run.
     await Promise.all([...this.#lanes.values()].map(({ writer }) => writer.moveToDisk()));
+    await this.#giveUpMemory();
     await this.#spool.disk.sync();
-    if (this.#spool.budget.used('memory') > 0) this.#options.log.error({ code: 'FLOW_DELIVER_SPOOL' }, NOT_KEPT);
+  }
+
+  /** Counts what no disk took, and tells of it as well as the disk lets it. */
+  async #giveUpMemory(): Promise<void> {
+    const { log, lost, tellLosses } = this.#options;
+    const segments = [...this.#lanes.values()].flatMap(({ writer }) => writer.inMemory);
+    if (segments.length === 0) return;
+    const rows: Record<string, number> = {};
+    for (const segment of segments) {
+      rows[segment.table] = (rows[segment.table] ?? 0) + segment.rows;
+      lost(segment.table, segment.rows, 'row_write_failed', segment.begunMs, segment.endedMs);
+    }
+    const since = new Date(Math.min(...segments.map(({ begunMs }) => begunMs)));
+    log.error({ rows, since, code: 'FLOW_DELIVER_SPOOL' }, NOT_KEPT);
+    tellLosses?.();
+    await this.#writeLosses(true);
   }
 
   /** What waits in memory goes to files, of which a crash or the end of this run takes nothing. */
@@ -225,7 +247,9 @@ export class Delivery {
   /** @param left whether an earlier run may have sent it */
   #waiting(segment: Segment, left: boolean): Waiting {
     const nowMs = performance.now();
-    const times = left ? { sinceMs: Number.NEGATIVE_INFINITY, doubtSinceMs: nowMs } : { sinceMs: nowMs };
+    const endedAtMs = left ? nowMs - Math.max(0, Date.now() - segment.endedMs) : nowMs;
+    const since = left ? { sinceMs: Number.NEGATIVE_INFINITY, doubtSinceMs: nowMs } : { sinceMs: nowMs };
+    const times = { ...since, endedAtMs };
     if (segment.table !== REPORTS) {
       const order = this.#order.next();
       if (segment.table === LOSSES.name) this.#told.queued(order);
@@ -237,8 +261,9 @@ export class Delivery {
   }
 
   #ended({ segment, order }: Waiting, isLost: boolean): void {
+    this.#storedSinceReport ||= !isLost;
     if (segment.table === REPORTS) {
-      this.#reports.get(segment.name)?.();
+      if (!isLost) this.#reports.get(segment.name)?.();
       this.#reports.delete(segment.name);
       return;
     }

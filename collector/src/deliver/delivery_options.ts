@@ -1,4 +1,4 @@
-/** What a delivery is given, and whom it tells. */
+/** What a delivery is given, whom it tells, and what it tells of itself. */
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import type { Arena } from '../batch/arena.ts';
@@ -39,4 +39,16 @@ export interface DeliveryOptions {
   readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;
   /** Present where segments are traced. */
   readonly spans?: SegmentSpanOptions | undefined;
+}
+
+/** What waits for ClickHouse. */
+export interface WhatWaits {
+  /** On disk. */
+  readonly bytes: number;
+  readonly limit_bytes: number;
+  /** In memory instead. */
+  readonly memory_bytes: number;
+  readonly segments: number;
+  /** What is wrong with the disk; empty if nothing is. */
+  readonly disk_error: string;
 }

@@ -48,8 +48,8 @@ interface Step {
 
 /** Least time between two writes of a part of a chunk: what a crash may take, and what a look need not cost. */
 const BETWEEN_WRITES_MS = 100;
-/** Fewer and larger segments while ClickHouse is away. */
-const PATIENCE = 60;
+/** Fewer and larger segments while ClickHouse is away: reports, which end them all, are made about as often then. */
+const PATIENCE = 15;
 /** Least number of segments that memory is full of: the oldest makes room for others. */
 const MEMORY_SEGMENTS = 16;
 
@@ -130,6 +130,11 @@ export class SegmentWriter {
   /** Resolves when all that was flushed so far is in its file, or counted as lost. */
   settled(): Promise<void> {
     return this.#work ?? Promise.resolve();
+  }
+
+  /** Whole segments that wait in memory. */
+  get inMemory(): readonly Segment[] {
+    return this.#inMemory.filter((segment) => segment.isInMemory);
   }
 
   /** Has what waits in memory become files. */

@@ -16,6 +16,8 @@ export interface Waiting {
   readonly segment: Segment;
   /** performance.now() when it was queued; -Infinity for what an earlier run left. */
   readonly sinceMs: number;
+  /** performance.now() when its last row came; of what an earlier run left, as the wall clock told at the start. */
+  readonly endedAtMs: number;
   /** Its place among the segments of all tables. */
   readonly order: number;
   /**
@@ -97,8 +99,8 @@ export class Sender {
   }
 
   /** Takes the oldest segment of some kind out of the queue, of those that nobody has begun to send. */
-  withdraw(wanted: (segment: Segment) => boolean): Segment | undefined {
-    const matches = ({ segment }: Waiting) => wanted(segment);
+  withdraw(wanted: (segment: Segment, endedAtMs: number) => boolean): Segment | undefined {
+    const matches = ({ segment, endedAtMs }: Waiting) => wanted(segment, endedAtMs);
     const withdrawn = this.#backlog.take(matches) ?? this.#fresh.take(matches);
     if (withdrawn !== undefined) this.#options.withdrawn?.(withdrawn);
     return withdrawn?.segment;

@@ -4,6 +4,8 @@ import type { Segment } from './segment.ts';
 
 /** Tables whose segments make room for others, the first one first; the rest is few rows, and stays. */
 const DROPPED_FIRST = ['tcp_events', 'requests', 'flows'];
+/** Tables of which nothing stays for ever: reports tell of rows that have gone by then. */
+const AGED = [...DROPPED_FIRST, 'collector_reports'];
 
 type Place = Segment['place'];
 
@@ -12,7 +14,7 @@ const REASONS: Readonly<Record<Place, Discard>> = { disk: 'row_spool_dropped', m
 /** Where the segments of a table wait. */
 export interface Queue {
   /** Takes the oldest segment of some kind out of the queue, of those that nobody has begun to send; undefined if none is. */
-  withdraw(wanted: (segment: Segment) => boolean): Segment | undefined;
+  withdraw(wanted: (segment: Segment, endedAtMs: number) => boolean): Segment | undefined;
 }
 
 export interface SpoolBudgetOptions {
@@ -71,13 +73,14 @@ export class SpoolBudget {
     this.#used[place] -= bytes;
   }
 
-  /** Drops what has waited for too long. */
-  dropAged(nowMs: number): void {
-    const isOld = ({ endedMs }: Segment) => endedMs < nowMs - this.#options.maxAgeMs;
-    for (const table of DROPPED_FIRST) while (this.#drop(table, 'row_spool_dropped', isOld));
+  /** Drops what has waited for too long, whatever the wall clock is set to. */
+  dropAged(): void {
+    const before = performance.now() - this.#options.maxAgeMs;
+    const isOld = (_segment: Segment, endedAtMs: number) => endedAtMs < before;
+    for (const table of AGED) while (this.#drop(table, 'row_spool_dropped', isOld));
   }
 
-  #drop(table: string, reason: Discard, wanted: (segment: Segment) => boolean): boolean {
+  #drop(table: string, reason: Discard, wanted: Parameters<Queue['withdraw']>[0]): boolean {
     const segment = this.#queues.get(table)?.withdraw(wanted);
     if (segment === undefined) return false;
     this.release(segment.place, segment.bytes);
