@@ -28,10 +28,12 @@ import { METRICS, OTLP, SPANS } from './config_telemetry.ts';
 export { parseListen } from './config_fields.ts';
 export { ConfigError } from './config_sources.ts';
 
+const CIDR = Type.String({ format: 'cidr', allowed: 'address/prefix length, such as 10.0.0.0/8' });
+
 const OUTSIDE_RANGE = Type.Object(
   {
     name: Type.String({ minLength: 1, description: 'Name of the endpoint that these addresses are shown as.' }),
-    cidrs: Type.Array(Type.String({ format: 'cidr', allowed: 'address/prefix length, such as 10.0.0.0/8' }), {
+    cidrs: Type.Array(CIDR, {
       minItems: 1,
       description: 'Address ranges; the longest prefix over all entries wins.',
     }),
@@ -168,6 +170,11 @@ const QUERY_API = group(
     token: token(),
     insecure_without_token: insecure('token'),
     allowed_origins: list({ description: 'Origins whose pages may open the live feed, beside the own.' }),
+    trusted_proxies: Type.Array(CIDR, {
+      default: [],
+      description:
+        'Proxies in front: who asks is then told by X-Forwarded-For, and each one gets a share of their own.',
+    }),
     collectors: Type.Array(url('', ''), {
       default: ['http://127.0.0.1:7471'],
       description: 'Collectors whose live feed is passed on.',

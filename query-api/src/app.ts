@@ -32,6 +32,8 @@ export interface AppParts {
   readonly hub: LiveHub;
   readonly limits: Limits;
   readonly access: Access;
+  /** Address ranges of proxies whose X-Forwarded-For says who asks. */
+  readonly trustedProxies: readonly string[];
   readonly logger: FastifyBaseLogger;
   readonly version: string;
   readonly metrics: QueryApiMetrics;
@@ -54,6 +56,7 @@ export async function buildApp(parts: AppParts): Promise<App> {
     requestTimeout: SLOW_REQUESTS.headersTimeout,
     http: SLOW_REQUESTS,
     routerOptions: { maxParamLength: 512 },
+    trustProxy: parts.trustedProxies.length > 0 && [...parts.trustedProxies],
   }).withTypeProvider<TypeBoxTypeProvider>();
   guardConnections(app.server, {
     full: refusal('429 Too Many Requests', 'FLOW_QUERY_TOO_MANY_CONNECTIONS', 'there are too many connections'),

@@ -80,7 +80,18 @@ export async function startQueryApi(config: Config, logger: pino.Logger): Promis
   const store = new Store(client, own, watchQueries(metrics, tracer, clickhouse));
   const hub = new LiveHub({ store, collectors: own.collectors, collectorToken: own.collector_token, logger });
   const access = { token: own.token, loopback, allowedOrigins: own.allowed_origins };
-  const app = await buildApp({ store, hub, limits: own, access, logger, version: VERSION, metrics, tracer });
+  const trustedProxies = own.trusted_proxies;
+  const app = await buildApp({
+    store,
+    hub,
+    limits: own,
+    access,
+    trustedProxies,
+    logger,
+    version: VERSION,
+    metrics,
+    tracer,
+  });
   const { host, port } = parseListen(own.listen)!;
   await app.listen({ host, port });
   const bound = app.server.address();

@@ -5,13 +5,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { WebSocket } from 'ws';
 import { Counters } from '../../collector/src/counters.ts';
 import { CollectorHttp } from '../../collector/src/deliver/http.ts';
 import { LiveFeed } from '../../collector/src/deliver/live.ts';
+import { startQueryApi } from '../../query-api/src/main.ts';
 import { insertSamples } from '../query-api/samples.ts';
-import { Scene } from '../query-api/scene.ts';
+import { configFor, Scene, silent } from '../query-api/scene.ts';
 import { Crowd, sendRaw } from './support/raw_http.ts';
 
 /** Asks every this many-th parameter, another one on each day; all of them in the soak (FLOWSPAN_ATTACK_WHOLE). */
@@ -222,4 +225,35 @@ test("the API's and the collector's HTTP: slow requests are ended, a crowd leave
     assertGuarded(collector, '/healthz', /too slowly/),
   ]);
   for (const one of told) t.diagnostic(one);
+});
+
+test('who asks behind a trusted proxy is told apart, and nobody else is believed', async (t) => {
+  const askers = new Set<unknown>();
+  const clickhouse = createServer((request, response) => {
+    askers.add(request.headers['x-clickhouse-quota']);
+    request.resume();
+    response.writeHead(500).end();
+  });
+  t.after(() => clickhouse.close());
+  await once(clickhouse.listen(0, '127.0.0.1'), 'listening');
+  const url = `http://127.0.0.1:${(clickhouse.address() as AddressInfo).port}`;
+  const start = async (trusted_proxies: string[]) => {
+    const api = await startQueryApi(configFor(url, { trusted_proxies }), silent());
+    t.after(() => api.close());
+    return async (from: string, forwarded: string) => {
+      askers.clear();
+      await sendRaw(
+        Number(new URL(`http://${api.listen}`).port),
+        `GET /v1/flows HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: ${forwarded}\r\nConnection: close\r\n\r\n`,
+        from,
+      );
+      return [...askers];
+    };
+  };
+  const direct = await start([]);
+  assert.deepEqual(await direct('127.0.0.2', '203.0.113.7'), ['127.0.0.2']);
+  const proxied = await start(['127.0.0.2/32', '192.0.2.0/24']);
+  assert.deepEqual(await proxied('127.0.0.2', '203.0.113.7'), ['203.0.113.7']);
+  assert.deepEqual(await proxied('127.0.0.2', '198.51.100.1, 203.0.113.8, 192.0.2.4'), ['203.0.113.8']);
+  assert.deepEqual(await proxied('127.0.0.3', '203.0.113.7'), ['127.0.0.3']);
 });
