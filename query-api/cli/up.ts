@@ -11,8 +11,6 @@ const DEFAULT_CLICKHOUSE_URL = 'http://127.0.0.1:8123';
 const DEFAULT_COLLECTOR_URL = 'http://127.0.0.1:7471';
 const DEFAULT_QUERY_API_URL = 'http://127.0.0.1:7470';
 const READY_TIMEOUT_MS = 60_000;
-/** Threads of the store for its engine's calls; libuv reads this when the process starts. */
-const STORE_THREADS = '16';
 
 const HELP = `Usage: flowspan up [--config FILE] [flags]
 
@@ -91,11 +89,11 @@ export async function main(args: string[]): Promise<number> {
     const shown = process.stderr.isTTY === true ? formatLine(name, line, following ? 'warn' : 'info') : line;
     if (shown !== undefined) process.stderr.write(`${shown}\n`);
   };
-  const child = (name: string, more: NodeJS.ProcessEnv = {}): Child => {
+  const child = (name: string): Child => {
     const options: ChildOptions = {
       name,
       argv,
-      env: { ...process.env, ...env, ...more },
+      env: { ...process.env, ...env },
       readyTimeoutMs: READY_TIMEOUT_MS,
       onLine,
       onNote: say,
@@ -103,7 +101,7 @@ export async function main(args: string[]): Promise<number> {
     return new Child(options);
   };
 
-  const store = embedded ? [child('store', { UV_THREADPOOL_SIZE: STORE_THREADS })] : [];
+  const store = embedded ? [child('store')] : [];
   const collector = child('collector');
   const queryApi = child('query-api');
   const stop = new StopSignal();

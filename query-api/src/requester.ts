@@ -10,6 +10,10 @@ export const queryOf = (request: FastifyRequest): QueryString => readQueryString
 /** How much longer than one query of it a whole question may take, in milliseconds. */
 const GRACE_MS = 600;
 
+/** Longest that a whole question may take, waiting included, in milliseconds. */
+export const patienceMs = ({ max_execution_s }: Pick<Limits, 'max_execution_s'>): number =>
+  max_execution_s * 1000 + GRACE_MS;
+
 /** Who asks, by the signal that goes along with their question. */
 const askers = new WeakMap<AbortSignal, string>();
 
@@ -20,10 +24,10 @@ export const askerOf = (signal: AbortSignal | undefined): string => (signal && a
  * Ends when the client has gone before its answer was sent, or when the answer has taken too long; its reason is then a
  * QueryError.
  */
-export function goneSignal(reply: FastifyReply, { max_execution_s }: Pick<Limits, 'max_execution_s'>): AbortSignal {
+export function goneSignal(reply: FastifyReply, limits: Pick<Limits, 'max_execution_s'>): AbortSignal {
   const controller = new AbortController();
   askers.set(controller.signal, reply.request.ip);
-  const overdue = setTimeout(() => controller.abort(tooSlow(max_execution_s)), max_execution_s * 1000 + GRACE_MS);
+  const overdue = setTimeout(() => controller.abort(tooSlow(limits.max_execution_s)), patienceMs(limits));
   reply.raw.once('close', () => {
     clearTimeout(overdue);
     if (!reply.raw.writableFinished) controller.abort();

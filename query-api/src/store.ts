@@ -5,7 +5,7 @@ import { QueryError } from './errors.ts';
 import { MAX_RESULT_ROWS } from './limits.ts';
 import type { Limits } from './options.ts';
 import { NO_WATCH, type QueryWatch } from './query_watch.ts';
-import { askerOf } from './requester.ts';
+import { askerOf, patienceMs } from './requester.ts';
 import type { BoundQuery } from './sql/parameters.ts';
 import { toQueryError } from './store_errors.ts';
 
@@ -44,13 +44,18 @@ export class Store {
   readonly #client: ClickHouseClient;
   readonly #limits: Limits;
   readonly #watch: QueryWatch;
-  readonly #slots = new Slots(QUERIES_AT_ONCE, QUEUE_LENGTH, { atOnce: QUERIES_OF_ONE, waiting: QUEUE_LENGTH / 2 });
+  readonly #slots: Slots;
 
   /** @param client not closed by this class */
   constructor(client: ClickHouseClient, limits: Limits, watch = NO_WATCH) {
     this.#client = client;
     this.#limits = limits;
     this.#watch = watch;
+    this.#slots = new Slots(QUERIES_AT_ONCE, QUEUE_LENGTH, {
+      atOnce: QUERIES_OF_ONE,
+      waiting: QUEUE_LENGTH / 2,
+      longestWaitMs: patienceMs(limits) / 2,
+    });
   }
 
   /**

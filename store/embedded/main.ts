@@ -14,6 +14,7 @@ import { forgetUnmadeInserts, isInUse } from './crash_recovery.ts';
 import { startEdgeBuilder } from './edge_builder.ts';
 import { Engine } from './engine.ts';
 import type { EngineError } from './engine_error.ts';
+import { readerPatienceMs } from './gone.ts';
 import { createFront } from './http_server.ts';
 import { StoreMetrics } from './metrics.ts';
 import type { ReaderLimits } from './reader_settings.ts';
@@ -89,9 +90,7 @@ export interface RunningStore {
  */
 export async function startStore(config: Config, logger: pino.Logger): Promise<RunningStore> {
   const { store } = config;
-  // Every query holds a libuv thread for as long as it runs. libuv reads this at its first use.
-  const threads = store.max_concurrent_queries + WRITERS + 12;
-  process.env.UV_THREADPOOL_SIZE ??= String(Math.min(1024, threads));
+  process.env.UV_THREADPOOL_SIZE = String(threadsFor(store.max_concurrent_queries));
   const dataDir = join(config.data_dir, 'store');
   const spans = await startOwnSpans('store', config);
   const engine = await openEngine(dataDir, config, logger);
@@ -142,6 +141,15 @@ export async function startStore(config: Config, logger: pino.Logger): Promise<R
   };
 }
 
+/**
+ * Threads of libuv, which reads their number at its first use. Every query holds one for as long as it runs; with fewer,
+ * readers would stop the inserts, and a cancelled query could not be told so.
+ */
+function threadsFor(readers: number): number {
+  const given = Number(process.env.UV_THREADPOOL_SIZE) || 0;
+  return Math.min(1024, Math.max(given, readers + WRITERS + 12));
+}
+
 async function openEngine(dataDir: string, config: Config, logger: pino.Logger): Promise<Engine> {
   try {
     if (isInUse(dataDir)) throw new Error('another flowspan store runs on it');
@@ -149,7 +157,7 @@ async function openEngine(dataDir: string, config: Config, logger: pino.Logger):
     if (forgotten > 0) logger.warn({ forgotten }, 'forgotten: tokens of inserts that a crash cut off; retries count');
     const engine = await Engine.open(dataDir, {
       readers: config.store.max_concurrent_queries,
-      readersShare: readersShare(config.store.max_concurrent_queries),
+      readersShare: readersShare(config),
       writers: WRITERS,
       memoryBytes: engineMemoryBytes(),
     });
@@ -164,9 +172,11 @@ async function openEngine(dataDir: string, config: Config, logger: pino.Logger):
 }
 
 /** As many at once as keep the cores busy, so that who asks for much at once leaves others their time. */
-function readersShare(readers: number): AskersShare {
+function readersShare(config: Config): AskersShare {
+  const readers = config.store.max_concurrent_queries;
   const atOnce = Math.max(2, Math.min(Math.floor(readers / 4), availableParallelism()));
-  return { atOnce: Math.min(atOnce, readers), waiting: QUEUE_LENGTH / 2 };
+  const longestWaitMs = readerPatienceMs(limitsOf(config))! / 2;
+  return { atOnce: Math.min(atOnce, readers), waiting: QUEUE_LENGTH / 2, longestWaitMs };
 }
 
 function accountsOf(config: Config): Account[] {

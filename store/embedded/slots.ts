@@ -10,6 +10,11 @@ export interface AskersShare {
   readonly atOnce: number;
   /** Most of one asker that wait. */
   readonly waiting: number;
+  /**
+   * Longest that one waits while all slots are taken, in milliseconds; any time if undefined. Who starts late has no time
+   * to end: where all wait too long, nobody's work would ever be done.
+   */
+  readonly longestWaitMs?: number;
 }
 
 interface Waiting {
@@ -46,7 +51,7 @@ export class Slots {
    * Waits for a slot.
    * @param asker who it is for
    * @returns gives it back; call it once
-   * @throws EngineError 202 if too many wait; the signal's reason if it fires first
+   * @throws EngineError 202 if too many wait, or after longestWaitMs; the signal's reason if it fires first
    */
   async take(signal?: AbortSignal, asker = ''): Promise<() => void> {
     signal?.throwIfAborted();
@@ -55,10 +60,7 @@ export class Slots {
     } else if (this.#mayWait(asker)) {
       await this.#turn(asker, signal);
     } else {
-      throw new EngineError(
-        202,
-        `Too many simultaneous queries: ${this.#taken} run and ${this.#waiting.size} wait: try again later`,
-      );
+      throw this.#full();
     }
     let given = false;
     return () => {
@@ -66,6 +68,11 @@ export class Slots {
       given = true;
       this.#end(asker);
     };
+  }
+
+  #full(): EngineError {
+    const load = `${this.#taken} run and ${this.#waiting.size} wait`;
+    return new EngineError(202, `Too many simultaneous queries: ${load}: try again later`);
   }
 
   #has(asker: string): number {
@@ -111,18 +118,28 @@ export class Slots {
   }
 
   #turn(asker: string, signal?: AbortSignal): Promise<void> {
+    const { longestWaitMs } = this.#share;
     return new Promise((resolve, reject) => {
+      const settled = () => {
+        clearTimeout(overdue);
+        signal?.removeEventListener('abort', leave);
+      };
       const waiting: Waiting = {
         asker,
         start: () => {
-          signal?.removeEventListener('abort', leave);
+          settled();
           resolve();
         },
       };
-      const leave = () => {
+      const giveUp = (why: unknown) => {
+        settled();
         this.#waiting.delete(waiting);
-        reject(signal?.reason);
+        reject(why);
       };
+      const leave = () => giveUp(signal?.reason);
+      // Where slots are free it waits for its own asker's others alone, who takes no time from anybody else.
+      const late = () => this.#taken >= this.#size && giveUp(this.#full());
+      const overdue = longestWaitMs === undefined ? undefined : setTimeout(late, longestWaitMs);
       signal?.addEventListener('abort', leave, { once: true });
       this.#waiting.add(waiting);
     });

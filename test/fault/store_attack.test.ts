@@ -7,6 +7,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { RunningStore } from '../store/running_store.ts';
 import { BOMBS } from './support/bombs.ts';
 import { Crowd, openRaw, sendRaw } from './support/raw_http.ts';
@@ -229,4 +230,41 @@ test('who asks for much at once leaves others their answers', async (t) => {
   );
   assert.ok(busy.at(-1)! < BOUND_MS, `${busy.at(-1)} ms`);
   assert.ok(codes.every((code) => code !== null));
+});
+
+/** Slots of readers, all taken by askers whose queries last. */
+const SLOTS = 16;
+const LASTING = 'SELECT sleep(3), sleep(2.9)';
+
+test('readers that take every slot stop no insert, and who would start too late is refused', async (t) => {
+  // whoever starts it may give too few threads
+  process.env.UV_THREADPOOL_SIZE = String(SLOTS);
+  t.after(() => delete process.env.UV_THREADPOOL_SIZE);
+  const busy = await RunningStore.start(['--store-max-execution-s', '6']);
+  t.after(() => busy.close());
+  const writer = busy.writer();
+  await writer.command({ query: 'CREATE TABLE flowspan.t (a UInt64) ENGINE = MergeTree ORDER BY a' });
+  const leaving = new AbortController();
+  const read = async (asker: string, sql: string) => {
+    const url = `${busy.url}/?quota_key=${asker}`;
+    const response = await fetch(url, { method: 'POST', body: sql, signal: leaving.signal });
+    await response.text();
+    return response.headers.get('x-clickhouse-exception-code');
+  };
+  let ended = 0;
+  const readers = Array.from({ length: SLOTS }, (_, asker) =>
+    read(`one-${asker}`, LASTING)
+      .catch(() => undefined)
+      .finally(() => ended++),
+  );
+  await eventually('every slot to be taken', async () => {
+    const page = await (await fetch(`${busy.url}/metrics`)).text();
+    return page.includes(`running_statements{account="reader"} ${SLOTS}`);
+  });
+  const late = read('late', 'SELECT 1');
+  await writer.insert({ table: 'flowspan.t', values: [{ a: 1 }, { a: 2 }], format: 'JSONEachRow' });
+  assert.equal(ended, 0, 'the insert has waited for a reader');
+  assert.equal(await late, '202');
+  leaving.abort();
+  await Promise.all(readers);
 });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
 import { Slots } from '../../store/embedded/slots.ts';
 
 test('never more than its size at once, in order, and the queue is bounded', async () => {
@@ -57,4 +57,30 @@ test('one asker has at most its share, and the next free slot goes to who has fe
   (others[0] as () => void)();
   (await more[0]!)();
   (await more[1]!)();
+});
+
+test('who has waited too long while all slots are taken is refused', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout'] });
+  t.after(() => mock.timers.reset());
+  const slots = new Slots(2, 3, { atOnce: 1, waiting: 2, longestWaitMs: 1000 });
+  const first = await slots.take(undefined, 'one');
+  // Waits for its own asker's alone: as long as its signal lets it.
+  const own = slots.take(undefined, 'one');
+  mock.timers.tick(1000);
+  assert.deepEqual(slots.load, { running: 1, waiting: 1 });
+  const second = await slots.take(undefined, 'two');
+  const late = slots.take(undefined, 'three');
+  const refused = assert.rejects(late, { code: 202 });
+  mock.timers.tick(999);
+  assert.deepEqual(slots.load, { running: 2, waiting: 2 });
+  mock.timers.tick(1);
+  await refused;
+  const next = slots.take(undefined, 'four');
+  second();
+  const ends = [await next];
+  mock.timers.tick(1000);
+  first();
+  ends.push(await own);
+  for (const end of ends) end();
+  assert.deepEqual(slots.load, { running: 0, waiting: 0 });
 });

@@ -102,7 +102,7 @@ export async function startFlowspan(options: FlowspanOptions = {}): Promise<Flow
     const child = new Child({
       name,
       argv: [],
-      env: name === 'store' ? { ...env, UV_THREADPOOL_SIZE: '16' } : env,
+      env,
       readyTimeoutMs: READY_TIMEOUT_MS,
       onLine: (from, line) => lines.push(`${from}: ${line}`),
       onNote: (text) => lines.push(text),
