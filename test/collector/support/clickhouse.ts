@@ -18,6 +18,8 @@ export class FakeClickHouse {
   behaviour: (insert: Insert) => Behaviour = () => 'ok';
   /** How long a stored INSERT takes, milliseconds. */
   delayMs = 0;
+  /** What a stored INSERT waits for beside that. */
+  gate: (insert: Insert) => Promise<void> | undefined = () => undefined;
   /** Rows of a SELECT. */
   answer: (sql: string) => readonly unknown[] = (sql) =>
     sql.includes('system.tables') ? [{ replicated: 0, engine_full: 'non_replicated_deduplication_window = 1000' }] : [];
@@ -40,7 +42,9 @@ export class FakeClickHouse {
           request.socket.destroy();
         } else if (answer === 'ok') {
           this.inserts.push(insert);
-          setTimeout(() => response.end(), this.delayMs);
+          const gate = this.gate(insert);
+          if (gate === undefined) setTimeout(() => response.end(), this.delayMs);
+          else void gate.then(() => response.end());
         } else if (answer !== 'silent') {
           response.writeHead(500, { 'x-clickhouse-exception-code': String(answer) });
           response.end(`Code: ${answer}. DB::Exception: as told. (TOLD)`);
