@@ -78,20 +78,25 @@ function numbers(counters: AuditedNode['runs'][number]['counters']): Record<stri
   return Object.fromEntries(kinds);
 }
 
+/** The run that is under way, as its collector told it before and after the store was asked. */
+function runningRun(boot_id: string, before: LiveCounters, after: LiveCounters): Run {
+  return {
+    boot_id,
+    started: after.started,
+    reported: '',
+    state: 'running',
+    before: before.counters,
+    after: after.counters,
+    live: after,
+  };
+}
+
 function runsOf(node: AuditedNode, before: LiveCounters | undefined, after: LiveCounters | undefined): Run[] {
   const runs = node.runs.map((run, index): Run => {
     const counters = numbers(run.counters);
     const { boot_id, started, reported } = run;
     if (before !== undefined && after?.started === started && before.started === started) {
-      return {
-        boot_id,
-        started,
-        reported: '',
-        state: 'running',
-        before: before.counters,
-        after: after.counters,
-        live: after,
-      };
+      return runningRun(boot_id, before, after);
     }
     const isLast = index === node.runs.length - 1 && (after === undefined || after.started <= started);
     const state = run.ended ? 'stopped' : isLast ? 'silent' : 'killed';
@@ -99,16 +104,7 @@ function runsOf(node: AuditedNode, before: LiveCounters | undefined, after: Live
   });
   // one that runs and has not reported yet
   if (before !== undefined && after !== undefined && !runs.some(({ state }) => state === 'running')) {
-    const { boot_id, started } = after;
-    runs.push({
-      boot_id,
-      started,
-      reported: '',
-      state: 'running',
-      before: before.counters,
-      after: after.counters,
-      live: after,
-    });
+    runs.push(runningRun(after.boot_id, before, after));
   }
   return runs;
 }
