@@ -5,6 +5,7 @@ import { randomOf } from './http/exchange.ts';
 import { broken, pieces, type Streams, wellFormed } from './http/generate.ts';
 import { Parser, SEGMENT_MAX } from './http/parser.ts';
 import { expectedOf } from './http/reference.ts';
+import { runStreams } from './http/run_streams.ts';
 
 /** Of every kind of generated connection. */
 const CONNECTIONS = Number(process.env.HTTP_CONNECTIONS ?? 600);
@@ -18,22 +19,7 @@ before(() => {
 });
 after(() => parser.dispose());
 
-/** Sends both streams in order, requests first, and closes. */
-function run(streams: Streams, cut: (bytes: Buffer) => Buffer[]) {
-  parser.begin(FIRST, FIRST);
-  let rejected = 'empty';
-  for (const direction of ['request', 'response'] as const) {
-    let sequence = FIRST;
-    for (const payload of cut(streams[`${direction}s`])) {
-      const told = { direction, sequence, accepted: sequence, ingress: direction === 'request' };
-      const protocol = parser.segment(told, payload);
-      if (rejected === 'empty') rejected = protocol;
-      sequence += payload.length;
-    }
-  }
-  parser.close();
-  return { rows: parser.rows(), rejected: rejected === 'empty' ? undefined : rejected };
-}
+const run = (streams: Streams, cut: (bytes: Buffer) => Buffer[]) => runStreams(parser, FIRST, streams, cut);
 
 function compare(streams: Streams, cut: (bytes: Buffer) => Buffer[], name: string): void {
   const expected = expectedOf(streams.requests, streams.responses, FIRST);

@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { randomOf } from '../bpf/http/exchange.ts';
 import { pieces } from '../bpf/http/generate.ts';
 import { Parser, SEGMENT_MAX } from '../bpf/http/parser.ts';
+import { runStreams } from '../bpf/http/run_streams.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { agree, FIRST } from './http/agree.ts';
 import { fuzz, type Native, replay } from './http/native.ts';
@@ -39,22 +40,8 @@ describe('the HTTP parser in the kernel', { skip: whyNot() ?? false }, () => {
   });
   after(() => parser.dispose());
 
-  function run(bytes: Buffer, cut: (stream: Buffer) => Buffer[]): Native {
-    const streams = streamsOf(bytes);
-    let rejected = 'empty';
-    parser.begin(FIRST, FIRST);
-    for (const direction of ['request', 'response'] as const) {
-      let sequence = FIRST;
-      for (const payload of cut(streams[`${direction}s`])) {
-        const told = { direction, sequence, accepted: sequence, ingress: direction === 'request' };
-        const protocol = parser.segment(told, payload);
-        if (rejected === 'empty') rejected = protocol;
-        sequence += payload.length;
-      }
-    }
-    parser.close();
-    return { rows: parser.rows(), rejected: rejected === 'empty' ? undefined : rejected };
-  }
+  const run = (bytes: Buffer, cut: (stream: Buffer) => Buffer[]): Native =>
+    runStreams(parser, FIRST, streamsOf(bytes), cut);
 
   it('says of the corpus, however it is cut, what it says compiled natively', () => {
     const native = replay(ENTRIES);
