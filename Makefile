@@ -14,7 +14,7 @@ BPF_OBJECT := build/bpf/flowspan.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
 TESTS ?= 'test/**/*.test.ts'
 
-.PHONY: help setup setup-demo setup-test packages modules bpf generate native run demo test test-kernels soak fixtures bench dashboards fmt check clean
+.PHONY: help setup setup-demo setup-test setup-bench packages modules bpf generate native run demo test test-kernels soak fixtures bench dashboards fmt check clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -43,7 +43,7 @@ soak: setup-test ## Set up, build and run the long tests
 fixtures: setup-test ## Build the real peers that some tests meet into fixtures/
 	@for script in test/fixtures/*.sh; do echo "fixtures: $$script"; "$$script" fixtures; done
 
-bench: setup-test ## Run one bench: NAME=overhead-rps, kernel-ns, kernel-lookup, disk, scrape or kubernetes-scale
+bench: setup-bench ## Measure everything and print one table; one bench with NAME=<name> (test/bench/README.md)
 	@$(MAKE) --no-print-directory bpf native
 	@node test/bench/run.ts $(NAME)
 
@@ -67,6 +67,9 @@ setup-demo: modules ## Install what the demo needs besides
 
 setup-test: modules ## Install what the tests need besides
 	@deploy/setup/packages.sh run test
+
+setup-bench: modules ## Install what the benches need besides
+	@deploy/setup/packages.sh run test bench
 
 packages:
 	@deploy/setup/packages.sh run

@@ -1,10 +1,12 @@
 #!/bin/bash
-# Installs the Debian packages of the named sets that are missing. Usage: packages.sh run [demo] [test]
+# Installs the Debian packages of the named sets that are missing. Usage: packages.sh run [demo] [test] [bench]
 # Services that come with a package (nginx, redis) are not started.
 set -euo pipefail
 
 run='ca-certificates clang-19 bpftool libbpf-dev libelf-dev zlib1g-dev gcc libc6-dev'
 test='curl nginx redis-server wrk iproute2 iptables nftables procps util-linux openssl libclang-rt-19-dev prometheus python3-prometheus-client etcd-server jq'
+# What the benches set beside Flowspan.
+bench='bpftrace tshark haproxy'
 demo='curl nginx redis-server iproute2 iptables util-linux prometheus'
 
 wanted=()
@@ -14,7 +16,8 @@ for set in "$@"; do
     run) wanted+=($run) ;;
     demo) wanted+=($demo) ;;
     test) wanted+=($test) ;;
-    *) echo "FLOW_SETUP_USAGE: no package set '$set'; there are: run demo test" >&2; exit 2 ;;
+    bench) wanted+=($bench) ;;
+    *) echo "FLOW_SETUP_USAGE: no package set '$set'; there are: run demo test bench" >&2; exit 2 ;;
   esac
 done
 # A machine that has npm from elsewhere keeps it: it only fetches packages, Node 24 among them.

@@ -234,6 +234,7 @@ function engineConfig(limits: EngineLimits): string {
     query_condition_cache_size: 16 * 1024 ** 2,
     mmap_cache_size: 0,
     max_thread_pool_size: 500,
+    max_thread_pool_free_size: 8,
   };
   const lines = Object.entries(values).map(([name, value]) => `  <${name}>${value}</${name}>`);
   return `<clickhouse>\n${lines.join('\n')}\n</clickhouse>\n`;

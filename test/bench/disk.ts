@@ -10,7 +10,7 @@ import { createTableSql, quoteName } from '../../store/ddl.ts';
 import { Engine } from '../../store/embedded/engine.ts';
 import { FLOWS, REQUESTS, type Table } from '../../store/tables.ts';
 import { flowModel, type RowModel, requestModel } from './disk/traffic.ts';
-import { printResult, resultOf } from './result.ts';
+import { printResult, resultOf } from './kit/result.ts';
 
 const SEEDS = [1, 2, 3];
 const ROWS = Number(process.env.ROWS ?? 500_000);

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { LAYOUT_HASH } from '../../bpf/wire/events.gen.ts';
 import { type BpfObject, enableStats, openObject } from '../../collector/native/addon.ts';
 import { ADDRESS_TABLE, AddressTable } from '../../collector/src/attach/address_table.ts';
-import { median, printResult, resultOf } from './result.ts';
+import { median, printResult, resultOf } from './kit/result.ts';
 
 const ADDRESSES = Number(process.env.ADDRESSES ?? 150_000);
 const ROUNDS = Number(process.env.ROUNDS ?? 20);

@@ -16,7 +16,7 @@ import { startNginx } from '../support/nginx.ts';
 import { type Cost, costsBetween, programCosts } from '../support/program_costs.ts';
 import { done, startTalker } from '../support/talker.ts';
 import { runWrk } from '../support/wrk.ts';
-import { median, printResult, resultOf } from './result.ts';
+import { median, printResult, resultOf } from './kit/result.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 10);
 const GOAL_NS = 820;

@@ -17,7 +17,7 @@ import { giveBackMemory } from '../../collector/native/addon.ts';
 import { KubernetesIdentity } from '../../collector/src/control/kubernetes/identity.ts';
 import { KubernetesWatch } from '../../collector/src/control/kubernetes/watch.ts';
 import { keepYoungGenerationSmall } from '../../collector/src/small_heap.ts';
-import { printResult, resultOf } from './result.ts';
+import { printResult, resultOf } from './kit/result.ts';
 
 const { PODS = '150000', SERVICES = '10000', NODES = '5000', CHANGES = '30', LIST = 'stream' } = process.env;
 const SYNC_MOST_MS = 300_000;

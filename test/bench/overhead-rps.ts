@@ -12,7 +12,7 @@ import { connect, createNamespace } from '../../deploy/lab/namespace.ts';
 import { type Place, run } from '../../deploy/lab/program.ts';
 import { type Flowspan, startFlowspan } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
-import { printResult, resultOf } from './result.ts';
+import { printResult, resultOf } from './kit/result.ts';
 
 const PAIRS = Number(process.env.PAIRS ?? 10);
 const SECONDS = Number(process.env.SECONDS ?? 6);

@@ -8,7 +8,7 @@ import { openCluster } from '../collector/kubernetes/support/cluster.ts';
 import { nodeObject, podObject, serviceObject } from '../collector/kubernetes/support/objects.ts';
 import { EPOCH_NS, openPath } from '../collector/support/path.ts';
 import { connection, record, requestRecord, type Values } from '../collector/support/records.ts';
-import { median, printResult, resultOf } from './result.ts';
+import { median, printResult, resultOf } from './kit/result.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 9);
 /** Connections of each kind, all open at once. */

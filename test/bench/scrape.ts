@@ -15,7 +15,7 @@ import { Scrapes } from '../../collector/src/deliver/prometheus/scrapes.ts';
 import { CONTENT_TYPES, formatOf, metricsText } from '../../collector/src/telemetry/metrics_text.ts';
 import { openPath } from '../collector/support/path.ts';
 import { connection, record, requestRecord } from '../collector/support/records.ts';
-import { printResult, resultOf } from './result.ts';
+import { printResult, resultOf } from './kit/result.ts';
 
 const SERIES = Number(process.env.SERIES ?? 10_000);
 const ROUNDS = Number(process.env.ROUNDS ?? 20);
