@@ -36,6 +36,9 @@ const volatile u32 address_slots = 0;
  */
 const volatile u64 watched_cgroup_id = 0;
 
+/* Whether requests are read. 0: connections and datagrams only; what begins like TLS is still told apart from the rest. */
+const volatile u8 read_requests = 1;
+
 /* Jiffies per second. Weak: 0 where the kernel does not show its configuration. */
 extern unsigned long CONFIG_HZ __kconfig __weak;
 

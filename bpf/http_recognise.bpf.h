@@ -168,7 +168,7 @@ static __always_inline struct http_connection *recognise(struct http_packet *pac
 		if (!is_first_payload(packet, &begin)) {
 			state->payload_seen = PAYLOAD_JOINED;
 			state->connection.application_protocol = APPLICATION_PROTOCOL_OTHER;
-		} else if (packet->direction == HTTP_REQUEST &&
+		} else if (read_requests && packet->direction == HTTP_REQUEST &&
 			   (packet->sequence != begin || http_may_begin(packet->skb, offset, bytes))) {
 			return create_http(packet, begin, false);
 		} else {
@@ -178,6 +178,12 @@ static __always_inline struct http_connection *recognise(struct http_packet *pac
 									 APPLICATION_PROTOCOL_OTHER;
 			return NULL;
 		}
+	}
+	if (!read_requests) {
+		/* Also what a run that read them left behind. */
+		state->payload_seen = PAYLOAD_OPAQUE;
+		state->connection.application_protocol = APPLICATION_PROTOCOL_OTHER;
+		return NULL;
 	}
 	if (packet->direction == HTTP_REQUEST && is_quiet(packet) && http_may_begin(packet->skb, offset, bytes))
 		return create_http(packet, packet->sequence, true);

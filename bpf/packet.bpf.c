@@ -65,7 +65,7 @@ static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packe
 		/* TCP drops what a full listener gets: the client sends its first bytes again. */
 		if (accept_queue_is_full(&tp->inet_conn.icsk_inet.sk))
 			full_listener_packet(skb, tp, header);
-		else
+		else if (read_requests)
 			http_listener_packet(skb, header);
 		return;
 	}

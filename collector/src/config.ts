@@ -60,6 +60,10 @@ const COLLECTOR = group(
       description:
         'Directory in a BPF filesystem where the counters of open connections outlive a restart of the collector; empty: they do not. `flowspan detach` removes what is there.',
     }),
+    read_requests: flag(true, {
+      description:
+        'Read requests and their answers. Off: flows, TCP events and their metrics only; `application_protocol` then says tls or other, which counts as opaque.',
+    }),
     bpf_object: text('', { description: 'BPF object to load; empty: the one that was built with this collector.' }),
     drain_interval_ms: whole(25, 5, 1000, { unit: 'ms', description: 'Longest wait between two looks at the rings.' }),
     drain_buffer_bytes: whole(MiB, 64 * 1024, 16 * MiB, {

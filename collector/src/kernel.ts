@@ -133,6 +133,7 @@ export async function attachKernel(config: Config, host: Host, addressesKnown: b
     knobs: {
       ...(addressesKnown ? ADDRESS_TABLE.knobs : {}),
       slow_request_ns: BigInt(config.collector.governor.slow_ms) * 1_000_000n,
+      read_requests: config.collector.read_requests ? 1 : 0,
       watched_cgroup_id: config.collector.cgroup_root_only ? cgroupId(host.cgroupRoot) : 0,
     },
     mapEntries: {
