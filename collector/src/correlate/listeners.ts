@@ -2,7 +2,7 @@
  * Who listens where, in every network namespace that some process lives in, from /proc. A connection's first record
  * comes before its server's process has touched it; this tells whose it will be.
  */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import type { Ends } from './ends.ts';
@@ -48,6 +48,10 @@ const RESIDENTS = 64;
 
 /** State of a listening TCP socket, and of a UDP socket without a peer, in /proc/net. */
 const LISTENING: Readonly<Record<string, string>> = { tcp: '0A', udp: '07' };
+/** A line of /proc/net/tcp in another state: number, both ends, state. */
+const CONNECTION = /^ *\d+: [\dA-F]+:[\dA-F]+ [\dA-F]+:[\dA-F]+ (?!0A)/m;
+/** What is read of it at once; the kernel gives a page. */
+const pieces = Buffer.alloc(16 * 1024);
 const PROTOCOLS: Readonly<Record<string, number>> = { tcp: 6, udp: 17 };
 
 function attempt<T>(work: () => T): T | undefined {
@@ -104,6 +108,28 @@ function readText(path: string): string {
   return attempt(() => readFileSync(path, 'latin1')) ?? '';
 }
 
+/**
+ * The text of /proc/<pid>/net/{tcp,tcp6,udp,udp6}, for TCP no further than the first piece that tells of a connection: the
+ * kernel lists what listens first, and a busy server has ten thousand lines behind.
+ */
+function readSockets(path: string): string {
+  if (!path.includes('/net/tcp')) return readText(path);
+  const file = attempt(() => openSync(path, 'r'));
+  if (file === undefined) return '';
+  let text = '';
+  try {
+    for (;;) {
+      const bytes = readSync(file, pieces, 0, pieces.length, null);
+      text += pieces.toString('latin1', 0, bytes);
+      if (bytes === 0 || CONNECTION.test(text)) return text;
+    }
+  } catch {
+    return text;
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Looks through /proc, giving way to other work in between. @param proc where procfs is mounted */
 export async function findListeners(proc = '/proc'): Promise<Listening> {
   const pids = readdirSync(proc).filter((name) => /^\d+$/.test(name));
@@ -125,7 +151,7 @@ export async function findListeners(proc = '/proc'): Promise<Listening> {
     ];
     residences.push({ netns, addresses, pids: residents });
     for (const file of ['tcp', 'tcp6', 'udp', 'udp6']) {
-      for (const { inode, ...socket } of parseSockets(readText(`${net}/${file}`), file)) {
+      for (const { inode, ...socket } of parseSockets(readSockets(`${net}/${file}`), file)) {
         if (sockets.size >= MOST_SOCKETS) break;
         sockets.set(inode, { netns, protocol: PROTOCOLS[file.slice(0, 3)] as number, ...socket, pids: [] });
       }
