@@ -43,6 +43,8 @@ export interface NginxOptions {
   /** Further locations. */
   readonly locations?: string;
   readonly workers?: number;
+  /** Most connections of a worker; default 4096. */
+  readonly connections?: number;
 }
 
 const LOG_FIELDS = [
@@ -57,7 +59,8 @@ const LOG_FIELDS = [
   ['remote_port', '$remote_port'],
 ] as const;
 
-function configuration(folder: string, { port = 80, listen = '', locations = '', workers = 2 }: NginxOptions): string {
+function configuration(folder: string, options: NginxOptions): string {
+  const { port = 80, listen = '', locations = '', workers = 2, connections = 4096 } = options;
   const format = LOG_FIELDS.map(([name, value]) => `"${name}":${value}`).join(',');
   return `
 user root;
@@ -65,7 +68,7 @@ daemon off;
 worker_processes ${workers};
 pid ${folder}/nginx.pid;
 error_log ${folder}/error.log warn;
-events { worker_connections 4096; }
+events { worker_connections ${connections}; }
 http {
   log_format facts escape=json '{${format}}';
   access_log ${folder}/access.log facts;

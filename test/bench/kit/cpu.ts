@@ -1,8 +1,9 @@
 /** Processor time and its limits: who used how much, on which core, with what budget. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cgroup, cgroupRoot } from '../../../deploy/lab/cgroup.ts';
+import { note, removeNow, uniqueName } from '../../../deploy/lab/registry.ts';
 
 /** Processor time, in microseconds. */
 export interface CpuTime {
@@ -43,38 +44,56 @@ export function residentBytes(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
 }
 
+/** A process and its children that live. */
+export function withChildren(pid: number): number[] {
+  return [
+    pid,
+    ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number),
+  ];
+}
+
 /** A limit of processor time; to be removed when those under it have ended. */
 export interface CpuBudget {
   /** Puts a process and what it starts from now on under the limit. */
   add(pid: number): void;
+  /** The command under the limit from its first instruction on. */
+  within(command: readonly string[]): string[];
   remove(): void;
 }
 
 const PERIOD_US = 10_000;
+/** Who has a budget gets it whatever else the machine does: the most that cpu.shares and cpu.weight take. */
+const MOST_SHARES = 262_144;
+const MOST_WEIGHT = 10_000;
 /** Where cgroup v1 has the controller where v2 has it not. */
 const V1_CPU = '/sys/fs/cgroup/cpu';
 
 /**
- * Limits processes to a share of one core, over periods of 10 ms.
+ * Gives processes a share of one core, over periods of 10 ms: no more, and, before others, no less.
  * @throws if neither version of cgroups has the cpu controller here
  */
-export function cpuBudget(name: string, share: number): CpuBudget {
+export function cpuBudget(share: number): CpuBudget {
   const quota = Math.round(share * PERIOD_US);
   const v1 = existsSync(join(V1_CPU, 'cpu.shares'));
-  const path = join(v1 ? V1_CPU : cgroupRoot(), name);
+  const path = join(v1 ? V1_CPU : cgroupRoot(), uniqueName());
+  const procs = join(path, 'cgroup.procs');
+  note('cgroup', path);
   mkdirSync(path);
   if (v1) {
     writeFileSync(join(path, 'cpu.cfs_period_us'), String(PERIOD_US));
     writeFileSync(join(path, 'cpu.cfs_quota_us'), String(quota));
+    writeFileSync(join(path, 'cpu.shares'), String(MOST_SHARES));
   } else {
     if (!existsSync(join(path, 'cpu.max'))) {
-      rmdirSync(path);
+      removeNow('cgroup', path);
       throw new Error('no cpu controller in cgroup v1 or v2');
     }
     writeFileSync(join(path, 'cpu.max'), `${quota} ${PERIOD_US}`);
+    writeFileSync(join(path, 'cpu.weight'), String(MOST_WEIGHT));
   }
   return {
-    add: (pid) => writeFileSync(join(path, 'cgroup.procs'), String(pid)),
-    remove: () => rmdirSync(path),
+    add: (pid) => writeFileSync(procs, String(pid)),
+    within: (command) => ['/bin/sh', '-c', 'echo $$ > "$0" && exec "$@"', procs, ...command],
+    remove: () => removeNow('cgroup', path),
   };
 }
