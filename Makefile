@@ -70,6 +70,7 @@ setup-test: modules ## Install what the tests need besides
 
 setup-bench: modules ## Install what the benches need besides
 	@deploy/setup/packages.sh run test bench
+	@test/fixtures/envoy.sh fixtures
 
 packages:
 	@deploy/setup/packages.sh run

@@ -1,5 +1,5 @@
 /** Processor time and its limits: who used how much, on which core, with what budget. */
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Cgroup, cgroupRoot } from '../../../deploy/lab/cgroup.ts';
@@ -33,10 +33,17 @@ export function pinned(cores: string, command: readonly string[]): string[] {
   return ['taskset', '-c', cores, ...command];
 }
 
+/** A thread that ends between being found and being put somewhere makes taskset fail. */
+const PIN_TRIES = 5;
+
 /** Puts a process that runs, with all its threads, into a cgroup and on these cores. */
 export function settle(pid: number, { cgroup, cores }: { cgroup?: Cgroup; cores?: string }): void {
   if (cgroup !== undefined) writeFileSync(join(cgroup.path, 'cgroup.procs'), String(pid));
-  if (cores !== undefined) execFileSync('taskset', ['-acp', cores, String(pid)], { stdio: 'ignore' });
+  if (cores === undefined) return;
+  for (let tries = 0; tries < PIN_TRIES; tries += 1) {
+    if (spawnSync('taskset', ['-acp', cores, String(pid)], { stdio: 'ignore' }).status === 0) return;
+  }
+  throw new Error(`process ${pid} cannot be put on cores ${cores}`);
 }
 
 /** Resident bytes of a process. */
