@@ -7,6 +7,7 @@ import { globSync } from 'node:fs';
  * Everything else has this machine, with its cgroups, its tracepoints and its two cores, to itself and one of these.
  */
 const BESIDE = [
+  'test/bench/kit/{kit,names}.test.ts',
   'test/collector/{routes,scrapes}.test.ts',
   'test/collector/kubernetes/!(*_collector).test.ts',
   'test/dashboards/!(panels).test.ts',
