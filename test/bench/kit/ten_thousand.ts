@@ -3,6 +3,7 @@ import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { connect, createNamespace } from '../../../deploy/lab/namespace.ts';
 import { type Flowspan, startFlowspan } from '../../support/flowspan.ts';
 import { startNginx } from '../../support/nginx.ts';
+import { AS_A_NODE } from '../overhead/observed.ts';
 import { cpuBudget, pinned, settle, withChildren } from './cpu.ts';
 import { startOpenLoop } from './open_loop.ts';
 import type { Asked } from './open_loop_client.ts';
@@ -31,7 +32,7 @@ export async function startTenThousand(connections: number): Promise<Loaded> {
   const [watched, collector, store, client] = [createCgroup(), createCgroup(), createCgroup(), createCgroup()];
   const address = connect(clientNamespace, serverNamespace).b.ipv4;
   const first = cpuBudget(2);
-  const env = { FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '10', FLOWSPAN_COLLECTOR_GOVERNOR_ENABLED: 'true' };
+  const env = { ...AS_A_NODE, FLOWSPAN_COLLECTOR_GOVERNOR_ENABLED: 'true' };
   const flowspan = await startFlowspan({ cgroup: watched, env });
   for (const [name, cgroup] of [
     ['collector', collector],
