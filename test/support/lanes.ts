@@ -8,6 +8,7 @@ import { globSync } from 'node:fs';
  */
 const BESIDE = [
   'test/bench/kit/{kit,names}.test.ts',
+  'test/bench/traffic/*.test.ts',
   'test/collector/{routes,scrapes}.test.ts',
   'test/collector/kubernetes/!(*_collector).test.ts',
   'test/dashboards/!(panels).test.ts',

@@ -1,0 +1,134 @@
+/**
+ * A store that holds a day of the traffic: made once, through the real tables, their feeds and the real builder of
+ * edges_1m, and kept for later runs. Cut off, it goes on where it was.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildEdges } from '../../../store/build_edges.ts';
+import { createTableSql } from '../../../store/ddl.ts';
+import { Engine } from '../../../store/embedded/engine.ts';
+import { EDGES_1M } from '../../../store/rollups.ts';
+import { createViewSql, SCHEMA } from '../../../store/schema.ts';
+import { insertSql } from './connections.ts';
+import { FLOW_MODEL, flowsSql } from './flows.ts';
+import { REQUEST_MODEL, requestsSql } from './requests.ts';
+import { DAY_BEGIN_S, PIECE_S, type Piece, piecesOfDay } from './shape.ts';
+import { endpointModel, PODS } from './topology.ts';
+
+const DATABASE = 'flowspan';
+const PIECES_OF_HOUR = 3600 / PIECE_S;
+/** Rows of requests and flows that one connection makes, on the average of this traffic. */
+const ROWS_PER_CONNECTION = 94.6;
+
+/** Connections whose rows are about so many. */
+export const connectionsFor = (rows: number): number => Math.round(rows / ROWS_PER_CONNECTION);
+
+/** Changes when the traffic does, or how it is stored. */
+export function trafficKey(): string {
+  const piece = { index: 0, first: 0, count: 1 };
+  const tables = SCHEMA.tables.map(({ doc: _doc, columns, ...table }) => ({
+    ...table,
+    columns: columns.map(({ name, type, codec }) => [name, type, codec]),
+  }));
+  const text = JSON.stringify([
+    requestsSql(piece),
+    flowsSql(piece),
+    endpointModel('0'),
+    piecesOfDay(1_000_000),
+    tables,
+  ]);
+  return createHash('sha256').update(text).digest('hex').slice(0, 12);
+}
+
+const INSERT_SETTINGS = { max_threads: '1', max_insert_threads: '1', min_insert_block_size_rows: '1048576' };
+
+/** Makes the tables and views of the schema, as a migration of an empty database does; rows are kept for ever. */
+export async function createSchema(engine: Engine): Promise<void> {
+  await engine.run({ sql: `CREATE DATABASE IF NOT EXISTS ${DATABASE}`, role: 'upkeep' });
+  for (const table of SCHEMA.tables) {
+    await engine.run({ sql: createTableSql(DATABASE, { ...table, ttlDays: 0 }), role: 'upkeep' });
+  }
+  for (const view of SCHEMA.views) await engine.run({ sql: createViewSql(DATABASE, view), role: 'upkeep' });
+}
+
+/** Inserts the requests and flow rows of a piece; a second time changes nothing. */
+export async function insertPiece(engine: Engine, piece: Piece): Promise<void> {
+  const inserts = [
+    ['requests', REQUEST_MODEL, requestsSql(piece)],
+    ['flows', FLOW_MODEL, flowsSql(piece)],
+  ] as const;
+  await Promise.all(
+    inserts.map(async ([table, model, select]) => {
+      const sql = `INSERT INTO ${DATABASE}.${table} (${Object.keys(model).join(', ')}) ${select}`;
+      const settings = { ...INSERT_SETTINGS, insert_deduplication_token: `piece-${piece.index}` };
+      await engine.run({ sql, role: 'upkeep', settings });
+    }),
+  );
+}
+
+async function insertEndpoints(engine: Engine): Promise<void> {
+  const model = endpointModel(`toDateTime64(${DAY_BEGIN_S - 86_400}, 9, 'UTC')`);
+  const sql = insertSql(`${DATABASE}.endpoints`, model, `numbers(${PODS})`);
+  await engine.run({ sql, role: 'upkeep', settings: { insert_deduplication_token: 'pods' } });
+}
+
+/** One part per partition, as upkeep leaves it behind. */
+export async function mergeAll(engine: Engine, table: string): Promise<void> {
+  const partitions = await engine.rows<{ id: string }>(
+    `SELECT partition_id AS id FROM system.parts WHERE active AND database = '${DATABASE}' AND table = '${table}' GROUP BY id HAVING count() > 1 OR max(level) = 0 ORDER BY id`,
+  );
+  for (const { id } of partitions) {
+    await engine.run({ sql: `OPTIMIZE TABLE ${DATABASE}.${table} PARTITION ID '${id}' FINAL`, role: 'upkeep' });
+  }
+}
+
+async function buildMinutes(engine: Engine): Promise<void> {
+  const edges = {
+    minutes: (sql: string) => engine.rows<{ minute: number }>(sql),
+    async build(sql: string, settings: Readonly<Record<string, string>>) {
+      await engine.run({ sql, role: 'upkeep', settings });
+    },
+  };
+  const { signal } = new AbortController();
+  // a day has 96 builds of 15 minutes, one look makes 20
+  for (let looks = 0; looks < 20; looks += 1) {
+    if ((await buildEdges(edges, { database: DATABASE, patienceS: 0, signal })) === 0) return;
+    process.stdout.write(`edges_1m: look ${looks + 1}\n`);
+  }
+}
+
+/**
+ * Makes the store in `dataDir`, or what is missing of it.
+ * @param rows of the whole day, about so many of requests and flows
+ * @param hours how many of the day's are made, its first ones
+ */
+export async function makeStore(dataDir: string, rows: number, hours = 24): Promise<void> {
+  const done = join(dataDir, 'complete');
+  if (existsSync(done)) return;
+  mkdirSync(dataDir, { recursive: true });
+  const progress = join(dataDir, 'pieces');
+  const begun = performance.now();
+  const engine = await Engine.open(join(dataDir, 'store'), { readers: 1, writers: 1, memoryBytes: 5 * 1024 ** 3 });
+  try {
+    await createSchema(engine);
+    await insertEndpoints(engine);
+    let made = existsSync(progress) ? Number(readFileSync(progress, 'utf8')) : 0;
+    const pieces = piecesOfDay(connectionsFor(rows)).slice(0, hours * PIECES_OF_HOUR);
+    for (const piece of pieces.slice(made)) {
+      await insertPiece(engine, piece);
+      made += 1;
+      writeFileSync(progress, String(made));
+      if (made % PIECES_OF_HOUR === 0) {
+        const s = Math.round((performance.now() - begun) / 1000);
+        process.stdout.write(`made ${made} of ${pieces.length} pieces of five minutes, ${s} s\n`);
+      }
+    }
+    for (const table of ['requests', 'flows']) await mergeAll(engine, table);
+    await buildMinutes(engine);
+    await mergeAll(engine, EDGES_1M.name);
+    writeFileSync(done, `${Math.round((performance.now() - begun) / 1000)} s\n`);
+  } finally {
+    await engine.close();
+  }
+}
