@@ -258,5 +258,6 @@ export class LocalEnd {
 /** Id of the container that an endpoint's process lives in, as rows have it. @param paths of its cgroups */
 function containerIn({ cgroupPath, containerId }: Identity, paths: readonly string[]): Buffer {
   const found = paths.map((path) => containerOfCgroup(path, cgroupPath)).find((id) => id !== '');
-  return rowText(found ?? containerId);
+  const id = found ?? containerId;
+  return id === '' ? NO_CONTAINER : rowText(id);
 }
