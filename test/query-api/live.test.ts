@@ -141,7 +141,7 @@ test('filters by pod, service and labels hold', async () => {
 
 test('a request that both ends saw is shown once, with both views', async () => {
   const { frames } = await watch('?types=request');
-  const server = request(SECOND, { retransmitted_segments: 2 });
+  const server = request(SECOND, { retransmitted_segments: 2, peer_observed: true });
   collector.row(REQUESTS, server);
   await sleep(100);
   collector.row(REQUESTS, clientView(server, MS, { timeouts: 1 }));
@@ -161,7 +161,7 @@ test('a request that both ends saw is shown once, with both views', async () => 
 
 test('what the client dialled is told of the request, and can be asked for', async () => {
   const { frames } = await watch('?types=request&service=shop/web');
-  const server = request(SECOND, { source_port: 44010 });
+  const server = request(SECOND, { source_port: 44010, peer_observed: true });
   collector.row(REQUESTS, request(SECOND, { source_port: 44011 }));
   collector.row(REQUESTS, server);
   const dialled = { service_namespace: 'shop', service_name: 'web', backend_address: '10.0.0.2', backend_port: 80 };
@@ -174,12 +174,27 @@ test('what the client dialled is told of the request, and can be asked for', asy
 
 test('a view that comes late does not make it another request', async () => {
   const { frames } = await watch('?types=request');
-  const server = request(SECOND, { source_port: 44002 });
+  const server = request(SECOND, { source_port: 44002, peer_observed: true });
   collector.row(REQUESTS, server);
   await count(frames, 1);
   collector.row(REQUESTS, clientView(server));
   await sleep(900);
   assert.equal(frames.length, 1);
+});
+
+test('a view whose other end is not observed is shown before any that waits for its other end, and once', async () => {
+  const { frames } = await watch('?types=request');
+  collector.row(REQUESTS, request(SECOND, { source_port: 44004, peer_observed: true }));
+  const alone = request(SECOND, { source_port: 44005 });
+  collector.row(REQUESTS, alone);
+  await count(frames, 2);
+  assert.deepEqual(
+    frames.map(({ row }) => row.source_port),
+    [44005, 44004],
+  );
+  collector.row(REQUESTS, clientView(alone));
+  await sleep(900);
+  assert.equal(frames.length, 2);
 });
 
 test('with observation_point each view is shown at once', async () => {

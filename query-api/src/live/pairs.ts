@@ -2,9 +2,9 @@
 import { areOpposite, type Exchange, hopOf } from '../exchange.ts';
 import type { StoreRow } from '../store.ts';
 
-/** How long a view waits for the other end's, in milliseconds. */
+/** How long a view whose other end is observed waits for that one's, in milliseconds. */
 const HOLD_MS = 500;
-/** How long a view that was shown alone keeps a late view of the other end from being shown as another request. */
+/** How long a view that was shown alone keeps a view of the other end from being shown as another request. */
 const REMEMBER_MS = 5_000;
 /** Most views that are kept; with more, views are shown alone at once. */
 const MAX_KEPT = 20_000;
@@ -28,7 +28,7 @@ export class LivePairs {
     this.#show = show;
   }
 
-  /** Takes one view: shows it with the other end's, or keeps it for a while. */
+  /** Takes one view: shows it with the other end's, alone where no other is to come, or keeps it for a while. */
   take(view: StoreRow, now: number): void {
     const name = hopOf(view);
     const list = this.#kept.get(name) ?? [];
@@ -44,9 +44,11 @@ export class LivePairs {
       this.#show({ row: view, other: undefined });
       return;
     }
-    list.push({ view, at: now, shown: false });
+    const awaited = view.peer_observed !== false;
+    list.push({ view, at: now, shown: !awaited });
     this.#kept.set(name, list);
     this.#count += 1;
+    if (!awaited) this.#show({ row: view, other: undefined });
   }
 
   /** Shows what has waited long enough. */
