@@ -110,17 +110,23 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		state->http_attention = attention;
 }
 
-/* Every packet of an established connection; most have nothing for us. */
+/* Most packets: of a connection that carries no HTTP, and those without payload while nothing waits for them. */
+static __always_inline bool has_nothing_for_http(const struct socket_state *state, const struct packet_header *header)
+{
+	if (state->payload_seen == PAYLOAD_OPAQUE || (header->flags & TCP_FLAG_RST))
+		return true;
+	return !header->payload_bytes && !state->http_attention &&
+	       !((header->flags & TCP_FLAG_FIN) && state->payload_seen == PAYLOAD_HTTP);
+}
+
+/* Every packet of an established connection. */
 static __always_inline void http_packet(struct __sk_buff *skb, struct tcp_sock *tp, struct socket_state *state,
 					const struct packet_header *header, bool ingress)
 {
 	struct http_packet packet = {.skb = skb, .tp = tp, .state = state, .header = header, .ingress = ingress};
 	struct http_connection *connection;
 
-	if (state->payload_seen == PAYLOAD_OPAQUE || (header->flags & TCP_FLAG_RST))
-		return;
-	if (!header->payload_bytes && !state->http_attention &&
-	    !((header->flags & TCP_FLAG_FIN) && state->payload_seen == PAYLOAD_HTTP))
+	if (has_nothing_for_http(state, header))
 		return;
 	packet.sequence = header->sequence + !!(header->flags & TCP_FLAG_SYN);
 	set_direction(&packet);
@@ -182,7 +188,8 @@ static __always_inline void http_application_read(struct sock *sk, struct socket
 		return;
 	reading.copied = tp->copied_seq;
 	reading.now = bpf_ktime_get_boot_ns();
-	bpf_loop(HTTP_PIPELINE_MAX + 1, note_one_read, &reading, 0);
+	if (!note_one_read(0, &reading) && reading.connection->read != reading.connection->begun)
+		bpf_loop(HTTP_PIPELINE_MAX, note_one_read, &reading, 0);
 }
 
 /*

@@ -36,9 +36,18 @@ static __always_inline bool wait_lock(u32 *lock)
 	return wait.owned;
 }
 
+/*
+ * BPF has no store with release semantics that 6.1 knows. On x86 each store is one; an exchange would wait there until all
+ * that was written before has reached the cache.
+ */
 static __always_inline void unlock(u32 *lock)
 {
+#ifdef __TARGET_ARCH_x86
+	asm volatile("" ::: "memory");
+	*(volatile u32 *)lock = 0;
+#else
 	__sync_lock_test_and_set(lock, 0);
+#endif
 }
 
 #endif

@@ -21,6 +21,11 @@ static __always_inline bool keeps_in_record(const struct http_work *work, const 
 	return work->direction == HTTP_REQUEST && stream->state == HTTP_STATE_START;
 }
 
+static __always_inline bool is_counted(const struct http_stream *stream)
+{
+	return stream->state == HTTP_STATE_BODY || stream->state == HTTP_STATE_CHUNK_DATA;
+}
+
 /* Copies `bytes` of the source to the window's end. */
 static __always_inline bool load(struct http_cursor *cursor, u32 bytes)
 {

@@ -93,7 +93,9 @@ static __always_inline bool is_body_packet(const struct http_packet *packet, str
 	struct http_stream *stream = &connection->streams[packet->direction & 1];
 	bool passed;
 
-	if (packet->state->http_attention || !packet->header->payload_bytes || !try_lock(&stream->busy))
+	/* A look before the lock: most packets are no body's. */
+	if (packet->state->http_attention || !packet->header->payload_bytes || !is_made_of_bytes(stream) ||
+	    !try_lock(&stream->busy))
 		return false;
 	passed = pass_body(packet, stream);
 	unlock(&stream->busy);

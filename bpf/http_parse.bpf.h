@@ -75,7 +75,7 @@ static __always_inline u32 find_one(struct http_connection *connection, struct h
 
 	if (scan >= used)
 		return HTTP_STEP_LOAD;
-	at = http_find_below(work, scan, in_request_line ? EACH_BYTE(' ' + 1) : EACH_BYTE(' '));
+	at = find_below(work, scan, in_request_line ? EACH_BYTE(' ' + 1) : EACH_BYTE(' '));
 	if (at >= used || at >= scan + HTTP_BLOCK) {
 		work->scan = scan + HTTP_BLOCK < used ? scan + HTTP_BLOCK : used;
 		return HTTP_STEP_MORE;
@@ -148,16 +148,22 @@ static __always_inline void read_body(struct http_connection *connection, struct
 		http_message_over(connection, work);
 }
 
-/* One step through the window: enum http_step. */
+/* Bytes of the source that are not used up. */
+static __always_inline u32 bytes_left(const struct http_work *work)
+{
+	return work->used - work->position + work->source_bytes - work->loaded;
+}
+
+/* One step through the window: enum http_step. A head and the counted bytes behind it are one. */
 __noinline int http_read(struct http_connection *connection, struct http_work *work)
 {
 	struct http_stream *stream;
-	u32 left;
+	u32 left, step;
 
 	if (!connection || !work)
 		return HTTP_STEP_STOP;
 	stream = stream_of(connection, work);
-	left = work->used - work->position + work->source_bytes - work->loaded;
+	left = bytes_left(work);
 	if (!left)
 		return HTTP_STEP_STOP;
 	if (stream->state <= HTTP_STATE_LAST_OF_LINES) {
@@ -166,11 +172,16 @@ __noinline int http_read(struct http_connection *connection, struct http_work *w
 		if (stream->state == HTTP_STATE_START && !(stream->flags & HTTP_IN_MESSAGE) &&
 		    !at_message_start(connection, work, stream))
 			return HTTP_STEP_MORE;
-		return read_lines(connection, work, stream);
+		step = read_lines(connection, work, stream);
+		if (step != HTTP_STEP_AGAIN)
+			return step;
+		left = bytes_left(work);
+		if (!is_counted(stream) || !left)
+			return left ? HTTP_STEP_MORE : HTTP_STEP_STOP;
 	}
-	if (stream->state <= HTTP_STATE_LAST_COUNTED) {
+	if (is_counted(stream)) {
 		read_body(connection, work, stream, left);
-		return HTTP_STEP_MORE;
+		return bytes_left(work) ? HTTP_STEP_MORE : HTTP_STEP_STOP;
 	}
 	if (stream->state == HTTP_STATE_UNTIL_CLOSE) {
 		stream->body_bytes += left;
@@ -216,7 +227,9 @@ static __always_inline void read_source(struct http_cursor *cursor, u32 offset, 
 		http_resume_line(cursor->connection, work);
 	else if (stream->state <= HTTP_STATE_LAST_OF_LINES)
 		load(cursor, bytes < HTTP_LOAD ? bytes : HTTP_LOAD);
-	bpf_loop(HTTP_STEPS_MAX, read_step, cursor, 0);
+	/* Mostly one step is all, and a call costs as much as a line. */
+	if (!read_step(0, cursor))
+		bpf_loop(HTTP_STEPS_MAX, read_step, cursor, 0);
 	stream->next_sequence = sequence + bytes;
 	if (work->loaded != work->source_bytes)
 		http_lose_stream(cursor->connection, work, DISCARD_REASON_STREAM_GAP);

@@ -129,7 +129,7 @@ static __always_inline u32 close_up_text(struct request_record *record)
 static __always_inline void write_request(struct http_request *request)
 {
 	struct request_record *record = &request->record;
-	u32 length, weight = throttled_request_weight(record, HTTP_TRACEPARENT_AT);
+	u32 length, weight = is_throttling() ? throttled_request_weight(record, HTTP_TRACEPARENT_AT) : 1;
 	struct record_counter *counter;
 
 	if (!weight)

@@ -48,15 +48,12 @@ static __always_inline u32 first_marked(u64 marks)
 	return (u32)(((below & EACH_BYTE(1)) * EACH_BYTE(1)) >> 56) - 1;
 }
 
-/*
- * Offset of the first byte below the limit in the block at `offset`, or of the block's end. A global function: what it
- * finds is just a number to the verifier, which else would walk on from each of the eight words.
- */
-__noinline u32 http_find_below(const struct http_work *work, u32 offset, u64 limit)
+/* Offset of the first byte below the limit in the block at `offset`, or of the block's end. */
+static __always_inline u32 find_below(const struct http_work *work, u32 offset, u64 limit)
 {
 	const u64 *words;
 
-	if (!work || offset > HTTP_WINDOW)
+	if (offset > HTTP_WINDOW)
 		return offset + HTTP_BLOCK;
 	words = (const u64 *)(work->window + offset);
 #pragma unroll

@@ -30,9 +30,9 @@ static __always_inline bool reads_nothing(const struct http_stream *stream)
 	return stream->state > HTTP_STATE_UNTIL_CLOSE;
 }
 
-static __always_inline bool is_counted(const struct http_stream *stream)
+static __always_inline bool is_made_of_bytes(const struct http_stream *stream)
 {
-	return stream->state == HTTP_STATE_BODY || stream->state == HTTP_STATE_CHUNK_DATA;
+	return stream->state > HTTP_STATE_LAST_OF_LINES && stream->state <= HTTP_STATE_UNTIL_CLOSE;
 }
 
 /*
@@ -94,7 +94,7 @@ static __always_inline bool is_second_copy(const struct http_connection *connect
 	       !before(segment->sequence, segment->accepted) && before(segment->sequence, stream->judged_end);
 }
 
-/* The packet in hand: enum http_judgement. */
+/* The packet in hand, if it does not begin where the stream stands: enum http_judgement. */
 __noinline int http_judge_segment(struct http_connection *connection, struct http_work *work)
 {
 	struct http_segment *segment;
@@ -123,7 +123,21 @@ __noinline int http_judge_segment(struct http_connection *connection, struct htt
 	if (-ahead >= (s32)segment->bytes)
 		return HTTP_SEGMENT_IGNORE;
 	segment->skip = -ahead;
-	if (!ahead && segment->ingress && stream->next_sequence == segment->accepted)
+	return HTTP_SEGMENT_READ;
+}
+
+/* Most packets have the very next bytes. */
+static __always_inline int judge_segment(struct http_connection *connection, struct http_work *work)
+{
+	struct http_stream *stream = stream_of(connection, work);
+	struct http_segment *segment = &work->segment;
+
+	if (segment->sequence != stream->next_sequence)
+		return http_judge_segment(connection, work);
+	if (!segment->bytes || reads_nothing(stream))
+		return HTTP_SEGMENT_IGNORE;
+	segment->skip = 0;
+	if (segment->ingress && segment->sequence == segment->accepted)
 		take_checkpoint(connection, stream);
 	return HTTP_SEGMENT_READ;
 }
@@ -169,7 +183,7 @@ __noinline int http_pass_accepted(struct http_connection *connection, struct htt
 static __always_inline void take_segment(struct http_cursor *cursor)
 {
 	struct http_segment *segment = &cursor->work->segment;
-	int judgement = http_judge_segment(cursor->connection, cursor->work);
+	int judgement = judge_segment(cursor->connection, cursor->work);
 
 	if (judgement == HTTP_SEGMENT_READ) {
 		cursor->piece = NULL;

@@ -48,13 +48,20 @@ static __noinline void full_listener_packet(struct __sk_buff *skb, struct tcp_so
 	write_accept_overflow(tp, &ends, bpf_get_socket_cookie(skb), bpf_ktime_get_boot_ns());
 }
 
-static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packet_header *header, bool ingress)
+static __always_inline bool tells_of_window(const struct socket_state *state, const struct packet_header *header)
 {
-	struct bpf_sock *sk = skb->sk;
-	struct socket_state *state;
+	return !(header->flags & (TCP_FLAG_SYN | TCP_FLAG_RST)) && state->stamped &&
+	       (header->window == 0 || state->zero_window_since_ns);
+}
+
+static __always_inline void tcp_packet(struct __sk_buff *skb, struct bpf_sock *sk, const struct packet_header *header,
+				       bool ingress)
+{
+	struct socket_state *state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	struct tcp_sock *tp;
 
-	if (!sk)
+	if (state && sk->state != TCP_STATE_LISTEN && has_nothing_for_http(state, header) &&
+	    !(ingress && tells_of_window(state, header)))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -69,32 +76,31 @@ static __always_inline void tcp_packet(struct __sk_buff *skb, const struct packe
 			http_listener_packet(skb, header);
 		return;
 	}
-	state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	if (!state)
 		state = meet_socket(skb, tp);
 	if (!state)
 		return;
-	if (ingress && !(header->flags & (TCP_FLAG_SYN | TCP_FLAG_RST)) && state->stamped &&
-	    (header->window == 0 || state->zero_window_since_ns))
+	if (ingress && tells_of_window(state, header))
 		peer_window_seen(state, tp, header->window, bpf_ktime_get_boot_ns());
 	http_packet(skb, tp, state, header, ingress);
 }
 
-static __noinline void udp_packet(struct __sk_buff *skb, bool egress)
+static __noinline void udp_packet(struct __sk_buff *skb, const struct packet_header *header, bool egress)
 {
-	udp_packet_seen(skb, egress);
+	udp_packet_seen(skb, header, egress);
 }
 
 static __always_inline int packet(struct __sk_buff *skb, bool ingress)
 {
 	struct packet_header header = {};
+	struct bpf_sock *sk = skb->sk;
 
-	if (!read_packet_header(skb, &header))
+	if (!sk || !read_packet_header(skb, &header))
 		return PASS;
 	if (header.protocol == IPPROTO_TCP)
-		tcp_packet(skb, &header, ingress);
+		tcp_packet(skb, sk, &header, ingress);
 	else
-		udp_packet(skb, !ingress);
+		udp_packet(skb, &header, !ingress);
 	return PASS;
 }
 

@@ -15,13 +15,20 @@
 /* Bits looked at: as many as the greatest weight needs, and some. */
 #define TRACEPARENT_DIGITS 4
 
+/* Whether any cgroup is throttled. */
+static __always_inline bool is_throttling(void)
+{
+	u32 zero = 0, *throttled = bpf_map_lookup_elem(&throttled_cgroups, &zero);
+
+	return throttled && *throttled;
+}
+
 /* NULL: everything of its cgroup is written. */
 static __always_inline const struct cgroup_throttle *throttle_of(const struct connection *connection)
 {
-	u32 zero = 0, *throttled = bpf_map_lookup_elem(&throttled_cgroups, &zero);
 	u64 cgroup;
 
-	if (!throttled || !*throttled)
+	if (!is_throttling())
 		return NULL;
 	cgroup = connection->owner_cgroup_id ?: connection->socket_cgroup_id;
 	return bpf_map_lookup_elem(&cgroup_throttles, &cgroup);

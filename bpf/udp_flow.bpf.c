@@ -41,8 +41,9 @@ static long sweep_one(void *map, const void *key, struct udp_flow *flow, const u
 		     flow->counted.datagrams_received != flow->reported.datagrams_received;
 
 	if (moved) {
+		flow->moved_ns = *now;
 		write_udp_flow(flow, *now, flow->interval_index ? FLOW_STATE_ACTIVE : FLOW_STATE_OPENED);
-	} else if (*now - flow->last_seen_ns > udp_idle_ns && *now > flow->last_seen_ns) {
+	} else if (*now - flow->moved_ns > udp_idle_ns && *now > flow->moved_ns) {
 		if (write_udp_flow(flow, *now, FLOW_STATE_CLOSED))
 			bpf_map_delete_elem(map, key);
 	}

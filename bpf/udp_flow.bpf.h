@@ -4,6 +4,7 @@
 #define FLOWSPAN_UDP_FLOW_BPF_H
 
 #include "kept.bpf.h"
+#include "packet_header.bpf.h"
 #include "socket.bpf.h"
 
 struct udp_flow_key {
@@ -26,7 +27,7 @@ struct udp_flow {
 	struct udp_counters reported;	/* written by sweep_udp_flows only */
 	struct udp_counters in_files;	/* as in struct socket_state */
 	u64 opened_ns;
-	u64 last_seen_ns;
+	u64 moved_ns;			/* when a sweep last found it moved; begins as opened_ns */
 	u64 reported_ns;
 	u64 in_files_ns;
 	u32 interval_index;
@@ -60,37 +61,52 @@ struct udp_packet {
 	u8 ip_version;
 };
 
-static __always_inline bool read_udp_packet(struct __sk_buff *skb, struct udp_packet *packet)
+/* How an IPv4 datagram begins; its transport header follows at once where there are no options. */
+struct ipv4_start {
+	u8 before_addresses[12];
+	__be32 source, destination;
+	__be16 source_port, destination_port;
+};
+
+static __always_inline bool read_udp_v4(struct __sk_buff *skb, struct udp_packet *packet, u32 transport)
+{
+	u8 *data = (u8 *)(long)skb->data, *data_end = (u8 *)(long)skb->data_end;
+	const struct ipv4_start *start = (const struct ipv4_start *)data;
+	__be16 ports[2];
+
+	if (data + sizeof(*start) > data_end)
+		return false;
+	ports[0] = start->source_port;
+	ports[1] = start->destination_port;
+	if (transport != IPV4_HEADER_BYTES && bpf_skb_load_bytes(skb, transport, ports, sizeof(ports)))
+		return false;
+	map_v4(packet->source, start->source);
+	map_v4(packet->destination, start->destination);
+	packet->source_port = bpf_ntohs(ports[0]);
+	packet->destination_port = bpf_ntohs(ports[1]);
+	return true;
+}
+
+static __always_inline bool read_udp_v6(struct __sk_buff *skb, struct udp_packet *packet, u32 transport)
 {
 	__be16 ports[2];
-	u8 first, next;
-	u32 transport;
 
-	if (bpf_skb_load_bytes(skb, 0, &first, 1))
-		return false;
-	if (first >> 4 == 4) {
-		__be32 addresses[2];
-
-		transport = (first & 15) * 4;
-		if (bpf_skb_load_bytes(skb, 12, addresses, 8))
-			return false;
-		map_v4(packet->source, addresses[0]);
-		map_v4(packet->destination, addresses[1]);
-		packet->ip_version = 4;
-	} else {
-		transport = 40;
-		if (bpf_skb_load_bytes(skb, 6, &next, 1) || next != IPPROTO_UDP)
-			return false;
-		if (bpf_skb_load_bytes(skb, 8, packet->source, 16) || bpf_skb_load_bytes(skb, 24, packet->destination, 16))
-			return false;
-		packet->ip_version = 6;
-	}
-	if (bpf_skb_load_bytes(skb, transport, ports, 4))
+	if (bpf_skb_load_bytes(skb, 8, packet->source, 16) || bpf_skb_load_bytes(skb, 24, packet->destination, 16) ||
+	    bpf_skb_load_bytes(skb, transport, ports, sizeof(ports)))
 		return false;
 	packet->source_port = bpf_ntohs(ports[0]);
 	packet->destination_port = bpf_ntohs(ports[1]);
-	packet->payload_bytes = skb->len > transport + 8 ? skb->len - transport - 8 : 0;
 	return true;
+}
+
+static __always_inline bool read_udp_packet(struct __sk_buff *skb, const struct packet_header *header,
+					    struct udp_packet *packet)
+{
+	u32 transport = header->transport_offset;
+
+	packet->ip_version = header->ip_version;
+	packet->payload_bytes = skb->len > transport + 8 ? skb->len - transport - 8 : 0;
+	return packet->ip_version == 4 ? read_udp_v4(skb, packet, transport) : read_udp_v6(skb, packet, transport);
 }
 
 /* The first datagram decides who is the client. */
@@ -120,6 +136,7 @@ static __always_inline struct udp_flow *new_udp_flow(const struct udp_flow_key *
 	connection->application_protocol = APPLICATION_PROTOCOL_OTHER;
 	stamp_peer(connection);
 	flow->opened_ns = now;
+	flow->moved_ns = now;
 	flow->reported_ns = now;
 	flow->in_files_ns = now;
 	if (bpf_map_update_elem(&udp_flows, key, flow, BPF_NOEXIST)) {
@@ -133,27 +150,24 @@ static __always_inline struct udp_flow *new_udp_flow(const struct udp_flow_key *
 }
 
 /* Counts one datagram of a local socket. `skb` starts at the network header, as cgroup_skb programs get it. */
-static __always_inline void udp_packet_seen(struct __sk_buff *skb, bool egress)
+static __always_inline void udp_packet_seen(struct __sk_buff *skb, const struct packet_header *header, bool egress)
 {
 	struct udp_flow_key key = {};
 	struct udp_packet packet = {};
 	struct bpf_sock *sk = skb->sk;
 	struct socket_state *owner;
 	struct udp_flow *flow;
-	u64 now;
 
-	if (!sk || !read_udp_packet(skb, &packet))
+	if (!sk || !read_udp_packet(skb, header, &packet))
 		return;
-	now = bpf_ktime_get_boot_ns();
 	key.socket_cookie = bpf_get_socket_cookie(skb);
 	__builtin_memcpy(key.peer_address, egress ? packet.destination : packet.source, 16);
 	key.peer_port = egress ? packet.destination_port : packet.source_port;
 	flow = bpf_map_lookup_elem(&udp_flows, &key);
 	if (!flow)
-		flow = new_udp_flow(&key, &packet, egress, bpf_skb_cgroup_id(skb), now);
+		flow = new_udp_flow(&key, &packet, egress, bpf_skb_cgroup_id(skb), bpf_ktime_get_boot_ns());
 	if (!flow)
 		return;
-	flow->last_seen_ns = now;
 	if (egress) {
 		__sync_fetch_and_add(&flow->counted.bytes_sent, packet.payload_bytes);
 		__sync_fetch_and_add(&flow->counted.datagrams_sent, 1);
