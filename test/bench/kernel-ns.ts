@@ -1,11 +1,12 @@
 /**
  * BPF run time per packet, by what it carries, and per request at the server's end. The kernel's program statistics
  * include what measuring costs; an empty program on the same hook, measured in the same run, tells how much, and is
- * subtracted. Only the server's cgroup is watched, so that each run of a packet program is the server's packet; the
- * tracing programs run for every socket of the machine, the client's, the collector's and the store's included, and all
- * of it is charged to the requests. Figures: a packet without payload (acknowledgements of a long answer), a packet of
- * body, a packet of TCP that is no HTTP, a request at full load (64 connections), and as the last line a request of
- * four connections that ask and wait. ROUNDS in the environment changes how often each is measured.
+ * subtracted. Only the server's cgroup is watched, so that each run of a packet program is the server's packet. Tracing
+ * programs run for every socket of the machine: what they need to find that one is not the server's (the client's, the
+ * collector's, the store's) is charged to the requests as well.
+ * Figures: a packet without payload (acknowledgements of a long answer), a packet of body, a packet of TCP that is no
+ * HTTP, a request at full load (64 connections), and as the last line a request of four connections that ask and wait.
+ * ROUNDS in the environment changes how often each is measured.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ import { done, startTalker } from '../support/talker.ts';
 import { runWrk } from '../support/wrk.ts';
 import { benchObject } from './kernel-ns/object.ts';
 import { median, printResult, resultOf } from './kit/result.ts';
+import { AS_A_NODE } from './overhead/observed.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 10);
 const GOAL_REQUEST_NS = 600;
@@ -38,7 +40,7 @@ const address = connect(clientNamespace, serverNamespace).b.ipv4;
 const client = { namespace: clientNamespace, cgroup: unwatched };
 const server = { namespace: serverNamespace, cgroup: watched };
 
-const flowspan = await startFlowspan({ cgroup: watched });
+const flowspan = await startFlowspan({ cgroup: watched, env: AS_A_NODE });
 const nginx = await startNginx(server);
 writeFileSync(join(nginx.folder, 'static', 'long.bin'), Buffer.alloc(LONG_BYTES, 'x'));
 const tcpEcho = startTalker(server, 'tcp-echo', ECHO_PORT);
