@@ -113,7 +113,7 @@ printResult(
   resultOf('kubernetes-changes-cpu', [changesCpu], { unit: `% of a core at ${CHANGES}/s`, goal: 2, better: 'lower' }),
 );
 printResult(resultOf('kubernetes-sync-cpu', [syncCpuS], { unit: 's', goal: 5, better: 'lower' }));
-printResult(resultOf('kubernetes-resident-growth', [afterMb - beforeMb], { unit: 'MB', goal: 40, better: 'lower' }));
+printResult(resultOf('kubernetes-scale', [afterMb - beforeMb], { unit: 'MB', goal: 40, better: 'lower' }));
 identity.close();
 watch.close();
 rmSync(folder, { recursive: true });
