@@ -8,7 +8,7 @@ import { createRoom } from './overhead/site.ts';
 import { startWeb } from './overhead/web.ts';
 
 const room = createRoom();
-const service = await startWeb('connections', room.site(1, 0.4), 'connections');
+const service = await startWeb('connections', room.site(1, 0.25), 'connections');
 const [connections] = await compare(room, [service]);
 printRatio('overhead-conn', connections, 0.95);
 await service.stop();

@@ -8,7 +8,7 @@ import { createRoom } from './overhead/site.ts';
 import { startWeb } from './overhead/web.ts';
 
 const room = createRoom();
-const service = await startWeb('flows only', room.site(1, 0.4), 'flows');
+const service = await startWeb('flows only', room.site(1, 0.25), 'flows');
 const [flows] = await compare(room, [service], { FLOWSPAN_COLLECTOR_READ_REQUESTS: 'false' });
 printRatio('overhead-flows', flows, 0.985);
 await service.stop();

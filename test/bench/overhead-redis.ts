@@ -8,7 +8,7 @@ import { startRedis } from './overhead/redis.ts';
 import { createRoom } from './overhead/site.ts';
 
 const room = createRoom();
-const service = await startRedis(room.site(1, 0.4));
+const service = await startRedis(room.site(1, 0.25));
 const [redis] = await compare(room, [service]);
 printRatio('overhead-redis', redis, 0.98);
 await service.stop();
