@@ -8,7 +8,10 @@ import type { Site } from './site.ts';
 const CONNECTIONS = 64;
 /** Requests after which nginx ends a connection, as it stands in its configuration. */
 const KEPT_ALIVE = 1000;
-/** Share of connections whose end must be told: the kernel skips a tracing program that it interrupts by itself. */
+/**
+ * Share of connections that must have a last row. It ought to be 1: last rows are missing, 1 in 100 of short connections and
+ * once 29 of 64 that ended at once, uncounted and for a reason not known yet. Each pair's line tells how many were found.
+ */
 const LEAST_TOLD = 0.4;
 const PORT = 80;
 const LOCATION = 'location /r/ { access_log off; return 200 "hello from a server\\n"; }';
