@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { buildEdges } from '../../../store/build_edges.ts';
 import { createTableSql } from '../../../store/ddl.ts';
+import { BUILD_SETTINGS, buildSql, nextMinutes } from '../../../store/edge_builds.ts';
 import { Engine } from '../../../store/embedded/engine.ts';
 import { EDGES_1M } from '../../../store/rollups.ts';
 import { createViewSql, SCHEMA } from '../../../store/schema.ts';
@@ -83,18 +83,17 @@ export async function mergeAll(engine: Engine, table: string): Promise<void> {
   }
 }
 
+/** Builds the minutes of edges_1m that have rows and are not there, as the store's builder does. */
 async function buildMinutes(engine: Engine): Promise<void> {
-  const edges = {
-    minutes: (sql: string) => engine.rows<{ minute: number }>(sql),
-    async build(sql: string, settings: Readonly<Record<string, string>>) {
-      await engine.run({ sql, role: 'upkeep', settings });
-    },
-  };
-  const { signal } = new AbortController();
-  // a day has 96 builds of 15 minutes, one look makes 20
-  for (let looks = 0; looks < 20; looks += 1) {
-    if ((await buildEdges(edges, { database: DATABASE, patienceS: 0, signal })) === 0) return;
-    process.stdout.write(`edges_1m: look ${looks + 1}\n`);
+  const rows = await engine.rows<{ minute: number }>(
+    `SELECT toUnixTimestamp(minute) AS minute FROM ${DATABASE}.touched_minutes WHERE minute NOT IN (SELECT minute FROM ${DATABASE}.edges_1m) GROUP BY minute ORDER BY minute`,
+  );
+  const missing = rows.map(({ minute }) => minute);
+  while (missing.length > 0) {
+    const minutes = nextMinutes(missing);
+    await engine.run({ sql: buildSql(DATABASE, minutes), role: 'upkeep', settings: BUILD_SETTINGS });
+    missing.splice(0, minutes.length);
+    if (missing.length % 60 < minutes.length) process.stdout.write(`edges_1m: ${missing.length} minutes to go\n`);
   }
 }
 
