@@ -39,7 +39,7 @@ const bare = (service: Service): Promise<Observed> =>
 
 async function byTshark(service: Service, kind: Kind, fields: readonly string[] = []): Promise<Seen> {
   const { cgroup, settled, stop } = await startTshark(service.server, fields);
-  const way = { url: service.url, observers: [cgroup], asked: nothingAsked(), settled };
+  const way = { url: service.url, observers: [cgroup], asked: nothingAsked(), settled, fallsBehind: true };
   const observed = await observe(service, way, kind);
   const { requests, dropped } = await stop();
   return { ...observed, share: Math.min(1, requests / observed.requests), dropped };
@@ -66,7 +66,7 @@ async function underFlowspan(service: Service, times: number): Promise<Both[]> {
   const seen: Both[] = [];
   for (let each = 0; each < times; each += 1) {
     seen.push({
-      steady: await byFlowspan(service, observer, STEADY),
+      steady: await byFlowspan(service, observer, { ...STEADY, seconds: 2 }),
       saturated: await byFlowspan(service, observer, SATURATING),
     });
   }

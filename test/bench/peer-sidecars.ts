@@ -104,23 +104,33 @@ function tell(round: Round, at: number): void {
 function report(all: readonly Round[]): void {
   const of = (what: (round: Round) => number): number[] => all.map(what);
   const typical = (what: (round: Round) => number): number => Number(median(of(what)).toPrecision(3));
-  /** Prints Flowspan's amount divided by the pair's, and both amounts. */
+  type Amount = (round: Round) => number;
+  /** Prints Flowspan's amount divided by the pair's of the same round, or by `divisor`, and both amounts. */
   const print = (
     name: string,
-    ours: (round: Round) => number,
-    pairs: (round: Round) => number,
+    ours: Amount,
+    pairs: Amount,
     unit: string,
     aim: Pick<Aim, 'goal' | 'better' | 'limit'>,
+    divisor: Amount = pairs,
   ): void => {
     const peer = { name: 'two Envoys', value: typical(pairs), unit: `${unit} (Flowspan: ${typical(ours)})` };
-    const shares = of((round) => ours(round) / pairs(round));
+    const shares = of((round) => ours(round) / divisor(round));
     printResult(resultOf(name, shares, { unit: "x the pair's", peer, ...aim }));
   };
   const added = (way: 'pair' | 'flowspan', percentile: 'p50Us' | 'p99Us') => (round: Round) =>
     round[way][percentile] - round.bare[percentile];
   const latency = { goal: 1 / 50, better: 'lower', limit: '0 (nothing observes)' } as const;
-  print('peer-sidecars-p50', added('flowspan', 'p50Us'), added('pair', 'p50Us'), 'us added', latency);
-  print('peer-sidecars-p99', added('flowspan', 'p99Us'), added('pair', 'p99Us'), 'us added', latency);
+  for (const [name, percentile] of [
+    ['peer-sidecars-p50', 'p50Us'],
+    ['peer-sidecars-p99', 'p99Us'],
+  ] as const) {
+    const pairs = added('pair', percentile);
+    // what a round adds is a difference of two noisy figures, no divisor by itself
+    const middle = median(of(pairs));
+    if (middle > 0) print(name, added('flowspan', percentile), pairs, 'us added', latency, () => middle);
+    else process.stdout.write(`${name} is not measured: on so busy a machine not even the pair's share shows\n`);
+  }
   const megabytes = (way: 'pair' | 'flowspan') => (round: Round) => round[way].resident / 1e6;
   print('peer-sidecars-memory', megabytes('flowspan'), megabytes('pair'), 'MB', { goal: 1, better: 'lower' });
   const cpu = { goal: 1 / 100, better: 'lower', limit: '0 (nothing observes)' } as const;
