@@ -16,6 +16,8 @@ const STORAGE_SETTINGS: Readonly<Record<string, number>> = {
   fsync_after_insert: 1,
   fsync_part_directory: 1,
   min_rows_to_fsync_after_merge: 1,
+  // A column has a file of its own from here on, which costs an insert more than all else together: buffers and syncs.
+  min_bytes_for_wide_part: 128 * 1024 ** 2,
   // A partition nobody writes to any more becomes one part, and what it was merged from goes soon.
   min_age_to_force_merge_seconds: 900,
   min_age_to_force_merge_on_partition_only: 1,
