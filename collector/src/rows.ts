@@ -58,7 +58,7 @@ export interface RowKind {
 export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKind; request: RowKind } {
   const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText, shedding, spanDecision } =
     parts;
-  const { view, bytes } = arena;
+  const { view } = arena;
   const { dialled } = ends;
   const endpoint = (number: () => number): ColumnValue => ({
     write(_record, row) {
@@ -68,31 +68,9 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
       return row + 8;
     },
   });
-  const byte = (value: (record: number) => number): ColumnValue => ({
-    write(record, row) {
-      bytes[row] = value(record);
-      return row + 1;
-    },
+  const kernelWord = (names: KernelWords, field: number) => ({
+    text: (record: number) => names.of(view.getUint32(record + field, true)),
   });
-  /** @param from its offset */
-  const address = (from: number): ColumnValue => ({
-    write(_record, row) {
-      for (let at = 0; at < 16; at += 4) view.setUint32(row + at, view.getUint32(from + at, true), true);
-      return row + 16;
-    },
-  });
-  /** @param text a String as RowBinary has it */
-  const words = (text: (record: number) => Buffer): ColumnValue => ({
-    write(record, row) {
-      const word = text(record);
-      // Nearly all are empty, and copying even one byte by `set` takes 50 ns.
-      if (word.length === 1) bytes[row] = 0;
-      else bytes.set(word, row);
-      return row + word.length;
-    },
-  });
-  const kernelWord = (names: KernelWords, field: number) =>
-    words((record) => names.of(view.getUint32(record + field, true)));
   const values: Record<string, ColumnValue> = {
     time: {
       write(_record, row) {
@@ -106,30 +84,20 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
     boot_id: { constant: uuidBytes(scope.boot_id) },
     source_endpoint_id: endpoint(() => ends.source),
     destination_endpoint_id: endpoint(() => ends.destination),
-    peer_observed: byte(() => ends.peerObserved),
-    container_id: words(() => ends.container),
-    source_basis: byte(() => ends.sourceBasis),
-    destination_basis: byte(() => ends.destinationBasis),
-    service_namespace: words(() => dialled.names.namespace(dialled.service)),
-    service_name: words(() => dialled.names.name(dialled.service)),
-    backend_address: address(dialled.backendAddress),
-    client_address: address(dialled.clientAddress),
-    backend_port: {
-      write(_record, row) {
-        view.setUint16(row, dialled.backendPort, true);
-        return row + 2;
-      },
-    },
-    span_decision: byte((record) => spanDecision.of(record)),
+    peer_observed: { number: () => ends.peerObserved },
+    container_id: { text: () => ends.container },
+    source_basis: { number: () => ends.sourceBasis },
+    destination_basis: { number: () => ends.destinationBasis },
+    service_namespace: { text: () => dialled.names.namespace(dialled.service) },
+    service_name: { text: () => dialled.names.name(dialled.service) },
+    backend_address: { from: () => dialled.backendAddress },
+    client_address: { from: () => dialled.clientAddress },
+    backend_port: { number: () => dialled.backendPort },
+    span_decision: { number: (record) => spanDecision.of(record) },
     drop_reason: kernelWord(dropReasons, TCP_EVENT_RECORD.drop_reason),
     reset_reason: kernelWord(resetReasons, TCP_EVENT_RECORD.reset_reason),
     request_protocol: { constant: rowText('http') },
-    sample_weight: {
-      write(_record, row) {
-        view.setUint32(row, shedding.weight, true);
-        return row + 4;
-      },
-    },
+    sample_weight: { number: () => shedding.weight },
     ...requestText.writers(),
   };
   const compile = (table: Table, recordBytes: number): RowKind => ({

@@ -3,80 +3,104 @@
  * and most come twice, once from each end. A fixed number of places, two per bucket, reused without new objects.
  */
 import type { Arena } from '../../batch/arena.ts';
-import type { Route, RouteTable } from './routes.ts';
+import { keysOf } from './routes.ts';
+
+const viewOf = ({ buffer, byteOffset, length }: Buffer): DataView => new DataView(buffer, byteOffset, length);
+/** What copying and comparing word by word may reach beyond the end of a text. */
+const SLACK = 4;
 
 /** One text, ready for rows. */
 export class KnownText {
-  #raw = Buffer.allocUnsafe(128);
+  #raw = viewOf(Buffer.alloc(128));
+  #hash = 0;
   /** Bytes of the method, and of method and target. */
   #methodLength = 0;
   #targetLength = 0;
   #rawLength = -1;
   #truncated = false;
   /** The columns made of it, as RowBinary, back to back. */
-  bytes = Buffer.allocUnsafe(192);
-  /** Where `http_host`, `http_path` and `http_query` begin in `bytes`, behind `operation`; and where they end. */
+  #bytes = Buffer.alloc(192);
+  #view = viewOf(this.#bytes);
+  /** Where `http_host`, `http_path` and `http_query` begin in it, behind `operation`; and where they end. */
   restAt = 0;
   end = 0;
-  /** Segments of the path as it is kept. */
+  /** Segments of the path as it is kept, and what they are to a route table. */
   segments: readonly string[] = [];
-  /** The route last found, for whom, in which table and in which state of it. */
-  destination = 0;
-  table: RouteTable | undefined;
-  version = 0;
-  route: Route | undefined;
-  resource: Buffer;
+  keys: readonly string[] = [];
+  /** Its place, and how often that was given to another text. */
+  readonly id: number;
+  made = 0;
 
-  constructor(resource: Buffer) {
-    this.resource = resource;
+  constructor(id: number) {
+    this.id = id;
   }
 
   /** Whether it was made of these bytes of the arena: method, target and host back to back. */
-  is(arena: Arena, begin: number, target: number, host: number, end: number, truncated: boolean): boolean {
-    if (this.#rawLength !== end - begin || this.#truncated !== truncated) return false;
+  is(hash: number, view: DataView, begin: number, target: number, host: number, end: number, cut: boolean): boolean {
+    if (this.#hash !== hash || this.#rawLength !== end - begin || this.#truncated !== cut) return false;
     if (this.#methodLength !== target - begin || this.#targetLength !== host - begin) return false;
-    const { bytes } = arena;
-    for (let index = 0; index < this.#rawLength; index += 1) {
-      if (this.#raw[index] !== bytes[begin + index]) return false;
+    const raw = this.#raw;
+    const words = this.#rawLength & ~3;
+    for (let at = 0; at < words; at += 4) {
+      if (raw.getInt32(at, true) !== view.getInt32(begin + at, true)) return false;
+    }
+    for (let at = words; at < this.#rawLength; at += 1) {
+      if (raw.getUint8(at) !== view.getUint8(begin + at)) return false;
     }
     return true;
   }
 
   /** Begins anew, made of these bytes. */
   reset(
-    arena: Arena,
+    hash: number,
+    { bytes }: Arena,
     [begin, target, host, end]: readonly [number, number, number, number],
     truncated: boolean,
-    resource: Buffer,
   ): void {
+    this.#hash = hash;
     this.#rawLength = end - begin;
     this.#methodLength = target - begin;
     this.#targetLength = host - begin;
-    if (this.#raw.length < this.#rawLength) this.#raw = Buffer.allocUnsafe(this.#rawLength);
-    arena.bytes.copy(this.#raw, 0, begin, end);
+    if (this.#raw.byteLength < this.#rawLength) this.#raw = viewOf(Buffer.alloc(this.#rawLength));
+    for (let at = 0; at < this.#rawLength; at += 1) this.#raw.setUint8(at, bytes[begin + at] as number);
     this.#truncated = truncated;
     this.restAt = 0;
     this.end = 0;
-    this.table = undefined;
-    this.route = undefined;
-    this.resource = resource;
+    this.made += 1;
+  }
+
+  /** Sets the segments of the path. */
+  setPath(segments: readonly string[]): void {
+    this.segments = segments;
+    this.keys = keysOf(segments);
+  }
+
+  /**
+   * Copies a part of what was made of it into a row, and up to three bytes more, which the next column overwrites.
+   * @returns where the row goes on
+   */
+  copy({ view }: Arena, row: number, from: number, end: number): number {
+    const own = this.#view;
+    for (let at = from; at < end; at += 4) view.setInt32(row + at - from, own.getInt32(at, true), true);
+    return row + end - from;
   }
 
   /** Adds one text of printable ASCII as RowBinary's String. */
   add(text: string): void {
-    const need = this.end + text.length + 3;
-    if (this.bytes.length < need) {
-      const larger = Buffer.allocUnsafe(need * 2);
-      this.bytes.copy(larger, 0, 0, this.end);
-      this.bytes = larger;
+    const need = this.end + text.length + 3 + SLACK;
+    if (this.#bytes.length < need) {
+      const larger = Buffer.alloc(need * 2);
+      this.#bytes.copy(larger, 0, 0, this.end);
+      this.#bytes = larger;
+      this.#view = viewOf(larger);
     }
     let rest = text.length;
     for (; rest > 0x7f; rest >>>= 7) {
-      this.bytes[this.end] = (rest & 0x7f) | 0x80;
+      this.#bytes[this.end] = (rest & 0x7f) | 0x80;
       this.end += 1;
     }
-    this.bytes[this.end] = rest;
-    this.end += 1 + this.bytes.write(text, this.end + 1, 'latin1');
+    this.#bytes[this.end] = rest;
+    this.end += 1 + this.#bytes.write(text, this.end + 1, 'latin1');
   }
 }
 
@@ -88,16 +112,16 @@ export class KnownTexts {
   readonly #last: Uint8Array;
 
   /** @param buckets of two places each; a power of two */
-  constructor(buckets: number, resource: Buffer) {
+  constructor(buckets: number) {
     this.#mask = buckets - 1;
-    this.#places = Array.from({ length: buckets * 2 }, () => new KnownText(resource));
+    this.#places = Array.from({ length: buckets * 2 }, (_, id) => new KnownText(id));
     this.#last = new Uint8Array(buckets);
   }
 
   /** The text made of these bytes, or undefined. */
   find(
     hash: number,
-    arena: Arena,
+    view: DataView,
     begin: number,
     target: number,
     host: number,
@@ -107,7 +131,7 @@ export class KnownTexts {
     const bucket = hash & this.#mask;
     for (let way = 0; way < 2; way += 1) {
       const text = this.#places[bucket * 2 + way] as KnownText;
-      if (!text.is(arena, begin, target, host, end, truncated)) continue;
+      if (!text.is(hash, view, begin, target, host, end, truncated)) continue;
       this.#last[bucket] = way;
       return text;
     }

@@ -4,8 +4,9 @@
  */
 import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../../batch/arena.ts';
-import type { RowWriter } from '../../deliver/row_encoder.ts';
+import type { ColumnValue } from '../../deliver/row_encoder.ts';
 import { rowText } from '../../deliver/text.ts';
+import { FoundRoutes } from './found_routes.ts';
 import { KnownText, KnownTexts } from './known_texts.ts';
 import { errorTypeOf, operationOf, outcomeOf } from './outcome.ts';
 import {
@@ -17,7 +18,7 @@ import {
   redactedSegments,
   splitTarget,
 } from './redaction.ts';
-import { OVERFLOW, type Route, type Routes } from './routes.ts';
+import { OVERFLOW, type Routes } from './routes.ts';
 import { Traceparent } from './traceparent.ts';
 
 /** Bytes of a Host header that the kernel keeps: the beginning of a longer one may be of credentials. */
@@ -26,7 +27,7 @@ const HOST_MAX = 200;
 const AUTHORITY_ENDS = /:\/\/[^/?]*[/?]/;
 /** Texts that are remembered, in buckets of two. */
 const BUCKETS = 4096;
-/** Templates and statuses whose bytes are remembered. */
+/** Statuses whose bytes are remembered. */
 const WORDS = 4096;
 /** Statuses of answers that say nothing about what there is. */
 const TEACHES_NOTHING = new Set([0, 400, 404, 405, 410, 414, 421, 431, 501]);
@@ -40,11 +41,12 @@ export class RequestText {
   readonly #arena: Arena;
   readonly #routes: Routes;
   readonly #trace: Traceparent;
-  readonly #resources = new Map<Route, Buffer>();
   readonly #statuses = new Map<number, Buffer>();
   #allowed: Allowed;
-  #texts = new KnownTexts(BUCKETS, OVERFLOW_TEXT);
-  #text = new KnownText(OVERFLOW_TEXT);
+  #texts = new KnownTexts(BUCKETS);
+  #found = new FoundRoutes();
+  #text = new KnownText(-1);
+  #resource = OVERFLOW_TEXT;
   #outcome = 0;
   #status!: Buffer;
 
@@ -68,13 +70,13 @@ export class RequestText {
   /** From now on other things are kept. */
   allow(allowed: Allowed): void {
     this.#allowed = allowed;
-    this.#texts = new KnownTexts(BUCKETS, OVERFLOW_TEXT);
+    this.#texts = new KnownTexts(BUCKETS);
   }
 
   /** These numbers of responders stand for nobody any more. */
   drop(destinations: ReadonlySet<number>): void {
     this.#routes.drop(destinations);
-    this.#texts = new KnownTexts(BUCKETS, OVERFLOW_TEXT);
+    this.#found = new FoundRoutes();
   }
 
   /**
@@ -98,43 +100,19 @@ export class RequestText {
   }
 
   /** Writers of the columns that `prepare` has made, by column. */
-  writers(): Readonly<Record<string, { readonly write: RowWriter }>> {
-    const { bytes } = this.#arena;
-    const byte = (value: () => number) => ({
-      write: (_record: number, row: number) => {
-        bytes[row] = value();
-        return row + 1;
-      },
-    });
-    const text = (value: () => Buffer) => ({
-      write: (_record: number, row: number) => {
-        const from = value();
-        bytes.set(from, row);
-        return row + from.length;
-      },
-    });
-    const id = (offset: number, length: number) => ({
-      write: (_record: number, row: number) => {
-        bytes.copyWithin(row, this.#trace.ids + offset, this.#trace.ids + offset + length);
-        return row + length;
-      },
-    });
+  writers(): Readonly<Record<string, ColumnValue>> {
     const withThePrevious = { write: (_record: number, row: number) => row };
     return {
-      outcome: byte(() => this.#outcome),
-      has_trace: byte(() => (this.#trace.valid ? 1 : 0)),
-      trace_flags: byte(() => this.#trace.flags),
-      trace_id: id(0, 16),
-      parent_span_id: id(16, 8),
-      operation: {
-        write: (_record, row) => row + this.#text.bytes.copy(bytes, row, 0, this.#text.restAt),
-      },
-      resource: text(() => this.#text.resource),
-      status: text(() => this.#status),
+      outcome: { number: () => this.#outcome },
+      has_trace: { number: () => (this.#trace.valid ? 1 : 0) },
+      trace_flags: { number: () => this.#trace.flags },
+      trace_id: { from: () => this.#trace.ids },
+      parent_span_id: { from: () => this.#trace.ids + 16 },
+      operation: { write: (_record, row) => this.#text.copy(this.#arena, row, 0, this.#text.restAt) },
+      resource: { text: () => this.#resource },
+      status: { text: () => this.#status },
       error_type: withThePrevious,
-      http_host: {
-        write: (_record, row) => row + this.#text.bytes.copy(bytes, row, this.#text.restAt, this.#text.end),
-      },
+      http_host: { write: (_record, row) => this.#text.copy(this.#arena, row, this.#text.restAt, this.#text.end) },
       http_path: withThePrevious,
       http_query: withThePrevious,
     };
@@ -142,8 +120,8 @@ export class RequestText {
 
   #known(begin: number, target: number, host: number, end: number, truncated: boolean): KnownText {
     const hash = this.#hash(begin, end, target - begin, host - begin);
-    const known = this.#texts.find(hash, this.#arena, begin, target, host, end, truncated);
-    return known ?? this.#make(this.#texts.place(hash), begin, target, host, end, truncated);
+    const known = this.#texts.find(hash, this.#arena.view, begin, target, host, end, truncated);
+    return known ?? this.#make(hash, begin, target, host, end, truncated);
   }
 
   /** Of the bytes and of where one text ends and the next begins. */
@@ -159,8 +137,9 @@ export class RequestText {
     return (hash ^ (hash >>> 13)) & 0x3fffffff;
   }
 
-  #make(text: KnownText, begin: number, targetAt: number, hostAt: number, end: number, truncated: boolean): KnownText {
+  #make(hash: number, begin: number, targetAt: number, hostAt: number, end: number, truncated: boolean): KnownText {
     const { bytes } = this.#arena;
+    const text = this.#texts.place(hash);
     const method = bytes.toString('latin1', begin, targetAt);
     const raw = printable(bytes.toString('latin1', targetAt, hostAt));
     const target = splitTarget(raw, method);
@@ -170,8 +149,8 @@ export class RequestText {
     const segments = redactedSegments(target.path, this.#allowed);
     // What was cut may have been a secret whose rest is too short to look like one.
     if (truncated && target.query === undefined && segments.length > 1) segments[segments.length - 1] = REDACTED;
-    text.reset(this.#arena, [begin, targetAt, hostAt, end], truncated, OVERFLOW_TEXT);
-    text.segments = segments;
+    text.reset(hash, this.#arena, [begin, targetAt, hostAt, end], truncated);
+    text.setPath(segments);
     text.add(operationOf(method));
     text.restAt = text.end;
     text.add(host);
@@ -182,30 +161,24 @@ export class RequestText {
 
   /** Where the request belongs among the routes of its destination; steady requests cost two comparisons. */
   #route(text: KnownText, destination: number, status: number): void {
-    if (text.destination !== destination || text.table === undefined) {
-      text.destination = destination;
-      text.table = this.#routes.of(destination);
-      text.version = UNLEARNED;
+    let found = this.#found.find(text, destination);
+    if (found === undefined) {
+      const table = this.#routes.of(destination);
+      const nothing = { version: UNLEARNED, route: undefined, resource: OVERFLOW_TEXT };
+      found = { text, made: text.made, destination, table, ...nothing };
+      this.#found.put(found);
     }
-    const { table } = text;
+    const { table } = found;
+    this.#routes.use(table);
     const teaches = text.segments.length > 1 && !TEACHES_NOTHING.has(status);
-    if (text.version !== table.version || (text.route === undefined && teaches)) {
-      text.route = teaches ? table.learn(text.segments) : table.find(text.segments);
-      text.version = table.version;
-      text.resource = text.segments.length > 1 ? this.#resource(text.route) : rowText(text.segments[0] as string);
+    if (found.version !== table.version || (found.route === undefined && teaches)) {
+      const { segments, keys } = text;
+      found.route = teaches ? table.learn(segments, keys) : table.find(segments, keys);
+      found.version = table.version;
+      found.resource = segments.length > 1 ? (found.route?.text ?? OVERFLOW_TEXT) : rowText(segments[0] as string);
     }
-    if (text.route !== undefined) text.route.hits += 1;
-  }
-
-  #resource(route: Route | undefined): Buffer {
-    if (route === undefined) return OVERFLOW_TEXT;
-    let text = this.#resources.get(route);
-    if (text === undefined) {
-      if (this.#resources.size >= WORDS) this.#resources.clear();
-      text = rowText(route.template);
-      this.#resources.set(route, text);
-    }
-    return text;
+    if (found.route !== undefined) found.route.hits += 1;
+    this.#resource = found.resource;
   }
 
   /** The columns `status` and `error_type`. */

@@ -3,6 +3,7 @@
  * placeholders at once; where one place has seen many words, the rare ones become `{slug}`. Bounded: a destination has
  * so many templates and no more; what fits none is `/*`.
  */
+import { rowText } from '../../deliver/text.ts';
 import { looksLikeSlug, shapeOf } from './route_shapes.ts';
 
 /** Template of paths that no other template stands for. */
@@ -21,6 +22,8 @@ const DEEPEST = 10;
 /** A learned template. */
 export interface Route {
   readonly template: string;
+  /** The template as rows have it. */
+  readonly text: Buffer;
   /** Requests that it stood for. */
   hits: number;
 }
@@ -32,10 +35,15 @@ interface Place {
   patience: number;
 }
 
+const newRoute = (path: readonly string[]): Route => {
+  const template = `/${path.join('/')}`;
+  return { template, text: rowText(template), hits: 0 };
+};
+
 const newPlace = (): Place => ({ words: new Map(), route: undefined, patience: 1 });
 
 /** What a segment is to the tree: its placeholder, or itself. */
-function keysOf(segments: readonly string[]): string[] {
+export function keysOf(segments: readonly string[]): string[] {
   const keys = segments.slice(1, DEEPEST + 1).map((segment) => shapeOf(segment) ?? segment);
   if (segments.length > DEEPEST + 1) keys.push('*');
   return keys;
@@ -56,6 +64,8 @@ export class RouteTable {
   #count = 0;
   /** Grows when templates were folded: what was found before must be looked up again. */
   version = 0;
+  /** Grows with each use, among all tables of `Routes`. */
+  used = 0;
 
   /** @param most templates that are learned at most */
   constructor(most: number) {
@@ -67,14 +77,17 @@ export class RouteTable {
     return this.#count;
   }
 
-  /** The template of a path, if one was learned. @param segments the path split at `/` */
-  find(segments: readonly string[]): Route | undefined {
-    return search(this.#root, keysOf(segments), 0);
+  /**
+   * The template of a path, if one was learned.
+   * @param segments the path split at `/`
+   * @param keys what `keysOf` says of them
+   */
+  find(segments: readonly string[], keys: readonly string[] = keysOf(segments)): Route | undefined {
+    return search(this.#root, keys, 0);
   }
 
   /** The template of a path that exists, learned now if need be; undefined when there is no room for another. */
-  learn(segments: readonly string[]): Route | undefined {
-    const keys = keysOf(segments);
+  learn(segments: readonly string[], keys: readonly string[] = keysOf(segments)): Route | undefined {
     const known = search(this.#root, keys, 0);
     if (known !== undefined || this.#count >= this.#most) return known;
     let place = this.#root;
@@ -86,14 +99,14 @@ export class RouteTable {
         next = newPlace();
         place.words.set(key, next);
         // Once folded, this place has a {slug}, which takes the word: one more turn is enough.
-        if (this.#foldIfCrowded(place, path)) return this.learn(segments);
+        if (this.#foldIfCrowded(place, path)) return this.learn(segments, keys);
       }
       path.push(key);
       place = next;
     }
     if (place.route === undefined) {
       this.#count += 1;
-      place.route = { template: `/${path.join('/')}`, hits: 0 };
+      place.route = newRoute(path);
     }
     return place.route;
   }
@@ -126,7 +139,7 @@ export class RouteTable {
 
   #merge(from: Place, into: Place, path: readonly string[]): void {
     if (from.route !== undefined) {
-      if (into.route === undefined) into.route = { template: `/${path.join('/')}`, hits: 0 };
+      if (into.route === undefined) into.route = newRoute(path);
       else this.#count -= 1;
       into.route.hits += from.route.hits;
     }
@@ -155,12 +168,11 @@ function search(place: Place, keys: readonly string[], depth: number): Route | u
 /** Destinations whose routes are remembered. */
 const DESTINATIONS = 1024;
 
-/** The route tables of all destinations; the one not looked up for longest is forgotten. */
+/** The route tables of all destinations; the one not used for longest is forgotten. */
 export class Routes {
   readonly #most: number;
   readonly #tables = new Map<number, RouteTable>();
-  #last = 0;
-  #lastTable: RouteTable | undefined;
+  #uses = 0;
 
   /** @param most templates per destination */
   constructor(most: number) {
@@ -170,22 +182,29 @@ export class Routes {
   /** These stand for nobody any more. */
   drop(destinations: Iterable<number>): void {
     for (const destination of destinations) this.#tables.delete(destination);
-    this.#lastTable = undefined;
   }
 
   /** The table of a destination, whatever number stands for it. */
   of(destination: number): RouteTable {
-    if (destination === this.#last && this.#lastTable !== undefined) return this.#lastTable;
     let table = this.#tables.get(destination);
     if (table === undefined) {
-      if (this.#tables.size >= DESTINATIONS) this.#tables.delete(this.#tables.keys().next().value as number);
+      if (this.#tables.size >= DESTINATIONS) this.#forgetOne();
       table = new RouteTable(this.#most);
-    } else {
-      this.#tables.delete(destination);
+      this.#tables.set(destination, table);
     }
-    this.#tables.set(destination, table);
-    this.#last = destination;
-    this.#lastTable = table;
+    this.use(table);
     return table;
+  }
+
+  /** A table was used that `of` has given before. */
+  use(table: RouteTable): void {
+    this.#uses += 1;
+    table.used = this.#uses;
+  }
+
+  #forgetOne(): void {
+    let [oldest, used] = [0, Number.POSITIVE_INFINITY];
+    for (const [destination, table] of this.#tables) if (table.used < used) [oldest, used] = [destination, table.used];
+    this.#tables.delete(oldest);
   }
 }
