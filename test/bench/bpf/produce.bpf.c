@@ -9,6 +9,7 @@
 #include "tcp_retransmit.bpf.h"
 
 #define CGROUPS 8
+#define PODS_ELSEWHERE 250
 #define TARGET_BYTES 96
 #define HOST_BYTES 48
 #define TRACEPARENT_BYTES 55
@@ -102,18 +103,42 @@ static __always_inline void address_of(wire_u8 *address, u8 second, u16 host)
 	address[15] = host;
 }
 
+/* The pod here, of as many as there are cgroups, and the one elsewhere that a connection is between. */
+static __always_inline u32 pod_here(u32 index)
+{
+	return index >> 1 & (CGROUPS - 1);
+}
+
+static __always_inline u32 pod_elsewhere(u32 index)
+{
+	return (index >> 1) % PODS_ELSEWHERE;
+}
+
+/*
+ * Each pod that is asked is of one of eight workloads, and each workload is asked for an eighth of the targets: some
+ * often, most seldom, by the cube of an even number.
+ */
+static __always_inline u32 target_of(u32 index, u64 bits)
+{
+	u32 workload = (index & 1 ? pod_here(index) : pod_elsewhere(index)) & 7, targets = bench_target_count / 8;
+	u64 even = bits >> 48;
+
+	return workload * targets + ((even * even >> 16) * even * targets >> 32);
+}
+
 /* Once per connection: even ones are clients', odd ones servers'; each has one of the cgroups. */
 static __always_inline void open_connection(struct socket_state *state, u32 index, u64 now)
 {
 	struct connection *connection = &state->connection;
 	bool server = index & 1;
-	u32 owner = index >> 1 & (CGROUPS - 1);
+	u32 owner = pod_here(index);
 
 	connection->socket_cookie = 1 + index;
 	connection->socket_cgroup_id = bench_cgroup_ids[owner];
 	connection->owner_cgroup_id = bench_cgroup_ids[owner];
 	address_of(server ? connection->destination_address : connection->source_address, 0, 2 + owner);
-	address_of(server ? connection->source_address : connection->destination_address, 1, index);
+	address_of(server ? connection->source_address : connection->destination_address, 1,
+		   pod_elsewhere(index));
 	connection->netns = 4026531840u;
 	connection->pid = bench_pid;
 	connection->source_sequence_begin = (index + 1) * 2654435761u;
@@ -220,10 +245,10 @@ static __always_inline void write_texts(struct request_record *record, const str
 	write_traceparent((u8 *)record->text + HTTP_TRACEPARENT_AT, number, bits);
 }
 
-static __always_inline void produce_request(struct bench_socket *socket, struct tcp_sock *tp, u64 number, u64 bits,
-					    u64 now)
+static __always_inline void produce_request(struct bench_socket *socket, struct tcp_sock *tp, u32 at, u64 number,
+					    u64 bits, u64 now)
 {
-	u32 zero = 0, at = (bits >> 48) * bench_target_count >> 16;
+	u32 zero = 0;
 	struct bench_target *target = bpf_map_lookup_elem(&bench_targets, &at);
 	struct http_connection *connection = bpf_map_lookup_elem(&bench_http, &zero);
 	struct socket_state *state = &socket->state;
@@ -288,7 +313,7 @@ static long produce_one(u32 index, const u64 *first)
 	else if (kind < bench_flows + bench_events)
 		produce_event(&socket->state, tp, number, bits, now);
 	else
-		produce_request(socket, tp, number, bits, now);
+		produce_request(socket, tp, target_of(place, bits), number, bits, now);
 	return 0;
 }
 

@@ -16,10 +16,10 @@ const RESOURCES = ['orders', 'users', 'carts', 'items', 'payments', 'invoices', 
 const ACTIONS = ['', '/lines', '/status', '/history', '/attachments/preview'];
 const IDS = 25;
 
-/** 40 routes, with 25 ids each. */
+/** 40 routes, with 25 ids each; those of one workload follow one another, ids in turn. */
 export const TARGETS: readonly Target[] = RESOURCES.flatMap((resource, first) =>
-  ACTIONS.flatMap((action, second) =>
-    Array.from({ length: IDS }, (_, id) => ({
+  Array.from({ length: IDS }, (_, id) => id).flatMap((id) =>
+    ACTIONS.map((action, second) => ({
       method: second === 2 ? 'POST' : 'GET',
       path: `/api/v1/${resource}/${String(7_000_000_000 + first * 977 + id * 13).padStart(10, '0')}${action}`,
       host: `${resource}.shop.svc.cluster.local`,
@@ -60,10 +60,21 @@ export interface Expected {
   readonly row: Readonly<Record<string, unknown>>;
 }
 
+const PODS_ELSEWHERE = 250;
+const podHere = (index: number): number => (index >> 1) & 7;
+const podElsewhere = (index: number): number => (index >> 1) % PODS_ELSEWHERE;
+
+function targetOf(index: number, bits: bigint): Target {
+  const workload = (index % 2 === 1 ? podHere(index) : podElsewhere(index)) & 7;
+  const targets = TARGETS.length / RESOURCES.length;
+  const even = bits >> 48n;
+  return TARGETS[workload * targets + Number((((even * even) >> 16n) * even * BigInt(targets)) >> 32n)] as Target;
+}
+
 function connectionColumns(index: number): Record<string, unknown> {
   const server = index % 2 === 1;
-  const own = `10.0.0.${2 + ((index >> 1) & 7)}`;
-  const other = `10.1.${(index >> 8) & 255}.${index & 255}`;
+  const own = `10.0.0.${2 + podHere(index)}`;
+  const other = `10.1.0.${podElsewhere(index)}`;
   return {
     socket_cookie: String(1 + index),
     source_address: server ? other : own,
@@ -102,8 +113,8 @@ function eventColumns(number: bigint, bits: bigint): Record<string, unknown> {
   };
 }
 
-function requestColumns(number: bigint, bits: bigint, { unique, traced }: Mix): Record<string, unknown> {
-  const { method, path, host } = TARGETS[Number(((bits >> 48n) * BigInt(TARGETS.length)) >> 16n)] as Target;
+function requestColumns(index: number, number: bigint, bits: bigint, { unique, traced }: Mix): Record<string, unknown> {
+  const { method, path, host } = targetOf(index, bits);
   const isUnique = cut(bits, 8, 0xff) < unique;
   const hex = (value: bigint): string => value.toString(16).padStart(16, '0');
   const hasTrace = cut(bits, 24, 0xff) < traced;
@@ -130,12 +141,13 @@ function requestColumns(number: bigint, bits: bigint, { unique, traced }: Mix): 
 export function expectedOf(number: number, mix: Mix): Expected {
   const wide = BigInt(number);
   const bits = bitsOf(wide);
-  const connection = connectionColumns(Number(((bits >> 32n) * BigInt(mix.connections)) >> 32n));
+  const index = Number((BigInt.asUintN(32, bits >> 32n) * BigInt(mix.connections)) >> 32n);
+  const connection = connectionColumns(index);
   const kind = cut(bits, 0, 0xff);
   if (kind < mix.flows) return { table: 'flows', row: { ...connection, ...flowColumns(wide, bits) } };
   if (kind < mix.flows + mix.events)
     return { table: 'tcp_events', row: { ...connection, ...eventColumns(wide, bits) } };
-  return { table: 'requests', row: { ...connection, ...requestColumns(wide, bits, mix) } };
+  return { table: 'requests', row: { ...connection, ...requestColumns(index, wide, bits, mix) } };
 }
 
 /**

@@ -68,6 +68,12 @@ export interface PathOptions {
   readonly spanDecision?: SpanDecision;
   /** Whether rows are decoded and kept; default true. */
   readonly keepRows?: boolean;
+  /** Where rows go instead; then none are kept. */
+  readonly writer?: (arena: Arena, table: Table) => Pick<SegmentWriter, 'begin' | 'end'>;
+  /** Rings that are drained instead of two that are filled by hand. */
+  readonly kernelRings?: readonly RecordRing[];
+  /** Bytes of the arena. Default: 8 MiB. */
+  readonly arenaBytes?: number;
 }
 
 /** Boot time 0 is this wall time in tests. */
@@ -75,7 +81,7 @@ export const EPOCH_NS = 1_700_000_000_000_000_000n;
 
 /** Everything between rings and row bytes, with rows kept in memory. */
 export function openPath(options: PathOptions = {}) {
-  const arena = new Arena(8 * 1024 * 1024);
+  const arena = new Arena(options.arenaBytes ?? 8 * 1024 * 1024);
   const counters = new Counters();
   const wall = { nowNs: EPOCH_NS + 10_000_000_000n };
   const clock = new WallClock(options.clocks ?? { wallMinusBootNs: () => EPOCH_NS, wallNs: () => wall.nowNs });
@@ -155,14 +161,14 @@ export function openPath(options: PathOptions = {}) {
     metrics,
     shedding,
     rows,
-    writer,
+    writer: (table) => (options.writer?.(arena, table) ?? writer(table)) as SegmentWriter,
     sinks: options.sinks ?? [],
     flush: () => undefined,
   });
   const rings = [new FakeRing(), new FakeRing()] as const;
   const drain = new Drain({
     arena,
-    rings,
+    rings: options.kernelRings ?? rings,
     bufferBytes: options.bufferBytes ?? 1024 * 1024,
     intervalMs: 10,
     largestRecord: 1256,
