@@ -133,18 +133,22 @@ async function ofPeer(): Promise<Half> {
   return half(recorded.spans * times, cpuSince(otelcol.cgroup, before));
 }
 
-/** Rows that a core could write in a second if they only had to be copied once and written to a file. */
+/** Rows that a core could write in a second if they only had to be copied once and written to a file: the best of some. */
 async function mostRows(bytesPerRow: number): Promise<number> {
   const [from, to] = [Buffer.alloc(256 * 1024, 'x'), Buffer.alloc(256 * 1024)];
-  const file = await open(join(temporaryFolder(), 'bytes'), 'w');
-  const before = process.cpuUsage();
-  for (let piece = 0; piece < 400; piece += 1) {
-    from.copy(to);
-    writeSync(file.fd, to);
+  const perSecond: number[] = [];
+  for (let attempt = 0; attempt < 10; attempt += 1) {
+    const file = await open(join(temporaryFolder(), 'bytes'), 'w');
+    const before = process.cpuUsage();
+    for (let piece = 0; piece < 100; piece += 1) {
+      from.copy(to);
+      writeSync(file.fd, to);
+    }
+    const { user, system } = process.cpuUsage(before);
+    await file.close();
+    perSecond.push((100 * from.length) / bytesPerRow / ((user + system) / 1e6));
   }
-  const { user, system } = process.cpuUsage(before);
-  await file.close();
-  return (400 * from.length) / bytesPerRow / ((user + system) / 1e6);
+  return Math.max(...perSecond);
 }
 
 const otelcol = await startOtelCollector('proto', MEASURED_CORE);
