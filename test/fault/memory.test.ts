@@ -14,7 +14,7 @@ const LIVE_MS = 5000 * 6;
 
 describe('ClickHouse away at 5,000 rows/s', { skip: whyNot() ?? false }, () => {
   it('takes no memory, and delays no live row when it is back; nor after kill -9', async (t) => {
-    for (const away of await beAway(...SECONDS)) {
+    for await (const away of beAway(...SECONDS)) {
       const text = awayText(away);
       t.diagnostic(text);
       assert.ok(away.awayMiB <= MOST_MIB, text);

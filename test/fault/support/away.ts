@@ -32,15 +32,13 @@ export interface Away {
 }
 
 /** @param seconds how long ClickHouse is away, one after the other; the last time the collector is killed meanwhile */
-export async function beAway(...seconds: readonly number[]): Promise<Away[]> {
+export async function* beAway(...seconds: readonly number[]): AsyncGenerator<Away> {
   const sinks = await openSinks({ hasAll: false });
   try {
     await sinks.see('first', ['clickhouse'], 30_000);
-    const seen: Away[] = [];
     for (const [turn, length] of seconds.entries()) {
-      seen.push(await oneTurn(sinks, turn, length, turn === seconds.length - 1));
+      yield await oneTurn(sinks, turn, length, turn === seconds.length - 1);
     }
-    return seen;
   } finally {
     await sinks.end();
   }
