@@ -1,9 +1,13 @@
 /** With requests left unread: connections are told as ever, nothing of what they carry is. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
+import { temporaryFolder } from '../../deploy/lab/folder.ts';
 import { connect, createNamespace, type Namespace } from '../../deploy/lab/namespace.ts';
 import { listening, type Program } from '../../deploy/lab/program.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { ask, type Step, serve, startAsking } from './http/scripted.ts';
 import { Watcher } from './watcher.ts';
 
@@ -50,17 +54,21 @@ describe('requests that are not read', () => {
       await listening(server, port);
     }
     // Older than the watcher: its beginning is not seen, and where a request would start for certain it is not looked for.
+    const watched = join(temporaryFolder(), 'watched');
     const again: Step[] = [
       ['send', REQUEST],
       ['until', 'ok'],
-      ['wait', 1500],
+      ['file', watched],
       ['send', REQUEST],
       ['wait', 100],
       ['end'],
     ];
     programs.push(startAsking({ namespace: client, cgroup }, host, 8001, again));
+    const older = () => server.run('ss', '-tnH', 'state', 'established', 'sport = :8001') !== '';
+    await eventually('the older connection', older);
     watcher = new Watcher(cgroup, { knobs: { read_requests: 0 } });
     watcher.adopt();
+    writeFileSync(watched, '');
   });
   after(async () => {
     watcher?.close();
