@@ -41,6 +41,8 @@ export interface Kernel {
   recordCount(kind: number): RecordCount;
   /** Facts discarded, by the number of their reason. */
   discardCount(reason: number): number;
+  /** The next record wakes the reader, however few wait. */
+  wakeAtNext(): void;
   /** Bytes in the rings that wait to be read, records that are being written included. */
   ringBytes(): number;
   /** Records in the rings that made no sense, since the start. */
@@ -77,6 +79,9 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
   const rings: Ring[] = [byName.records, byName.request_records];
   const records = object.map('record_counters');
   const discards = object.map('discard_counters');
+  const rests = object.map('reader_rests');
+  const [first, set] = [Buffer.alloc(4), Buffer.alloc(4)];
+  set.writeUInt32LE(1);
   const walk = async (program: string) => {
     const link = iterators.get(program);
     if (link !== undefined) await object.iterateAsync(link);
@@ -101,6 +106,7 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
       return { wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted), lostRingFull, shed };
     },
     discardCount: (reason) => perCpuSum(discards, reason, 0),
+    wakeAtNext: () => rests.update(first, set),
     ringBytes: () => rings.reduce((sum, ring) => sum + ring.waiting, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
     countRunTime,
