@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* The object: every program, compiled as one unit, so that maps and knobs exist once. */
 #include "tcp_flow.bpf.c"
+#include "tcp_callback.bpf.c"
 #include "tcp_adopt.bpf.c"
 #include "resume.bpf.c"
 #include "tcp_retransmit.bpf.c"

@@ -1,6 +1,6 @@
 /**
  * Connections per second, each of one request, of a saturated nginx with Flowspan, divided by without: the server's end
- * observed, each request stored as a row. Not every connection has its last row yet: see LEAST_TOLD in overhead/web.ts.
+ * observed, each request stored as a row. Every connection must have its last row.
  */
 import { compare } from './overhead/compare.ts';
 import { printRatio } from './overhead/figures.ts';

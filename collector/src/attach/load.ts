@@ -152,6 +152,7 @@ function attachOne(object: BpfObject, program: Program, cgroupRoot: string): Lin
     case 'tp_btf':
       return object.attach(program.name);
     case 'cgroup_skb':
+    case 'sock_ops':
       return object.attachCgroup(program.name, cgroupRoot);
     case 'iterator':
       return object.attachIterator(program.name, program.map);

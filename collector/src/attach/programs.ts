@@ -9,6 +9,8 @@ export type ProgramKind =
   | 'tp_btf'
   /** Attached to the root of the cgroup v2 mount. */
   | 'cgroup_skb'
+  /** The same: called by TCP instead of for packets. */
+  | 'sock_ops'
   /** Attached as an iterator, run by the collector. */
   | 'iterator'
   /** Only loaded; run by the collector. */
@@ -59,6 +61,13 @@ export const PROGRAMS: readonly Program[] = [
     required: true,
     kernelFloor: '5.11',
     missing: 'connections: their opening, roles and end, and everything that hangs on them',
+  },
+  {
+    name: 'tcp_callback',
+    kind: 'sock_ops',
+    required: false,
+    kernelFloor: '5.11',
+    missing: 'the opening or end of connections whose change of state the kernel keeps from the tracepoint',
   },
   {
     name: 'sock_recv_length',
