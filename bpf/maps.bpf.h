@@ -101,6 +101,14 @@ struct {
 	__type(value, u64);
 } discard_counters SEC(".maps");
 
+/* Not 0: the reader looks at the rings seldom, and the next record wakes it. Set by the collector; cleared by that record. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} reader_rests SEC(".maps");
+
 /* How many entries `cgroup_throttles` has: looked at first. Written by the collector. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -35,13 +35,18 @@ static __always_inline void count_shed(u32 kind)
 }
 
 /*
- * Only the record that crosses the threshold wakes the reader: a forced wake-up costs 6-8 us, and below the threshold
- * the reader's timer comes soon enough.
+ * Only the record that crosses the threshold wakes the reader, and the first one that comes while it rests: a forced
+ * wake-up costs 6-8 us, and below the threshold the reader's timer comes soon enough.
  */
 static __always_inline u64 wakeup_flag(void *ring, u64 size)
 {
 	u64 waiting = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+	u32 zero = 0, *rests = bpf_map_lookup_elem(&reader_rests, &zero);
 
+	if (rests && *(volatile u32 *)rests) {
+		*(volatile u32 *)rests = 0;
+		return BPF_RB_FORCE_WAKEUP;
+	}
 	return waiting < wakeup_bytes && waiting + size >= wakeup_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 

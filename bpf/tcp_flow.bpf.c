@@ -119,5 +119,6 @@ int snapshot_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
 	disown_rows(state);
 	if (state->closing)
 		write_final_flow(state, tp, now);
+	bpf_seq_write(ctx->meta->seq, "", 1); /* a byte per row: who reads the walk takes as many rows at a time as fit the ring */
 	return 0;
 }

@@ -147,6 +147,11 @@ export interface BpfObject extends Handle {
   iterate(link: Link): Buffer;
   /** The same on a thread of libuv's pool, so that this thread can drain what the walk writes. */
   iterateAsync(link: Link): Promise<Buffer>;
+  /**
+   * Begins a walk that the caller reads step by step, and closes: its file descriptor. A read goes on until as many bytes
+   * as it asks for have been printed.
+   */
+  openIterator(link: Link): number;
   /** Runs a loaded program once, or `repeat` times, on given input. */
   testRun(program: string, options?: TestRunOptions): TestRunResult;
   /** A loaded map by name. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Running an iterator: one walk over what its link covers, here or on a thread of libuv's pool. */
+/* Running an iterator: one walk over what its link covers, here, on a thread of libuv's pool, or step by step. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -83,6 +83,14 @@ METHOD(object_iterate)
 		result = make_buffer(env, walk.output, walk.length);
 	free(walk.output);
 	return result;
+}
+
+/* The descriptor of a walk that the caller reads step by step, and closes. */
+METHOD(object_open_iterator)
+{
+	struct walk walk = {};
+
+	return walk_begin(env, info, &walk) ? make_number(env, walk.descriptor) : NULL;
 }
 
 static void walk_on_thread(napi_env env, void *data)

@@ -165,6 +165,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       rings: kernel.rings,
       bufferBytes: collector.drain_buffer_bytes,
       intervalMs: collector.drain_interval_ms,
+      sleep: kernel,
       largestRecord: Math.ceil(REQUEST_RECORD.size / 8) * 8,
       read: (begin, end) => pipeline.read(begin, end),
       hasRoom: () => delivery.roomBytes >= lookRows,

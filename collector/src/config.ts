@@ -65,7 +65,10 @@ const COLLECTOR = group(
         'Read requests and their answers. Off: flows, TCP events and their metrics only; `application_protocol` then says tls or other, which counts as opaque.',
     }),
     bpf_object: text('', { description: 'BPF object to load; empty: the one that was built with this collector.' }),
-    drain_interval_ms: whole(25, 5, 1000, { unit: 'ms', description: 'Longest wait between two looks at the rings.' }),
+    drain_interval_ms: whole(25, 5, 1000, {
+      unit: 'ms',
+      description: 'Longest wait between two looks at the rings while records come.',
+    }),
     drain_buffer_bytes: whole(MiB, 64 * 1024, 16 * MiB, {
       unit: 'bytes',
       description: 'Most that is read at one look.',

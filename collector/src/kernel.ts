@@ -1,7 +1,8 @@
 /** The kernel side as the data path sees it: rings to drain, walks to run, counters to read. */
 import { statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
+import { FLOW_RECORD, RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
 import { type BpfMap, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
 import { ADDRESS_TABLE, AddressTable } from './attach/address_table.ts';
 import type { Host } from './attach/host.ts';
@@ -9,6 +10,7 @@ import { type Kept, KeptMaps } from './attach/kept_maps.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
 import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
+import { walkInSteps } from './attach/walk.ts';
 import type { RecordRing } from './batch/drain.ts';
 import type { Config } from './config.ts';
 import { newestFlowInFiles } from './flows_in_files.ts';
@@ -41,6 +43,8 @@ export interface Kernel {
   recordCount(kind: number): RecordCount;
   /** Facts discarded, by the number of their reason. */
   discardCount(reason: number): number;
+  /** The next record wakes the reader, however few wait. */
+  wakeAtNext(): void;
   /** Bytes in the rings that wait to be read, records that are being written included. */
   ringBytes(): number;
   /** Records in the rings that made no sense, since the start. */
@@ -57,6 +61,12 @@ export interface Kernel {
   detach(): void;
   close(): void;
 }
+
+/** Share of the ring that a step of the walk over connections fills, and to which it is emptied before the next one. */
+const STEP_FILL = 0.25;
+const EMPTIED_MS = 10;
+/** Where nobody empties it the walk goes on all the same, and what finds no room is counted. */
+const EMPTIED_TRIES = 100;
 
 /** Sums of a per-CPU array's 64-bit fields. Exact up to 2^53. */
 function perCpuSum(map: BpfMap, key: number, offset: number): number {
@@ -77,9 +87,17 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
   const rings: Ring[] = [byName.records, byName.request_records];
   const records = object.map('record_counters');
   const discards = object.map('discard_counters');
+  const rests = object.map('reader_rests');
+  const [first, set] = [Buffer.alloc(4), Buffer.alloc(4)];
+  set.writeUInt32LE(1);
   const walk = async (program: string) => {
     const link = iterators.get(program);
     if (link !== undefined) await object.iterateAsync(link);
+  };
+  const ringFill = (ring: keyof typeof byName) => byName[ring].waiting / byName[ring].size;
+  const rowsPerStep = Math.max(Math.floor((byName.records.size * STEP_FILL) / FLOW_RECORD.size), 1);
+  const emptied = async () => {
+    for (let tries = 0; tries < EMPTIED_TRIES && ringFill('records') > STEP_FILL; tries += 1) await sleep(EMPTIED_MS);
   };
   const runs = (program: string) => programs.some(({ name, attached: there }) => name === program && there);
   const sweeps = runs('sweep_udp_flows');
@@ -88,10 +106,11 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
     programs,
     addressTable: addressesKnown && runs('apply_address_changes') ? new AddressTable(object) : undefined,
     throttles: new ThrottleTable(object),
-    ringFill: (ring) => byName[ring].waiting / byName[ring].size,
+    ringFill,
     adopt: () => walk('adopt_sockets'),
     async snapshot() {
-      await walk('snapshot_flows');
+      const link = iterators.get('snapshot_flows');
+      if (link !== undefined) await walkInSteps(object, link, rowsPerStep, emptied);
       if (sweeps) object.testRun('sweep_udp_flows');
     },
     recordCount(kind) {
@@ -101,6 +120,7 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
       return { wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted), lostRingFull, shed };
     },
     discardCount: (reason) => perCpuSum(discards, reason, 0),
+    wakeAtNext: () => rests.update(first, set),
     ringBytes: () => rings.reduce((sum, ring) => sum + ring.waiting, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
     countRunTime,

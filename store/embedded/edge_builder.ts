@@ -1,10 +1,10 @@
 /** Builds the minutes of edges_1m that have passed and changed, every BUILD_INTERVAL_MS. */
 import type pino from 'pino';
 import { buildEdges } from '../build_edges.ts';
-import { quoteText } from '../ddl.ts';
 import { TOUCHED_MINUTES } from '../edge_builds.ts';
 import type { Engine } from './engine.ts';
 import type { StoreMetrics } from './metrics.ts';
+import { hasTable } from './table_sizes.ts';
 
 const BUILD_INTERVAL_MS = 30_000;
 
@@ -17,9 +17,13 @@ export function startEdgeBuilder(
 ): { stop(): Promise<void> } {
   const stopping = new AbortController();
   let running = Promise.resolve();
+  let migrated = false;
   const look = () => {
     running = running
-      .then(() => once(engine, database, metrics, stopping.signal))
+      .then(async () => {
+        migrated ||= await hasTable(engine, database, TOUCHED_MINUTES.name);
+        if (migrated) await once(engine, database, metrics, stopping.signal);
+      })
       .catch((cause: Error) => {
         if (stopping.signal.aborted) return;
         logger.error({ err: cause }, 'FLOW_STORE_EDGES: edges_1m was not built; it is tried again');
@@ -36,10 +40,6 @@ export function startEdgeBuilder(
 }
 
 async function once(engine: Engine, database: string, metrics: StoreMetrics, signal: AbortSignal): Promise<void> {
-  const [migrated] = await engine.rows(
-    `SELECT 1 FROM system.tables WHERE database = ${quoteText(database)} AND name = '${TOUCHED_MINUTES.name}'`,
-  );
-  if (migrated === undefined) return;
   const edges = {
     minutes: (sql: string) => engine.rows<{ minute: number }>(sql),
     async build(sql: string, settings: Readonly<Record<string, string>>) {

@@ -233,6 +233,8 @@ function engineConfig(limits: EngineLimits): string {
     vector_similarity_index_cache_size: 0,
     query_condition_cache_size: 16 * 1024 ** 2,
     mmap_cache_size: 0,
+    // It reads the resident memory, every 50 ms if nothing else is said.
+    memory_worker_period_ms: 500,
     max_thread_pool_size: 500,
     max_thread_pool_free_size: 8,
   };

@@ -1,4 +1,4 @@
-/** How much each table holds, as system.tables has it. */
+/** Which tables there are, and how much each holds, as system.tables has it. */
 import { quoteText } from '../ddl.ts';
 import type { Engine } from './engine.ts';
 
@@ -10,6 +10,14 @@ export interface TableSize {
   readonly bytes: number;
   /** Data parts that are in use. */
   readonly parts: number;
+}
+
+/** Whether there is such a table. */
+export async function hasTable(engine: Engine, database: string, name: string): Promise<boolean> {
+  const found = await engine.rows(
+    `SELECT 1 FROM system.tables WHERE database = ${quoteText(database)} AND name = ${quoteText(name)}`,
+  );
+  return found.length > 0;
 }
 
 /** Sizes of all tables of a database that keep rows. */

@@ -1,15 +1,19 @@
-/** What the store does by itself, every UPKEEP_INTERVAL_MS: byte budget, retention, and measuring its tables. */
+/**
+ * What the store does by itself, every UPKEEP_INTERVAL_MS: byte budget, retention, and measuring its tables. Each of its
+ * statements takes milliseconds, however little there is.
+ */
 import type pino from 'pino';
 import type { Config } from '../../collector/src/config.ts';
-import { quoteText } from '../ddl.ts';
 import { EXPIRATIONS } from '../expirations.ts';
 import { keepByteBudget } from './byte_budget.ts';
 import type { Engine } from './engine.ts';
 import type { StoreMetrics } from './metrics.ts';
 import { applyRetention } from './retention.ts';
-import { engineMemoryBytes, tableSizes } from './table_sizes.ts';
+import { engineMemoryBytes, hasTable, tableSizes } from './table_sizes.ts';
 
-const UPKEEP_INTERVAL_MS = 10_000;
+const UPKEEP_INTERVAL_MS = 30_000;
+/** Until the tables are there. */
+const UNTIL_MIGRATED_MS = 5_000;
 
 /** Runs until stopped; what fails is logged and tried again. */
 export function startUpkeep(
@@ -18,21 +22,31 @@ export function startUpkeep(
   metrics: StoreMetrics,
   logger: pino.Logger,
 ): { stop(): Promise<void> } {
-  let running = Promise.resolve();
-  const look = () => {
-    running = running
-      .then(() => once(engine, config, metrics, logger))
-      .then(() => metrics.upkept(true))
-      .catch((cause: Error) => {
-        metrics.upkept(false);
-        logger.error({ err: cause }, 'FLOW_STORE_UPKEEP: upkeep failed; it is tried again');
-      });
+  let timer: NodeJS.Timeout | undefined;
+  let stopped = false;
+  let migrated = false;
+  const look = async () => {
+    try {
+      migrated ||= await hasTable(engine, config.clickhouse.database, EXPIRATIONS.name);
+      if (migrated) await once(engine, config, metrics, logger);
+      metrics.upkept(true);
+    } catch (cause) {
+      metrics.upkept(false);
+      logger.error({ err: cause }, 'FLOW_STORE_UPKEEP: upkeep failed; it is tried again');
+    }
+    if (stopped) return;
+    timer = setTimeout(
+      () => {
+        running = look();
+      },
+      migrated ? UPKEEP_INTERVAL_MS : UNTIL_MIGRATED_MS,
+    );
   };
-  const timer = setInterval(look, UPKEEP_INTERVAL_MS);
-  look();
+  let running = look();
   return {
     stop() {
-      clearInterval(timer);
+      stopped = true;
+      clearTimeout(timer);
       return running;
     },
   };
@@ -45,10 +59,6 @@ async function once(
   logger: pino.Logger,
 ): Promise<void> {
   const { database } = clickhouse;
-  const [migrated] = await engine.rows(
-    `SELECT 1 FROM system.tables WHERE database = ${quoteText(database)} AND name = '${EXPIRATIONS.name}'`,
-  );
-  if (migrated === undefined) return;
   await applyRetention(engine, database, store.retention_days);
   const expired = await keepByteBudget(engine, database, store.byte_budget);
   metrics.expired(expired);

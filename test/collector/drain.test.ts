@@ -2,14 +2,14 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Arena } from '../../collector/src/batch/arena.ts';
-import { Drain } from '../../collector/src/batch/drain.ts';
+import { Drain, type DrainOptions } from '../../collector/src/batch/drain.ts';
 import { walkRecords } from '../../collector/src/batch/records.ts';
 import { FakeRing } from './support/path.ts';
 import { connection, record, requestRecord } from './support/records.ts';
 
 const flow = (cookie: number) => record('flow', connection({ socket_cookie: cookie }));
 
-function open(bufferBytes = 64 * 1024, intervalMs = 5, hasRoom = () => true) {
+function open(bufferBytes = 64 * 1024, intervalMs = 5, hasRoom = () => true, sleep?: DrainOptions['sleep']) {
   const arena = new Arena(4 * 1024 * 1024);
   const rings = [new FakeRing(), new FakeRing()] as const;
   const looks: { begin: number; cookies: number[] }[] = [];
@@ -20,6 +20,7 @@ function open(bufferBytes = 64 * 1024, intervalMs = 5, hasRoom = () => true) {
     intervalMs,
     largestRecord: 1256,
     hasRoom,
+    ...(sleep && { sleep }),
     read(begin, end) {
       const cookies: number[] = [];
       walkRecords(arena, begin, end, (at) => cookies.push(arena.view.getUint32(at + 16, true)));
@@ -102,5 +103,31 @@ test('without room for rows records wait in the rings, and are read when there i
   for (let turns = 0; turns < 200 && looks.length === 0; turns += 1) await wait(5);
   assert.deepEqual(looks[0]?.cookies, [1]);
   assert.notEqual(rings[0].callback, null);
+  drain.stop();
+});
+
+test('while nothing comes the looks are fewer, and the next record wakes the reader', async () => {
+  let [wakes, ringBytes] = [0, 0];
+  const sleep = {
+    wakeAtNext() {
+      wakes += 1;
+    },
+    ringBytes: () => ringBytes,
+  };
+  const { drain, rings, looks } = open(64 * 1024, 5, () => true, sleep);
+  drain.start();
+  for (let turns = 0; turns < 200 && wakes < 4; turns += 1) await wait(5);
+  assert.ok(wakes >= 4, 'the kernel is told before each rest');
+  assert.ok(looks.length <= wakes + 1);
+  const rested = looks.length;
+  rings[0].records.push(flow(1));
+  rings[0].callback?.();
+  assert.deepEqual(looks[rested]?.cookies, [1]);
+  const told = wakes;
+  // From here on each look is told that something came while the kernel did not know yet.
+  ringBytes = 8;
+  for (let turns = 0; turns < 200 && looks.length < rested + 20; turns += 1) await wait(5);
+  assert.ok(looks.length >= rested + 20, 'who is not sure to be woken looks again soon');
+  assert.ok(wakes > told);
   drain.stop();
 });

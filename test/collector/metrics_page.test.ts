@@ -56,6 +56,13 @@ test('a counter is the same series in both formats, in any order of asking', asy
   }
 });
 
+test('the event loop is not late before it was looked at', async () => {
+  const { body } = await page().answer(undefined);
+  for (const which of ['min', 'max', 'mean', 'p99']) {
+    assert.match(body, new RegExp(`^nodejs_eventloop_lag_${which}_seconds 0$`, 'm'));
+  }
+});
+
 test('OpenMetrics has types, units and an end; text has the full name of a counter', async () => {
   const made = page();
   const open = await made.answer(OPENMETRICS);

@@ -1,4 +1,8 @@
-/** Empties the kernel's rings: when a ring says it is readable, and in any case every few milliseconds. */
+/**
+ * Empties the kernel's rings: when a ring says it is readable, and in any case every few milliseconds. While nothing comes
+ * the looks come less and less often, since each is a wake-up of the process, and the kernel is told to wake the reader at
+ * the next record.
+ */
 import type { Arena } from './arena.ts';
 
 /** A ring buffer of the kernel, as collector/native opens it. */
@@ -18,8 +22,15 @@ export interface DrainOptions {
   readonly rings: readonly RecordRing[];
   /** Bytes read at one look at most; two such regions are set aside. */
   readonly bufferBytes: number;
-  /** Longest wait between two looks, milliseconds. */
+  /** Longest wait between two looks while records come, milliseconds. */
   readonly intervalMs: number;
+  /** Who wakes the reader when it rests; left out: it never does. */
+  readonly sleep?: {
+    /** Has the next record call back as readable. */
+    wakeAtNext(): void;
+    /** Bytes that wait in the rings. */
+    ringBytes(): number;
+  };
   /** Bytes of the largest record, padded: less room than this is not offered to a ring. */
   readonly largestRecord: number;
   readonly read: BatchReader;
@@ -31,6 +42,8 @@ export interface DrainOptions {
 
 /** Full looks in a row before other work of the process gets its turn. */
 const LOOKS_AT_ONCE = 4;
+/** Longest wait between two looks when nothing comes, milliseconds: rows that wait for their batch to be old enough do so. */
+const REST_MS = 250;
 
 /** Reads the rings into two regions in turn, so that one look's records can wait for the next look's. */
 export class Drain {
@@ -39,6 +52,10 @@ export class Drain {
   #turn = 0;
   #listening = false;
   #timer: NodeJS.Timeout | undefined;
+  /** What the timer waits. */
+  #waitMs = 0;
+  /** Whether the rings were empty, and room for what they may bring, since the timer began to wait. */
+  #isQuiet = false;
   #again: NodeJS.Immediate | undefined;
   /** Looks at the rings so far, and times there was no room for one: then the disk is what is too slow. */
   looks = 0;
@@ -52,12 +69,12 @@ export class Drain {
   /** Begins to look. */
   start(): void {
     this.#listen(true);
-    this.#timer = setInterval(() => this.look(), this.#options.intervalMs);
+    this.#wait(this.#options.intervalMs);
   }
 
   /** Stops looking; what is in the rings stays there until `look` is called. */
   stop(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#listen(false);
     clearImmediate(this.#again);
@@ -71,6 +88,7 @@ export class Drain {
     for (let looks = 0; looks < LOOKS_AT_ONCE; looks += 1) {
       if (hasRoom?.() === false) {
         this.looksWithoutRoom += 1;
+        this.#isQuiet = false;
         // Rings that are not read would call back without end; until there is room the timer looks.
         this.#listen(false);
         return;
@@ -93,7 +111,32 @@ export class Drain {
   #listen(listening: boolean): void {
     if (listening === this.#listening) return;
     this.#listening = listening;
-    for (const ring of this.#options.rings) ring.onReadable(listening ? () => this.look() : null);
+    for (const ring of this.#options.rings) ring.onReadable(listening ? () => this.#woken() : null);
+  }
+
+  #woken(): void {
+    this.look();
+    if (this.#timer !== undefined && this.#waitMs > this.#options.intervalMs) this.#wait(this.#options.intervalMs);
+  }
+
+  #wait(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#isQuiet = true;
+    this.#waitMs = ms;
+    this.#timer = setTimeout(() => this.#elapsed(), ms);
+  }
+
+  #elapsed(): void {
+    this.look();
+    const { intervalMs, sleep } = this.#options;
+    const restMs = Math.min(2 * this.#waitMs, REST_MS);
+    let rests = this.#isQuiet && restMs > intervalMs && sleep !== undefined;
+    if (rests) {
+      sleep?.wakeAtNext();
+      // What came before the kernel knew wakes nobody.
+      rests = sleep?.ringBytes() === 0;
+    }
+    this.#wait(rests ? restMs : intervalMs);
   }
 
   /** @returns whether the region was too small for what the rings hold */
@@ -115,7 +158,10 @@ export class Drain {
       full ||= limit - end < largestRecord;
     }
     read(begin, end);
-    if (end > begin) looked?.(end - begin, beganMs);
+    if (end > begin) {
+      this.#isQuiet = false;
+      looked?.(end - begin, beganMs);
+    }
     return full;
   }
 }

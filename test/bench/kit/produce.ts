@@ -46,6 +46,7 @@ export type ProducedKind = (typeof PRODUCED_KINDS)[number];
 const SHARED = [
   'records',
   'request_records',
+  'reader_rests',
   'record_counters',
   'discard_counters',
   'throttled_cgroups',

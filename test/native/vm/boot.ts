@@ -11,7 +11,7 @@ import { linesBehind, REFUSAL_MARK, REPORT_MARK, type Refusal, type Report } fro
 const ROOT = join(import.meta.dirname, '../../..');
 const KERNELS = join(process.env.FLOWSPAN_FIXTURES ?? join(ROOT, 'fixtures'), 'kernels');
 /** Without hardware help the verifier takes seconds, beside other work minutes. */
-const BOOT_TIMEOUT_MS = 200_000;
+const BOOT_TIMEOUT_MS = 300_000;
 /** On a busy machine the emulated timer is late, which a kernel that tests its timer takes for broken. */
 const KERNEL_WORDS = 'console=ttyS0 quiet panic=-1 loglevel=3 no_timer_check';
 
