@@ -1,10 +1,10 @@
 /**
  * What is told of an edge. Both ends may have seen the same: c_… is what the client's end added up, s_… what the
- * server's did, both per pair of endpoints. A fact counts once: as the server saw it where that end was observed, else
+ * server's did, b_… what both did together, all per pair of endpoints. A fact counts once: as the server saw it where that end was observed, else
  * as the client did; what only clients saw (requests that never arrived) counts besides.
  */
 import { histogramQuantileSql } from '../../store/histogram.ts';
-import { OPAQUE_PROTOCOLS } from '../../store/rollups.ts';
+import { type EdgeAggregate, OPAQUE_PROTOCOLS } from '../../store/rollups.ts';
 import { FAILED_OUTCOMES } from '../../store/tables.ts';
 
 const OUTCOMES = [...FAILED_OUTCOMES, 'unknown', 'ok', 'client_error'];
@@ -21,18 +21,20 @@ const [C_ALL, S_ALL, C_ERRORS, S_ERRORS] = [
 const ONLY_CLIENT = beyond(C_ALL, S_ALL);
 const SERVER_FLOWS = '(s_segments_from_client + s_segments_from_server > 0)';
 const CLIENT_FLOWS = '(c_segments_from_client + c_segments_from_server > 0)';
-const NO_RTT = 'toUInt32(4294967295)';
 
 const byServer = (name: string) => `if(${SERVER_FLOWS}, s_${name}, c_${name})`;
 const byClient = (name: string) => `if(${CLIENT_FLOWS}, c_${name}, s_${name})`;
-const byBoth = (name: string) => `c_${name} + s_${name}`;
+const byBoth = (name: string) => `b_${name}`;
 
-/** Numbers of one pair of endpoints, each counted once, and how those of several pairs are put together. */
-export const EDGE_COUNTS: readonly {
+/** A number of one pair of endpoints, counted once, and how those of several pairs are put together. */
+export interface EdgeCount {
   readonly name: string;
   readonly of: string;
-  readonly merge: 'sum' | 'sumMap' | 'max' | 'min';
-}[] = [
+  readonly merge: EdgeAggregate['merge'];
+}
+
+/** All numbers that measures are made of. */
+export const EDGE_COUNTS: readonly EdgeCount[] = [
   { name: 'n_requests', of: `if(${S_ALL} = 0, ${C_ALL}, ${S_ALL} + ${ONLY_CLIENT})`, merge: 'sum' },
   {
     name: 'n_errors',
@@ -56,12 +58,8 @@ export const EDGE_COUNTS: readonly {
   },
   { name: 'n_srtt', of: byBoth('srtt_us_sum'), merge: 'sum' },
   { name: 'n_srtt_samples', of: byBoth('srtt_samples'), merge: 'sum' },
-  { name: 'n_srtt_max', of: 'greatest(c_srtt_us_max, s_srtt_us_max)', merge: 'max' },
-  {
-    name: 'n_min_rtt',
-    of: `nullIf(least(ifNull(c_min_rtt_us, ${NO_RTT}), ifNull(s_min_rtt_us, ${NO_RTT})), ${NO_RTT})`,
-    merge: 'min',
-  },
+  { name: 'n_srtt_max', of: byBoth('srtt_us_max'), merge: 'max' },
+  { name: 'n_min_rtt', of: byBoth('min_rtt_us'), merge: 'min' },
   ...OPAQUE_PROTOCOLS.map((carried) => ({
     name: `n_opaque_${carried}`,
     of: `greatest(c_opaque_${carried}, s_opaque_${carried})`,

@@ -70,6 +70,9 @@ function stampsOf(row: StoreRow): Record<string, unknown> {
   return Object.fromEntries(stamps.filter(([, stamp]) => stamp !== undefined));
 }
 
+/** Id of a row as the store gives it, together with when it ended. */
+export const idOfView = (row: StoreRow): string => idOf({ ...row, ...stampsOf(row), time: BigInt(String(row._end)) });
+
 const isFinal = (view: Record<string, unknown>, end: End) =>
   ['socket', 'cgroup'].includes(String(view[`${end}_basis`]));
 
@@ -108,7 +111,7 @@ const inOrderOfEnd = (rows: readonly StoreRow[]) =>
   rows.toSorted((a, b) => (BigInt(String(a._end)) < BigInt(String(b._end)) ? -1 : 1));
 
 /** The rows with the views of the other ends; of those only what pairing needs. */
-export async function paired(
+async function paired(
   store: Store,
   rows: readonly StoreRow[],
   scope: Scope,
@@ -120,7 +123,7 @@ export async function paired(
 }
 
 /** The exchanges with all that the other ends saw, and with whole rows where they were read in part. */
-export async function withWholeViews(
+async function withWholeViews(
   store: Store,
   exchanges: readonly Exchange[],
   scope: Scope,

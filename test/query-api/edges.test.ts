@@ -1,7 +1,12 @@
 /** /v1/edges: the rollup and the rows say the same, and each fact counts once. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { loadConfig } from '../../collector/src/config.ts';
+import { readEdgesQuestion } from '../../query-api/src/edges.ts';
+import { EVERYTHING } from '../../query-api/src/scope.ts';
+import { edgesSql } from '../../query-api/src/sql/edges.ts';
 import { COLLECTOR_REPORTS, ENDPOINTS, FLOWS, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
+import { buildEdges } from '../store/edges.ts';
 import { clientView, endpoint, event, flow, MS, report, request, SECOND, window } from './rows.ts';
 import { Scene } from './scene.ts';
 
@@ -195,6 +200,37 @@ test('pages of edges', async () => {
     ['61', '6'],
   );
   assert.equal(second.body.next, null);
+});
+
+test('edges of a page that is found first are those of the whole answer, from the rollup and from rows', async () => {
+  await buildEdges(scene.store.writer(), 'flowspan');
+  const { since, until } = Object.fromEntries(new URLSearchParams(window(600)));
+  const reader = scene.store.reader({ database: 'flowspan' });
+  const limits = loadConfig([], {}).query_api;
+  const ask = async (order: string, group_by: string, built: bigint, page?: number) => {
+    const query = { since: [since!], until: [until!], order: [order], group_by: [group_by], interval: ['1m'] };
+    const read = readEdgesQuestion(query, undefined, { ...EVERYTHING, claims: 'none' }, limits);
+    const question = { ...read, builtUntil: read.since + built * SECOND };
+    const rows: unknown[] = [];
+    for (let offset = 0; ; offset += page ?? 0) {
+      const { sql, parameters } = edgesSql(question, offset, page ?? 1000, page !== undefined);
+      const result = await reader.query({ query: sql, query_params: parameters.values, format: 'JSONEachRow' });
+      const found = await result.json();
+      rows.push(...found);
+      if (page === undefined || found.length < page) return rows;
+    }
+  };
+  const asked = [
+    ['-retransmit_ratio', 'source_workload,destination_workload'],
+    ['p99_duration_ns', 'destination_endpoint_id,destination_port'],
+  ] as const;
+  for (const [order, group] of asked) {
+    const whole = await ask(order, group, 600n);
+    assert.ok(whole.length > 10 && whole.length < 50, `${whole.length} edges`);
+    assert.deepEqual(await ask(order, group, 600n, 9), whole, `${order} ${group}, in pages`);
+    assert.deepEqual(await ask(order, group, 300n, 30), whole, `${order} ${group}, half of it from rows`);
+    assert.deepEqual(await ask(order, group, 0n), whole, `${order} ${group}, from rows`);
+  }
 });
 
 test('what is left of a minute whose rows have expired is told', async () => {

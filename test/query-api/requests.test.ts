@@ -295,15 +295,15 @@ test('the id is looked up without a scan', async () => {
        now64(9) - toIntervalSecond(number % 80000), number % 50, number % 30, toString(number % 20) FROM numbers(200000)`,
   );
   const [row] = (await ask(41006)).body.data;
-  const { requestByIdSql } = await import('../../query-api/src/sql/request_by_id.ts');
+  const { viewsByIdSql } = await import('../../query-api/src/sql/request_by_id.ts');
   const { placeOf } = await import('../../query-api/src/ids.ts');
   const { EVERYTHING } = await import('../../query-api/src/scope.ts');
-  const { sql, parameters } = requestByIdSql(placeOf(row.id), EVERYTHING);
+  const { sql, parameters } = viewsByIdSql(placeOf(row.id), EVERYTHING);
   const result = await scene.store
     .reader({ database: 'flowspan' })
     .query({ query: `EXPLAIN ESTIMATE ${sql}`, query_params: parameters.values, format: 'JSONEachRow' });
-  const [estimate] = await result.json<{ rows: string }>();
-  assert.ok(Number(estimate!.rows) <= 8192 * 3, `reads ${estimate!.rows} rows of 200,000`);
+  const read = (await result.json<{ rows: string }>()).reduce((sum, { rows }) => sum + Number(rows), 0);
+  assert.ok(read > 0 && read <= 8192 * 4, `reads ${read} rows of 200,000`);
 });
 
 test('what is no id is refused, and an id of nothing is not found', async () => {

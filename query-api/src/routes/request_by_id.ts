@@ -4,16 +4,17 @@ import { FLOWS, REQUESTS, TCP_EVENTS } from '../../../store/tables.ts';
 import { answerSchema, responses } from '../answer.ts';
 import { completenessOf, readCoverage } from '../completeness.ts';
 import type { Context } from '../context.ts';
-import { addNames } from '../endpoint_names.ts';
+import { addNames, ENDS } from '../endpoint_names.ts';
 import { QueryError } from '../errors.ts';
+import { pairUp } from '../exchange.ts';
 import { rowShaper } from '../fields.ts';
 import { claimsOf } from '../identities.ts';
 import { flowId, placeOf } from '../ids.ts';
-import { namesFor, paired, shapeExchange, withWholeViews } from '../pages.ts';
+import { idOfView, namesFor, shapeExchange } from '../pages.ts';
 import { refuseUnknown } from '../query_string.ts';
 import { goneSignal, queryOf } from '../requester.ts';
 import { FLOWS_DEFINITION } from '../sql/flows.ts';
-import { eventsOfConnectionSql, flowsOfConnectionSql, requestByIdSql } from '../sql/request_by_id.ts';
+import { eventsOfConnectionSql, flowsOfConnectionSql, viewsByIdSql } from '../sql/request_by_id.ts';
 import { REQUESTS_DEFINITION } from '../sql/requests.ts';
 import { TCP_EVENTS_DEFINITION } from '../sql/tcp_events.ts';
 import type { StoreRow } from '../store.ts';
@@ -59,40 +60,46 @@ export function addRequestByIdRoute({ app, store, limits, scopeOf }: Context): v
   app.get('/v1/requests/:id', { schema }, async (asked, reply) => {
     const signal = goneSignal(reply, limits);
     refuseUnknown(queryOf(asked), []);
-    const place = placeOf((asked.params as { id: string }).id);
+    const { id } = asked.params as { id: string };
+    const place = placeOf(id);
     const scope = await claimsOf(store, scopeOf(asked), { since: place.time, until: place.time + 1n }, signal);
-    const [row] = await store.rows(requestByIdSql(place, scope), signal);
+    const found = await store.rows(viewsByIdSql(place, scope), signal);
+    const row = found.find((one) => idOfView(one) === id);
     if (row === undefined) {
       throw new QueryError(404, 'FLOW_QUERY_NO_SUCH_REQUEST', 'there is no request with this id, or no longer', {
         next_step: 'Rows expire; completeness.expired_before of /v1/requests tells when.',
       });
     }
-    const [exchange] = await withWholeViews(store, await paired(store, [row], scope, signal), scope, signal);
+    const [exchange] = pairUp([row], found);
     const { other } = exchange!;
     const ofEnds = other === undefined ? [row] : [row, other];
     const span = spanOf(ofEnds);
     const window = { scope, filters: [], since: span.from, until: span.to + 1n };
-    const [events, flows, coverage] = await Promise.all([
-      store.rows(eventsOfConnectionSql(ofEnds, span, scope), signal),
-      store.rows(flowsOfConnectionSql(ofEnds, span, scope), signal),
-      readCoverage(store, REQUESTS, window, signal),
-    ]);
     const viewOf = (point: string) => {
       if (row.observation_point === point) return shapeExchange({ row, other: undefined }, shapeRequest);
       return other === undefined ? null : shapeExchange({ row: other, other: undefined }, shapeRequest);
     };
     const views = { client: viewOf('client'), server: viewOf('server') };
     const counted = row.observation_point === 'client' && other !== undefined ? { row: other, other: row } : exchange!;
+    const shown = shapeExchange(counted, shapeRequest);
+    const requests = [shown, views.client, views.server].filter((one) => one !== null);
+    const [events, flows, coverage, names] = await Promise.all([
+      store.rows(eventsOfConnectionSql(ofEnds, span, scope), signal),
+      store.rows(flowsOfConnectionSql(ofEnds, span, scope), signal),
+      readCoverage(store, REQUESTS, window, signal),
+      namesFor(store, requests, scope, signal),
+    ]);
     const answer = {
-      request: shapeExchange(counted, shapeRequest),
+      request: shown,
       views,
       tcp_events: events.map(withFlowId(shapeEvent)),
       flows: flows.map(withFlowId(shapeFlow)),
     };
-    const rows = [answer.request, ...Object.values(views), ...answer.tcp_events, ...answer.flows];
-    const present = rows.filter((one) => one !== null);
-    const names = await namesFor(store, present, scope, signal);
-    for (const one of present) addNames(one, names);
+    // as a rule the same ends
+    const rest = [...answer.tcp_events, ...answer.flows];
+    const unnamed = rest.filter((one) => ENDS.some((end) => !names.has(String(one[`${end}_endpoint_id`]))));
+    const all = new Map([...names, ...(await namesFor(store, unnamed, scope, signal))]);
+    for (const one of [...requests, ...rest]) addNames(one, all);
     const completeness = completenessOf(coverage, Number(row.sample_weight) > 1);
     reply.complete = completeness.complete;
     return reply.send({ data: answer, next: null, completeness });

@@ -3,9 +3,10 @@
 import { type RequestPlace, SPAN_ID_SQL } from '../../../store/ids.ts';
 import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../../store/tables.ts';
 import type { Window } from '../question.ts';
-import type { Scope } from '../scope.ts';
+import { type Scope, scoped } from '../scope.ts';
 import type { StoreRow } from '../store.ts';
-import { startNs } from './conditions.ts';
+import { earliest, latest } from '../time.ts';
+import { OTHER_END_WITHIN_NS, startNs } from './conditions.ts';
 import { shownColumns } from './list.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
 import { pairingColumns } from './requests.ts';
@@ -14,22 +15,33 @@ import { stampColumns, wholeRowsSql } from './rows.ts';
 /** Latest that the flow row of an interval follows something that happened in it, in nanoseconds. */
 const FLOW_ROW_WITHIN_NS = 300_000_000_000n;
 
-/** The row at this place: one five-minute bucket and one pair of endpoints are read. */
-export function requestByIdSql(place: RequestPlace, scope: Scope): BoundQuery {
+/** No time that a store knows is later. */
+const LAST_NS = 2n ** 63n - 1n;
+
+/**
+ * The row at this place, and all views that may be of its exchange. Of the place one five-minute bucket and one pair of
+ * endpoints are read, of the time around it whole rows of those with the same sequence only.
+ */
+export function viewsByIdSql(place: RequestPlace, scope: Scope): BoundQuery {
   const parameters = new Parameters();
+  const { from, condition } = scoped(scope, REQUESTS.name, 'v', parameters);
   const time = parameters.instant(place.time);
   // the ends as they were stored: the place in the primary key
   const conditions = [
-    `toStartOfFiveMinutes(t.time) = toStartOfFiveMinutes(${time})`,
-    `t.destination_endpoint_id = ${parameters.bind(place.destinationEndpointId, 'UInt64')}`,
-    `t.source_endpoint_id = ${parameters.bind(place.sourceEndpointId, 'UInt64')}`,
+    condition,
+    `toStartOfFiveMinutes(v.time) = toStartOfFiveMinutes(${time})`,
+    `v.time = ${time}`,
+    `v.destination_endpoint_id = ${parameters.bind(place.destinationEndpointId, 'UInt64')}`,
+    `v.source_endpoint_id = ${parameters.bind(place.sourceEndpointId, 'UInt64')}`,
     `${SPAN_ID_SQL} = ${parameters.bind(place.spanId, 'String')}`,
   ];
-  const asked = { scope, filters: [], since: place.time, until: place.time + 1n };
-  const rows = wholeRowsSql(REQUESTS, asked, conditions, parameters);
+  const sequence = `SELECT v.request_sequence FROM ${from} WHERE ${conditions.join(' AND ')}`;
+  const until = earliest([place.time + OTHER_END_WITHIN_NS + 1n, LAST_NS]);
+  const around = { since: latest([place.time - OTHER_END_WITHIN_NS, -LAST_NS]), until };
+  const asked = { scope, filters: [], ...around };
+  const rows = wholeRowsSql(REQUESTS, asked, [`t.request_sequence IN (${sequence})`], parameters);
   const columns = [...shownColumns(REQUESTS.columns), ...stampColumns(rows), ...pairingColumns('t')];
-  const sql = `SELECT ${columns.join(', ')} FROM ${rows.from} WHERE ${rows.where} LIMIT 1`;
-  return { sql, parameters };
+  return { sql: `SELECT ${columns.join(', ')} FROM ${rows.from} WHERE ${rows.where}`, parameters };
 }
 
 /** Time in which something happened, in nanoseconds since the epoch, both ends included. */
@@ -54,9 +66,14 @@ function ofConnection(
     ['destination_port', 'UInt16'],
   ] as const;
   const same = views.map((view) => tuple.map(([name, type]) => `t.${name} = ${parameters.bind(view[name], type)}`));
+  // ports by themselves are read first, and little else of rows with others
+  const ports = ['source_port', 'destination_port'].map(
+    (name) => `t.${name} IN ${parameters.bind([...new Set(views.map((view) => view[name]))], 'Array(UInt16)')}`,
+  );
   const clusters = parameters.bind([...new Set(views.map((view) => view.cluster))], 'Array(String)');
   const conditions = [
     ...more,
+    ...ports,
     `t.cluster IN ${clusters}`,
     `(${same.map((equal) => `(${equal.join(' AND ')})`).join(' OR ')})`,
   ];
