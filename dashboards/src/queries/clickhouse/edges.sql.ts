@@ -45,12 +45,13 @@ function aggregates(): { name: string; merge: string }[] {
 function counted(): string {
   const side = (point: string, letter: string) =>
     aggregates().map(({ name, merge }) => `${merge}If(${name}, observation_point ${point}) AS ${letter}_${name}`);
+  const both = aggregates().map(({ name, merge }) => `${merge}(${name}) AS b_${name}`);
   const pair = `${EDGE_COLUMNS}, source_endpoint_id, destination_endpoint_id`;
   return `SELECT ${EDGE_COLUMNS}, ${EDGE_COUNTS.map(({ name, merge }) => `${merge}(of_${name}) AS ${name}`).join(', ')}
 FROM (
   SELECT ${EDGE_COLUMNS}, ${EDGE_COUNTS.map(({ name, of }) => `${of} AS of_${name}`).join(', ')}
   FROM (
-    SELECT ${pair}, ${[...side("= 'client'", 'c'), ...side("!= 'client'", 's')].join(', ')}
+    SELECT ${pair}, ${[...side("= 'client'", 'c'), ...side("!= 'client'", 's'), ...both].join(', ')}
     FROM ${named('edges_1m_named', MINUTES)}
     WHERE ${CHOSEN_EDGES_SQL}
     GROUP BY ${pair}
