@@ -21,7 +21,6 @@ static const napi_property_descriptor object_properties[] = {
 	METHOD_PROPERTY("attachCgroup", object_attach_cgroup),
 	METHOD_PROPERTY("attachIterator", object_attach_iterator),
 	METHOD_PROPERTY("iterate", object_iterate),
-	METHOD_PROPERTY("iterateAsync", object_iterate_async),
 	METHOD_PROPERTY("openIterator", object_open_iterator),
 	METHOD_PROPERTY("testRun", object_test_run),
 	METHOD_PROPERTY("programStats", object_program_stats),

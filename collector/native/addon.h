@@ -153,7 +153,6 @@ METHOD(object_attach);
 METHOD(object_attach_cgroup);
 METHOD(object_attach_iterator);
 METHOD(object_iterate);
-METHOD(object_iterate_async);
 METHOD(object_open_iterator);
 METHOD(object_test_run);
 METHOD(object_program_stats);

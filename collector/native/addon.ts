@@ -145,11 +145,9 @@ export interface BpfObject extends Handle {
   attachIterator(program: string, map?: string): Link;
   /** Walks an iterator to its end and returns what it printed. Blocks: 2 to 5 ms per 10,000 sockets. */
   iterate(link: Link): Buffer;
-  /** The same on a thread of libuv's pool, so that this thread can drain what the walk writes. */
-  iterateAsync(link: Link): Promise<Buffer>;
   /**
-   * Begins a walk that the caller reads step by step, and closes: its file descriptor. A read goes on until as many bytes
-   * as it asks for have been printed.
+   * Begins a walk that the caller reads step by step, and closes: its file descriptor (attach/walk.ts). A read goes on until
+   * as many bytes as it asks for have been printed.
    */
   openIterator(link: Link): number;
   /** Runs a loaded program once, or `repeat` times, on given input. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Running an iterator: one walk over what its link covers, here, on a thread of libuv's pool, or step by step. */
+/* Running an iterator: one walk over what its link covers, at once or step by step. */
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,8 +15,6 @@ struct walk {
 	uint8_t *output;
 	size_t length;
 	size_t capacity;
-	napi_deferred deferred;
-	napi_async_work work;
 };
 
 /* Begins a walk; the descriptor lives on its own, so closing the link meanwhile does no harm. */
@@ -91,56 +89,4 @@ METHOD(object_open_iterator)
 	struct walk walk = {};
 
 	return walk_begin(env, info, &walk) ? make_number(env, walk.descriptor) : NULL;
-}
-
-static void walk_on_thread(napi_env env, void *data)
-{
-	(void)env;
-	walk_to_end(data);
-}
-
-static void walk_finished(napi_env env, napi_status status, void *data)
-{
-	struct walk *walk = data;
-	napi_value result = NULL;
-
-	log_reset();
-	if (status == napi_cancelled)
-		walk->error_number = ECANCELED;
-	if (walk->error_number != 0)
-		throw_native(env, NATIVE_ITERATE, walk->error_number, "the iterator failed");
-	else
-		result = make_buffer(env, walk->output, walk->length);
-	if (result != NULL)
-		napi_resolve_deferred(env, walk->deferred, result);
-	else if (napi_get_and_clear_last_exception(env, &result) == napi_ok)
-		napi_reject_deferred(env, walk->deferred, result);
-	if (walk->descriptor >= 0)
-		close(walk->descriptor);
-	napi_delete_async_work(env, walk->work);
-	free(walk->output);
-	free(walk);
-}
-
-METHOD(object_iterate_async)
-{
-	struct walk *walk = calloc(1, sizeof(*walk));
-	napi_value promise = NULL, name = make_text(env, "flowspan:iterate");
-
-	if (walk == NULL)
-		return throw_native(env, NATIVE_MEMORY, 0, "no memory for an iteration");
-	if (!walk_begin(env, info, walk)) {
-		free(walk);
-		return NULL;
-	}
-	if (napi_create_async_work(env, NULL, name, walk_on_thread, walk_finished, walk, &walk->work) != napi_ok ||
-	    napi_create_promise(env, &walk->deferred, &promise) != napi_ok ||
-	    napi_queue_async_work(env, walk->work) != napi_ok) {
-		if (walk->work != NULL)
-			napi_delete_async_work(env, walk->work);
-		close(walk->descriptor);
-		free(walk);
-		return throw_native(env, NATIVE_MEMORY, 0, "cannot queue an iteration");
-	}
-	return promise;
 }

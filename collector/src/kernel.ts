@@ -10,7 +10,7 @@ import { type Kept, KeptMaps } from './attach/kept_maps.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
 import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
-import { walkInSteps } from './attach/walk.ts';
+import { type WalkSteps, walk } from './attach/walk.ts';
 import type { RecordRing } from './batch/drain.ts';
 import type { Config } from './config.ts';
 import { newestFlowInFiles } from './flows_in_files.ts';
@@ -90,9 +90,9 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
   const rests = object.map('reader_rests');
   const [first, set] = [Buffer.alloc(4), Buffer.alloc(4)];
   set.writeUInt32LE(1);
-  const walk = async (program: string) => {
+  const walkWith = async (program: string, steps?: WalkSteps) => {
     const link = iterators.get(program);
-    if (link !== undefined) await object.iterateAsync(link);
+    if (link !== undefined) await walk(object, link, steps);
   };
   const ringFill = (ring: keyof typeof byName) => byName[ring].waiting / byName[ring].size;
   const rowsPerStep = Math.max(Math.floor((byName.records.size * STEP_FILL) / FLOW_RECORD.size), 1);
@@ -107,10 +107,10 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
     addressTable: addressesKnown && runs('apply_address_changes') ? new AddressTable(object) : undefined,
     throttles: new ThrottleTable(object),
     ringFill,
-    adopt: () => walk('adopt_sockets'),
+    adopt: () => walkWith('adopt_sockets'),
     async snapshot() {
-      const link = iterators.get('snapshot_flows');
-      if (link !== undefined) await walkInSteps(object, link, rowsPerStep, emptied);
+      // A byte is printed per row.
+      await walkWith('snapshot_flows', { bytes: rowsPerStep, between: emptied });
       if (sweeps) object.testRun('sweep_udp_flows');
     },
     recordCount(kind) {

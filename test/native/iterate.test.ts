@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BpfMap, BpfObject, Link } from '../../collector/native/addon.ts';
+import { walk } from '../../collector/src/attach/walk.ts';
 import { nativeError, u32, withProbe } from './probe.ts';
 
 /** Fills `numbers` with the keys 0 to count - 1. */
@@ -39,14 +40,14 @@ test('an iterator over a map needs one that is there', () =>
 
 test('only links of iterators can be walked, and only while they are open', () =>
   withProbe(async (object) => {
-    const walk = object.attachIterator('walk_numbers', 'numbers');
+    const link = object.attachIterator('walk_numbers', 'numbers');
     nativeError('FLOW_NATIVE_ITERATE', () => object.iterate(object.attach('on_system_call')));
     nativeError('FLOW_NATIVE_ARGUMENT', () => object.iterate({} as Link));
-    nativeError('FLOW_NATIVE_ARGUMENT', () => object.iterateAsync(object as Link));
-    walk.close();
-    walk.close();
-    nativeError('FLOW_NATIVE_CLOSED', () => object.iterate(walk));
-    nativeError('FLOW_NATIVE_CLOSED', () => object.iterateAsync(walk));
+    nativeError('FLOW_NATIVE_ARGUMENT', () => object.openIterator(object as Link));
+    link.close();
+    link.close();
+    nativeError('FLOW_NATIVE_CLOSED', () => object.iterate(link));
+    nativeError('FLOW_NATIVE_CLOSED', () => object.openIterator(link));
   }));
 
 test('a walk on another thread leaves this one free', () =>
@@ -63,25 +64,25 @@ test('a walk on another thread leaves this one free', () =>
         setImmediate(spin);
       };
       setImmediate(spin);
-      const [first, second] = await Promise.all([object.iterateAsync(link), object.iterateAsync(link)]);
+      const [first, second] = await Promise.all([walk(object, link), walk(object, link)]);
       walking = false;
-      assert.equal(first.length, 80_000);
-      assert.equal(second.length, 80_000);
+      assert.equal(first, 80_000);
+      assert.equal(second, 80_000);
       assert.ok(turns > 10, `${turns} turns of the loop during the walk`);
     },
     (object) => object.setGlobal('walk_delay', u32(2000)),
   ));
 
 test('a walk that has begun ends well although its link and its object are closed', async () => {
-  const walk = await withProbe(
+  const begun = await withProbe(
     (object) => {
       fillNumbers(object, 20_000);
       const link = object.attachIterator('walk_numbers', 'numbers');
-      const started = object.iterateAsync(link);
+      const started = walk(object, link);
       link.close();
       return { started };
     },
     (object) => object.setGlobal('walk_delay', u32(2000)),
   );
-  assert.equal((await walk.started).length, 80_000);
+  assert.equal(await begun.started, 80_000);
 });

@@ -13,6 +13,7 @@ import {
   openRing,
   type Ring,
 } from '../../collector/native/addon.ts';
+import { walk } from '../../collector/src/attach/walk.ts';
 import { FORCE_WAKEUP, openProbe, u32, writeRecords } from './probe.ts';
 
 /** Exit code of endings that choose one. */
@@ -72,7 +73,7 @@ export const STAGES = {
     const keys = new Uint32Array(20_000).map((_, index) => index);
     object.map('numbers').updateBatch(new Uint8Array(keys.buffer), Buffer.alloc(keys.length * 8));
     const link = object.attachIterator('walk_numbers', 'numbers');
-    for (let i = 0; i < 3; i++) void object.iterateAsync(link).catch(() => {});
+    for (let i = 0; i < 3; i++) void walk(object, link).catch(() => {});
   },
   'statistics and types': () => {
     enableStats();

@@ -8,6 +8,7 @@ import { AddressTable, addressTableOf } from '../../../collector/src/attach/addr
 import { AttachError } from '../../../collector/src/attach/error.ts';
 import { checkHost } from '../../../collector/src/attach/host.ts';
 import { attachPrograms } from '../../../collector/src/attach/load.ts';
+import { walk } from '../../../collector/src/attach/walk.ts';
 import { RecordCounts } from './records.ts';
 import { REPORT_MARK, type Report } from './report.ts';
 import { EXPECTED, smoke } from './smoke.ts';
@@ -71,10 +72,10 @@ async function watch(place: string): Promise<Report> {
     const attached = attachPrograms({ objectPath, cgroupRoot, ...addressTableOf(4 * ADDRESSES) });
     const { object, iterators } = attached;
     const homeless = fillAddresses(new AddressTable(object));
-    const walk = async () => {
-      for (const link of iterators.values()) await object.iterateAsync(link);
+    const walkAll = async () => {
+      for (const link of iterators.values()) await walk(object, link);
     };
-    const { records, stamped } = await watchSmoke(object, walk, cgroup);
+    const { records, stamped } = await watchSmoke(object, walkAll, cgroup);
     const costs = new Map(object.programStats().map((stats) => [stats.name, stats.verifiedInstructions]));
     attached.close();
     const programs = attached.programs.map(({ name, attached, reason }) => {
