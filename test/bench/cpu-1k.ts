@@ -11,7 +11,9 @@ import { createCgroup } from '../../deploy/lab/cgroup.ts';
 import { connect, createNamespace } from '../../deploy/lab/namespace.ts';
 import { startFlowspan } from '../support/flowspan.ts';
 import { startNginx } from '../support/nginx.ts';
+import { GOVERNED } from './kit/as_a_node.ts';
 import { cpuSince, cpuTime, pinned, settle } from './kit/cpu.ts';
+import { helloLocation, helloRows, KEPT } from './kit/hello.ts';
 import { startOpenLoop } from './kit/open_loop.ts';
 import { openProgramClock } from './kit/program_time.ts';
 import { printResult, resultOf } from './kit/result.ts';
@@ -34,18 +36,13 @@ const nginx = await startNginx(
   { namespace: serverNamespace, cgroup: watched },
   {
     workers: 1,
-    locations: `location = ${PATH} { access_log off; keepalive_requests 1000000; return 200 "hello from a server\\n"; }`,
+    locations: helloLocation(`= ${PATH}`, KEPT),
   },
 );
 const flowspan = await startFlowspan({
   processes: ['store', 'collector', 'query-api'],
   cgroup: watched,
-  // The defaults; what others do on this machine is left out.
-  env: {
-    FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '10',
-    FLOWSPAN_COLLECTOR_GOVERNOR_ENABLED: 'true',
-    FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true',
-  },
+  env: GOVERNED,
 });
 const groups = ['collector', 'query-api', 'store'].map((name) => {
   const cgroup = createCgroup();
@@ -88,21 +85,18 @@ for (let made = 0; made < ROUNDS; made += 1) {
   const used = await round();
   const clock = openProgramClock(flowspan.pid('collector'), watched);
   const beganMs = performance.now();
-  const { programs } = await clock.during(() => sleep(5000));
-  const ns = [...programs.values()].reduce((sum, { time }) => sum + time, 0);
+  const { totalNs } = await clock.during(() => sleep(5000));
   clock.close();
-  rounds.push({ ...used, bpf: (100 * ns) / ((performance.now() - beganMs) * 1e6 * CORES) });
+  rounds.push({ ...used, bpf: (100 * totalNs) / ((performance.now() - beganMs) * 1e6 * CORES) });
   tell(`${PER_SECOND} requests per second`, rounds.at(-1)!);
 }
 const asked = await loop.stop();
 await flowspan.settled();
-const [row] = await flowspan.query<{ count: string }>(
-  `SELECT toString(count()) AS count FROM requests WHERE http_path = '${PATH}' AND status = '200'`,
-);
+const rows = await helloRows(flowspan.query, PATH);
 const lost = await flowspan.losses();
-if (Number(row?.count) !== asked.answered || lost.length > 0) {
+if (rows !== asked.answered || lost.length > 0) {
   process.stderr.write(
-    `FLOW_BENCH_ROWS: ${row?.count} rows of ${asked.answered} requests, lost: ${lost.join(', ')}; see what the collector logs\n`,
+    `FLOW_BENCH_ROWS: ${rows} rows of ${asked.answered} requests, lost: ${lost.join(', ')}; see what the collector logs\n`,
   );
   process.exit(1);
 }

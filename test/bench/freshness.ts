@@ -14,6 +14,7 @@ import { eventually } from '../../deploy/lab/wait.ts';
 import { startFlowspan } from '../support/flowspan.ts';
 import { startNginx } from '../support/nginx.ts';
 import { askForRequests } from './freshness/queryable.ts';
+import { GOVERNED } from './kit/as_a_node.ts';
 import { pinned } from './kit/cpu.ts';
 import { printResult, quantile, resultOf } from './kit/result.ts';
 
@@ -31,12 +32,7 @@ const nginx = await startNginx({ namespace: serverNamespace, cgroup: watched }, 
 const flowspan = await startFlowspan({
   processes: ['store', 'collector', 'query-api'],
   cgroup: watched,
-  // The defaults, which tests of rows change; who is outside the cgroup counts as on another machine.
-  env: {
-    FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '10',
-    FLOWSPAN_COLLECTOR_GOVERNOR_ENABLED: 'true',
-    FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true',
-  },
+  env: GOVERNED,
 });
 
 /** When each path's response had been read, milliseconds since the epoch. */

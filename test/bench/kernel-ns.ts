@@ -20,8 +20,8 @@ import { type Cost, costsBetween, programCosts } from '../support/program_costs.
 import { done, startTalker } from '../support/talker.ts';
 import { runWrk } from '../support/wrk.ts';
 import { benchObject } from './kernel-ns/object.ts';
+import { AS_A_NODE } from './kit/as_a_node.ts';
 import { median, printResult, resultOf } from './kit/result.ts';
-import { AS_A_NODE } from './overhead/observed.ts';
 
 const ROUNDS = Number(process.env.ROUNDS ?? 10);
 const GOAL_REQUEST_NS = 600;

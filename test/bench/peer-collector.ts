@@ -18,6 +18,7 @@ import { eventually } from '../../deploy/lab/wait.ts';
 import { decodeRows } from '../../store/rowbinary.ts';
 import { REQUESTS } from '../../store/tables.ts';
 import { type FlowspanOptions, startFlowspan } from '../support/flowspan.ts';
+import { AS_A_NODE } from './kit/as_a_node.ts';
 import { type CpuTime, cpuSince, cpuTime, settle } from './kit/cpu.ts';
 import { interleave } from './kit/pairs.ts';
 import { differences, MIX, type Mix } from './kit/produced.ts';
@@ -49,8 +50,7 @@ const [watched, owners, ours] = [createCgroup(), createCgroup(), createCgroup()]
 const clickhouse = await startDiscarding(FEEDERS_CORE);
 const env = {
   FLOWSPAN_CLICKHOUSE_URL: clickhouse.url,
-  FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true',
-  FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '10',
+  ...AS_A_NODE,
   FLOWSPAN_COLLECTOR_SPOOL_BYTES: SPOOL,
 };
 const options = (more: Record<string, string> = {}): FlowspanOptions => ({

@@ -8,6 +8,7 @@
 import { createCgroup } from '../../deploy/lab/cgroup.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, startFlowspan } from '../support/flowspan.ts';
+import { AS_A_NODE } from './kit/as_a_node.ts';
 import { cpuSince, cpuTime, settle } from './kit/cpu.ts';
 import { differences, MIX, sampleQuery } from './kit/produced.ts';
 import { startProducing } from './kit/producing.ts';
@@ -70,7 +71,7 @@ async function round(): Promise<number> {
   const [collectorGroup, storeGroup] = [createCgroup(), createCgroup()];
   const flowspan = await startFlowspan({
     cgroup: watched,
-    env: { FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true', FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '10' },
+    env: AS_A_NODE,
   });
   try {
     settle(flowspan.pid('collector'), { cgroup: collectorGroup });

@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createCgroup } from '../../deploy/lab/cgroup.ts';
 import { startFlowspan } from '../support/flowspan.ts';
+import { AS_A_NODE } from './kit/as_a_node.ts';
 import { settle } from './kit/cpu.ts';
 import { openProducer } from './kit/produce.ts';
 import { type ProducedInAll, startProducing } from './kit/producing.ts';
@@ -24,7 +25,7 @@ const PATIENCE_MS = 10_000;
 const [watched, owner] = [createCgroup(), createCgroup()];
 const flowspan = await startFlowspan({
   cgroup: watched,
-  env: { FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true', FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '10' },
+  env: AS_A_NODE,
 });
 const collector = flowspan.pid('collector');
 settle(collector, { cores: '0' });

@@ -1,12 +1,12 @@
 /** Flowspan as an observer whose processes run where a bench says and are charged each for itself. */
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { type Flowspan, type FlowspanOptions, startFlowspan } from '../../support/flowspan.ts';
+import { FLOW_INTERVAL_S } from './as_a_node.ts';
 import { settle } from './cpu.ts';
+import { helloRows } from './hello.ts';
 import { type Kind, nothingAsked, observe, type Way } from './observing.ts';
 import { SERVICE_PATH, type Service } from './service.ts';
 
-/** What a user has who sets nothing; tests look more often. */
-const FLOW_INTERVAL_S = '10';
 /** Requests until what is compiled while it runs is as fast as it gets, and how often to try for so many. */
 const WARM_REQUESTS = 50_000;
 const WARM_TRIES = 4;
@@ -44,12 +44,10 @@ export async function startObserver(options: FlowspanOptions & { readonly cgroup
       for (const name of ['collector', 'store'] as const) settle(flowspan.pid(name), { cores: cores[name] });
     },
     way: ({ url }) => ({ url, observers: [collector, store], asked: nothingAsked(), settled: flowspan.settled }),
-    counted: async () => {
-      const [row] = await flowspan.query<{ count: string }>(
-        `SELECT toString(count()) AS count FROM requests WHERE http_path = '${SERVICE_PATH}' AND status = '200'`,
-      );
-      return { rows: Number(row?.count), lost: (await flowspan.losses()).join('; ') };
-    },
+    counted: async () => ({
+      rows: await helloRows(flowspan.query, SERVICE_PATH),
+      lost: (await flowspan.losses()).join('; '),
+    }),
     warm: async (service, way, kind) => {
       const until = way.asked.requests + WARM_REQUESTS;
       for (let tries = 0; tries < WARM_TRIES && way.asked.requests < until; tries += 1) {

@@ -15,6 +15,8 @@ const EMPTY = 'bench_empty';
 export interface ProgramTime {
   /** Runs and net nanoseconds in all, by program; those that did not run are left out. */
   readonly programs: ReadonlyMap<string, Cost>;
+  /** Net nanoseconds of all of them. */
+  readonly totalNs: number;
   /** Nanoseconds that a run of the empty program is said to take. */
   readonly emptyNs: number;
 }
@@ -56,7 +58,7 @@ export function openProgramClock(pid: number, watched: Cgroup): ProgramClock {
         name,
         { runs, time: time - runs * emptyNs },
       ]);
-      return { programs: new Map(net), emptyNs };
+      return { programs: new Map(net), totalNs: net.reduce((sum, [, { time }]) => sum + time, 0), emptyNs };
     },
     close() {
       statistics.close();

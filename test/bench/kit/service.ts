@@ -1,9 +1,9 @@
 /** A service and its client, each in a namespace, a cgroup and on a core of its own: what benches put load on. */
-import { readFileSync } from 'node:fs';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
 import { startNginx } from '../../support/nginx.ts';
-import { settle } from './cpu.ts';
+import { settle, withChildren } from './cpu.ts';
+import { helloLocation } from './hello.ts';
 
 /** Where the client runs. */
 export const CLIENT_CORE = '0';
@@ -40,10 +40,7 @@ export async function startService(): Promise<Service> {
   });
   const [client, server] = [place('client'), place('server')] as const;
   const address = connect(client.namespace, server.namespace).b.ipv4;
-  const locations = `location = ${SERVICE_PATH} { access_log off; return 200 "hello from a server\\n"; }`;
-  const nginx = await startNginx(server, { workers: 1, locations });
-  const { pid } = nginx.program;
-  const workers = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
-  for (const each of [pid, ...workers]) settle(each, { cores: SERVICE_CORE });
+  const nginx = await startNginx(server, { workers: 1, locations: helloLocation(`= ${SERVICE_PATH}`) });
+  for (const each of withChildren(nginx.program.pid)) settle(each, { cores: SERVICE_CORE });
   return { client, server, watched, address, url: `http://${address}${SERVICE_PATH}`, stop: () => nginx.stop() };
 }

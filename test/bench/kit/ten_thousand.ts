@@ -3,8 +3,9 @@ import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { connect, createNamespace } from '../../../deploy/lab/namespace.ts';
 import { type Flowspan, startFlowspan } from '../../support/flowspan.ts';
 import { startNginx } from '../../support/nginx.ts';
-import { AS_A_NODE } from '../overhead/observed.ts';
+import { GOVERNED } from './as_a_node.ts';
 import { cpuBudget, pinned, settle, withChildren } from './cpu.ts';
+import { helloLocation, helloRows, KEPT } from './hello.ts';
 import { startOpenLoop } from './open_loop.ts';
 import type { Asked } from './open_loop_client.ts';
 
@@ -32,8 +33,7 @@ export async function startTenThousand(connections: number): Promise<Loaded> {
   const [watched, collector, store, client] = [createCgroup(), createCgroup(), createCgroup(), createCgroup()];
   const address = connect(clientNamespace, serverNamespace).b.ipv4;
   const first = cpuBudget(2);
-  const env = { ...AS_A_NODE, FLOWSPAN_COLLECTOR_GOVERNOR_ENABLED: 'true' };
-  const flowspan = await startFlowspan({ cgroup: watched, env });
+  const flowspan = await startFlowspan({ cgroup: watched, env: GOVERNED });
   for (const [name, cgroup] of [
     ['collector', collector],
     ['store', store],
@@ -46,7 +46,7 @@ export async function startTenThousand(connections: number): Promise<Loaded> {
     {
       workers: 1,
       connections: 16_384,
-      locations: `location = ${PATH} { access_log off; keepalive_requests 1000000; return 200 "hello from a server\\n"; }`,
+      locations: helloLocation(`= ${PATH}`, KEPT),
     },
   );
   for (const each of withChildren(nginx.program.pid)) {
@@ -61,9 +61,7 @@ export async function startTenThousand(connections: number): Promise<Loaded> {
     async end() {
       const asked = await loop.stop();
       await flowspan.settled();
-      const [row] = await flowspan.query<{ count: string }>(
-        `SELECT toString(count()) AS count FROM requests WHERE http_path = '${PATH}' AND status = '200'`,
-      );
+      const rows = await helloRows(flowspan.query, PATH);
       const lost = await flowspan.losses();
       await nginx.stop();
       await flowspan.stop();
@@ -72,9 +70,9 @@ export async function startTenThousand(connections: number): Promise<Loaded> {
       if (Math.abs(rate / PER_SECOND - 1) > TOLERANCE || asked.answered !== asked.sent) {
         throw new Error(`FLOW_BENCH_RATE: ${JSON.stringify(asked)}; give the machine to the bench alone`);
       }
-      if (Number(row?.count) !== asked.sent || lost.length > 0) {
+      if (rows !== asked.sent || lost.length > 0) {
         throw new Error(
-          `FLOW_BENCH_ROWS: ${row?.count} rows of ${asked.sent}, ${lost.join(', ')}; see what the collector logs`,
+          `FLOW_BENCH_ROWS: ${rows} rows of ${asked.sent}, ${lost.join(', ')}; see what the collector logs`,
         );
       }
       return asked;

@@ -1,17 +1,9 @@
 /** Flowspan as a user runs it, switched on and off: the store runs all the time, the collector while it observes. */
 import { createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { type Flowspan, startFlowspan } from '../../support/flowspan.ts';
+import { AS_A_NODE } from '../kit/as_a_node.ts';
 import { cpuSince, cpuTime, settle } from '../kit/cpu.ts';
 import type { Room } from './site.ts';
-
-/**
- * As on a node of its own: rows of open connections as often as by default, which tests have not; a client that is not
- * observed is another machine's, whose sockets nobody looks at.
- */
-export const AS_A_NODE = {
-  FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '10',
-  FLOWSPAN_COLLECTOR_CGROUP_ROOT_ONLY: 'true',
-} as const;
 
 /** Cores in use by Flowspan's processes, from their cgroups. */
 export interface OwnCpu {

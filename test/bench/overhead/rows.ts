@@ -10,14 +10,6 @@ export interface Check {
   readonly most: number;
 }
 
-/** Requests of which there is a row, at one end or both. */
-export async function requestsOf(query: Flowspan['query'], path: string): Promise<number> {
-  const [row] = await query<{ count: string }>(
-    `SELECT toString(count()) AS count FROM requests WHERE http_path = '${path}' AND status = '200'`,
-  );
-  return Number(row?.count);
-}
-
 /** Which connections. */
 export interface Which {
   readonly site: Site;

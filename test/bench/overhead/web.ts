@@ -1,15 +1,15 @@
 /** nginx under wrk. */
 import { run } from '../../../deploy/lab/program.ts';
 import { startNginx } from '../../support/nginx.ts';
+import { helloLocation, helloRows } from '../kit/hello.ts';
 import { SECONDS, type Service } from './compare.ts';
-import { type Check, flowsOf, requestsOf } from './rows.ts';
+import { type Check, flowsOf } from './rows.ts';
 import type { Site } from './site.ts';
 
 const CONNECTIONS = 64;
 /** Requests after which nginx ends a connection, as it stands in its configuration. */
 const KEPT_ALIVE = 1000;
 const PORT = 80;
-const LOCATION = 'location /r/ { access_log off; return 200 "hello from a server\\n"; }';
 
 /**
  * What is observed: requests on connections that are kept alive; the same with requests left unread; requests on a
@@ -22,7 +22,7 @@ export type WebKind = 'requests' | 'flows' | 'connections';
  * observing it shows the most.
  */
 export async function startWeb(name: string, site: Site, kind: WebKind = 'requests'): Promise<Service> {
-  const nginx = await startNginx(site.server, { workers: 1, locations: LOCATION });
+  const nginx = await startNginx(site.server, { workers: 1, locations: helloLocation('/r/') });
   site.admit(nginx.program.pid);
   const pathOf = (label: string): string => `/r/${site.ends}/${label}`;
   const header = kind === 'connections' ? ['-H', 'Connection: close'] : [];
@@ -45,7 +45,7 @@ export async function startWeb(name: string, site: Site, kind: WebKind = 'reques
       const asked = kind === 'flows' ? [0, 0] : [count * site.ends, (count + CONNECTIONS) * site.ends];
       const opened = kind === 'connections' ? count : Math.max(CONNECTIONS, Math.floor(count / KEPT_ALIVE));
       const checks: [string, number, readonly number[]][] = [
-        ['requests', await requestsOf(query, pathOf(label)), asked],
+        ['requests', await helloRows(query, pathOf(label)), asked],
         ['connections', ended, [opened, opened + CONNECTIONS]],
       ];
       return checks.map(([what, found, [least = 0, most = 0]]): Check => ({ what, found, least, most }));
