@@ -280,8 +280,9 @@ export const openKernelTypes: () => KernelTypes = native.openKernelTypes;
 export const openConntrack: () => Conntrack = native.openConntrack;
 
 /**
- * Gives free memory back to the kernel that glibc would keep, as between what is left of many short-lived buffers: some
- * milliseconds. With another C library nothing is done.
+ * Gives memory back to the kernel that counts as resident and serves nobody: what glibc keeps between the remains of many
+ * short-lived buffers (with another C library nothing), and code and constants of executable and libraries, which come
+ * back from the page cache when they are used. Takes some 10 ms.
  */
 export const giveBackMemory: () => void = native.giveBackMemory;
 

@@ -2,39 +2,41 @@
 /* Memory that the process has no use for any more, though it counts as resident. */
 #include <inttypes.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "addon.h"
 
 /*
- * Lets go of the pages of the executable's code: much of it runs only while a process starts. Code is never written to,
- * so what is needed again comes back from the page cache by a minor fault.
+ * Lets go of the pages of executable and libraries that nobody writes to: code and constants, of which much is used only
+ * while a process starts. What is needed again comes back from the page cache by a minor fault. A mapping with a page of
+ * its own (Anonymous: addresses that the linker filled in) is left alone.
  */
-static void give_back_code(void)
+static void give_back_files(void)
 {
-	char executable[512], line[1024];
-	ssize_t length = readlink("/proc/self/exe", executable, sizeof(executable) - 1);
-	FILE *maps = length < 0 ? NULL : fopen("/proc/self/maps", "re");
+	uintptr_t begin = 0, end = 0;
+	bool is_read_only_file = false;
+	FILE *mappings = fopen("/proc/self/smaps", "re");
+	char line[1024];
 
-	if (maps == NULL)
+	if (mappings == NULL)
 		return;
-	executable[length] = '\0';
-	while (fgets(line, sizeof(line), maps) != NULL) {
-		uintptr_t begin, end;
+	while (fgets(line, sizeof(line), mappings) != NULL) {
+		uintptr_t from, to;
+		unsigned long kib;
 		char rights[5];
 		int path = 0;
 
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %n", &begin, &end, rights, &path) < 3 ||
-		    path == 0 || strcmp(rights, "r-xp") != 0)
-			continue;
-		line[strcspn(line, "\n")] = '\0';
-		if (strcmp(line + path, executable) == 0)
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %4s %*s %*s %*s %n", &from, &to, rights, &path) >= 3) {
+			begin = from;
+			end = to;
+			is_read_only_file = path > 0 && line[path] == '/' && rights[1] == '-' && rights[3] == 'p';
+		} else if (is_read_only_file && sscanf(line, "Anonymous: %lu", &kib) == 1 && kib == 0) {
 			madvise((void *)begin, end - begin, MADV_DONTNEED);
+		}
 	}
-	fclose(maps);
+	fclose(mappings);
 }
 
 napi_value give_back_memory(napi_env env, napi_callback_info info)
@@ -44,6 +46,6 @@ napi_value give_back_memory(napi_env env, napi_callback_info info)
 #ifdef __GLIBC__
 	malloc_trim(0);
 #endif
-	give_back_code();
+	give_back_files();
 	return NULL;
 }

@@ -37,6 +37,7 @@ import { repeat } from './repeat.ts';
 import { Reporter } from './reporter.ts';
 import { rowFates } from './row_fates.ts';
 import { compileRows, NO_SPANS } from './rows.ts';
+import { collectGarbage } from './small_heap.ts';
 import { StateFiles } from './state_files.ts';
 import { statusOf } from './status.ts';
 import { clickhouseAttributes, type OwnSpans, startOwnSpans } from './telemetry/own_spans.ts';
@@ -55,6 +56,7 @@ export interface RunningCollector {
 }
 
 const REPORT_MS = 5000;
+const GIVE_BACK_MS = 60_000;
 const ENDPOINTS_MS = 1000;
 const ANCHOR_MS = 10_000;
 /** Time for the last batches to reach ClickHouse. */
@@ -233,6 +235,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       ),
       every(GOVERN_MS, 'governor', () => governor.measured(gauge.measure())),
       every(REPORT_MS, 'report', () => reporter.report()),
+      every(GIVE_BACK_MS, 'give back memory', giveBackMemory),
       every(ENDPOINTS_MS, 'endpoints', () => {
         reporter.tellEndpoints();
         correlation.forgetEnded(performance.now());
@@ -258,6 +261,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       return true;
     });
     // What loading and attaching took, and nothing takes again.
+    collectGarbage();
     giveBackMemory();
     tellKept(kernel.kept, log);
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The `flowspan` command: finds the subcommand, runs it, and turns what it throws into one line and an exit code. */
-import { keepYoungGenerationSmall } from '../../collector/src/small_heap.ts';
+import { keepHeapSmall } from '../../collector/src/small_heap.ts';
 import { endWithParent } from './parent.ts';
 
 /** What a subcommand's module exports. Resolves with the process's exit code when the work has ended. */
@@ -13,7 +13,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   collector: {
     summary: 'attach to the kernel and deliver what it tells (root)',
     load: () => {
-      keepYoungGenerationSmall();
+      keepHeapSmall();
       return import('../../collector/src/main.ts');
     },
   },

@@ -16,7 +16,7 @@ import { pino } from 'pino';
 import { giveBackMemory } from '../../collector/native/addon.ts';
 import { KubernetesIdentity } from '../../collector/src/control/kubernetes/identity.ts';
 import { KubernetesWatch } from '../../collector/src/control/kubernetes/watch.ts';
-import { keepYoungGenerationSmall } from '../../collector/src/small_heap.ts';
+import { keepHeapSmall } from '../../collector/src/small_heap.ts';
 import { printResult, resultOf } from './kit/result.ts';
 
 const { PODS = '150000', SERVICES = '10000', NODES = '5000', CHANGES = '30', LIST = 'stream' } = process.env;
@@ -25,7 +25,7 @@ const SYNC_MOST_MS = 300_000;
 const CHANGES_S = 75;
 
 // As the collector is started; what is imported here before has grown nothing much.
-keepYoungGenerationSmall();
+keepHeapSmall();
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
