@@ -175,6 +175,7 @@ METHOD(ring_ref);
 METHOD(ring_unref);
 METHOD(enable_stats);
 METHOD(give_back_memory);
+METHOD(give_back_pages);
 METHOD(open_kernel_types);
 METHOD(kernel_types_enum_values);
 METHOD(kernel_types_has);

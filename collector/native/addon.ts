@@ -251,6 +251,7 @@ interface Addon {
   openKernelTypes(): KernelTypes;
   openConntrack(): Conntrack;
   giveBackMemory(): void;
+  giveBackPages(memory: Uint8Array): void;
 }
 
 const native = createRequire(import.meta.url)('../../build/flowspan.node') as Addon;
@@ -285,6 +286,9 @@ export const openConntrack: () => Conntrack = native.openConntrack;
  * back from the page cache when they are used. Takes some 10 ms.
  */
 export const giveBackMemory: () => void = native.giveBackMemory;
+
+/** Gives the whole pages of some memory back to the kernel. Its owner keeps it, and its content is lost. */
+export const giveBackPages: (memory: Uint8Array) => void = native.giveBackPages;
 
 /** Names of an enum of the running kernel by value, such as `skb_drop_reason`; empty if it has no such enum. */
 export function kernelEnum(name: string): Record<number, string> {

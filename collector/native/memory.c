@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "addon.h"
 
@@ -47,5 +48,22 @@ napi_value give_back_memory(napi_env env, napi_callback_info info)
 	malloc_trim(0);
 #endif
 	give_back_files();
+	return NULL;
+}
+
+METHOD(give_back_pages)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	size_t argc = 1;
+	napi_value argv[1];
+	struct bytes bytes;
+	uintptr_t begin, end;
+
+	if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || !read_bytes(env, argv[0], "memory", &bytes))
+		return NULL;
+	begin = ((uintptr_t)bytes.data + page - 1) & ~(page - 1);
+	end = ((uintptr_t)bytes.data + bytes.length) & ~(page - 1);
+	if (begin < end)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
 	return NULL;
 }

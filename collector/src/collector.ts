@@ -56,7 +56,7 @@ export interface RunningCollector {
 }
 
 const REPORT_MS = 5000;
-const GIVE_BACK_MS = 60_000;
+const TIDY_MS = 60_000;
 const ENDPOINTS_MS = 1000;
 const ANCHOR_MS = 10_000;
 /** Time for the last batches to reach ClickHouse. */
@@ -235,7 +235,10 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       ),
       every(GOVERN_MS, 'governor', () => governor.measured(gauge.measure())),
       every(REPORT_MS, 'report', () => reporter.report()),
-      every(GIVE_BACK_MS, 'give back memory', giveBackMemory),
+      every(TIDY_MS, 'give back memory', () => {
+        delivery.tidy();
+        giveBackMemory();
+      }),
       every(ENDPOINTS_MS, 'endpoints', () => {
         reporter.tellEndpoints();
         correlation.forgetEnded(performance.now());

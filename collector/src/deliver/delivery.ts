@@ -138,6 +138,11 @@ export class Delivery {
     return this.#chunks.free * CHUNK_BYTES;
   }
 
+  /** Gives memory back that no row has needed since the last call. */
+  tidy(): void {
+    this.#chunks.tidy();
+  }
+
   /** The writer of a table's rows. */
   writer(table: Table): SegmentWriter {
     return this.#lane(table).writer;
