@@ -64,7 +64,7 @@ const LAST_BATCHES_MS = 1200;
 const LAST_LOOKS = 64;
 /** Bytes of rows that a byte of records becomes at most, in the mean of a look. */
 const ROW_GROWTH = 2;
-const SMALL_THINGS_BYTES = 64 * 1024;
+const SMALL_THINGS_BYTES = 256 * 1024;
 const LIVE_ROWS_PER_SECOND = 10_000;
 
 /**

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import test from 'node:test';
-import { OVERFLOW, Routes, RouteTable } from '../../collector/src/correlate/requests/routes.ts';
+import { keysOf, OVERFLOW, Routes, RouteTable } from '../../collector/src/correlate/requests/routes.ts';
 import { openPath } from './support/path.ts';
 import { connection, requestRecord } from './support/records.ts';
 
-const split = (path: string) => path.split('/');
+const split = (path: string) => keysOf(path.split('/'));
 const hash = (index: number, length: number) => createHash('sha1').update(String(index)).digest('hex').slice(0, length);
 const WORDS = 'amber birch cedar delta ember fjord grove haven inlet jolly koala lemon mango north ocean pearl'.split(
   ' ',

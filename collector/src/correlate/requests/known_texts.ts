@@ -1,13 +1,16 @@
 /**
- * What was made of the texts of requests, remembered by their bytes: requests for the same thing come again and again,
- * and most come twice, once from each end. A fixed number of places, two per bucket, reused without new objects.
+ * What was made of the texts of requests that are not plain, remembered by their bytes: requests for the same thing come
+ * again and again, and most come twice, once from each end. A fixed number of places, two per bucket, reused without new objects.
  */
 import type { Arena } from '../../batch/arena.ts';
-import { keysOf } from './routes.ts';
+import { rowText } from '../../deliver/text.ts';
+import type { PathShape } from './path_shapes.ts';
 
 const viewOf = ({ buffer, byteOffset, length }: Buffer): DataView => new DataView(buffer, byteOffset, length);
 /** What copying and comparing word by word may reach beyond the end of a text. */
 const SLACK = 4;
+
+const NOTHING = rowText('');
 
 /** One text, ready for rows. */
 export class KnownText {
@@ -24,16 +27,10 @@ export class KnownText {
   /** Where `http_host`, `http_path` and `http_query` begin in it, behind `operation`; and where they end. */
   restAt = 0;
   end = 0;
-  /** Segments of the path as it is kept, and what they are to a route table. */
-  segments: readonly string[] = [];
-  keys: readonly string[] = [];
-  /** Its place, and how often that was given to another text. */
-  readonly id: number;
-  made = 0;
-
-  constructor(id: number) {
-    this.id = id;
-  }
+  /** What the path is to a route table; undefined where there is no path. */
+  shape: PathShape | undefined;
+  /** The column `resource` where there is no path. */
+  resource: Uint8Array = NOTHING;
 
   /** Whether it was made of these bytes of the arena: method, target and host back to back. */
   is(hash: number, view: DataView, begin: number, target: number, host: number, end: number, cut: boolean): boolean {
@@ -66,13 +63,6 @@ export class KnownText {
     this.#truncated = truncated;
     this.restAt = 0;
     this.end = 0;
-    this.made += 1;
-  }
-
-  /** Sets the segments of the path. */
-  setPath(segments: readonly string[]): void {
-    this.segments = segments;
-    this.keys = keysOf(segments);
   }
 
   /**
@@ -114,7 +104,7 @@ export class KnownTexts {
   /** @param buckets of two places each; a power of two */
   constructor(buckets: number) {
     this.#mask = buckets - 1;
-    this.#places = Array.from({ length: buckets * 2 }, (_, id) => new KnownText(id));
+    this.#places = Array.from({ length: buckets * 2 }, () => new KnownText());
     this.#last = new Uint8Array(buckets);
   }
 

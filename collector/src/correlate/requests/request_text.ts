@@ -1,14 +1,17 @@
 /**
- * The texts of a request: method, target and host as they may be kept, and the route. Requests for the same thing come
- * again and again, so what was made of a text is remembered by its bytes, ready to be copied into the row.
+ * The texts of a request: method, target and host as they may be kept, and the route. Of a plain target the path is copied
+ * from record to row as it is; what was made of other targets is remembered by its bytes, ready to be copied into the row.
  */
 import { REQUEST_RECORD as R } from '../../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../../batch/arena.ts';
 import type { ColumnValue } from '../../deliver/row_encoder.ts';
 import { rowText } from '../../deliver/text.ts';
 import { FoundRoutes } from './found_routes.ts';
-import { KnownText, KnownTexts } from './known_texts.ts';
+import { type KnownText, KnownTexts } from './known_texts.ts';
+import { MadeTexts, NOT_MADE } from './made_texts.ts';
 import { errorTypeOf, operationOf, outcomeOf } from './outcome.ts';
+import { type PathShape, PathShapes } from './path_shapes.ts';
+import { PlainTarget } from './plain_target.ts';
 import {
   type Allowed,
   hostOf,
@@ -18,7 +21,8 @@ import {
   redactedSegments,
   splitTarget,
 } from './redaction.ts';
-import { OVERFLOW, type Routes } from './routes.ts';
+import { keysOf, OVERFLOW, type Route, type Routes } from './routes.ts';
+import { copyInto, hashOf } from './text_hash.ts';
 import { Traceparent } from './traceparent.ts';
 
 /** Bytes of a Host header that the kernel keeps: the beginning of a longer one may be of credentials. */
@@ -27,8 +31,15 @@ const HOST_MAX = 200;
 const AUTHORITY_ENDS = /:\/\/[^/?]*[/?]/;
 /** Texts that are remembered, in buckets of two. */
 const BUCKETS = 4096;
+/** Methods and hosts that are remembered, in buckets of two; of longer ones each whole text is. */
+const [METHODS, LONGEST_METHOD] = [16, 16];
+const [HOSTS, LONGEST_HOST] = [256, 64];
+/** Shapes of paths that are remembered, in buckets of two. */
+const SHAPES = 2048;
 /** Statuses whose bytes are remembered. */
 const WORDS = 4096;
+/** What `CONNECT` asks for is no path, whatever it looks like: methods of this length and first letter are not plain. */
+const [CONNECT_LENGTH, CONNECT_FIRST] = ['CONNECT'.length, 'CONNECT'.charCodeAt(0)];
 /** Statuses of answers that say nothing about what there is. */
 const TEACHES_NOTHING = new Set([0, 400, 404, 405, 410, 414, 421, 431, 501]);
 /** Bytes of the overflow template. */
@@ -42,11 +53,20 @@ export class RequestText {
   readonly #routes: Routes;
   readonly #trace: Traceparent;
   readonly #statuses = new Map<number, Buffer>();
+  readonly #plain: PlainTarget;
+  readonly #shapes: PathShapes;
+  readonly #methods: MadeTexts;
+  readonly #hosts: MadeTexts;
   #allowed: Allowed;
   #texts = new KnownTexts(BUCKETS);
   #found = new FoundRoutes();
-  #text = new KnownText(-1);
-  #resource = OVERFLOW_TEXT;
+  /** What was made of the texts; undefined if they are plain: then these are their places, and where the path is. */
+  #known: KnownText | undefined;
+  #method = NOT_MADE;
+  #host = NOT_MADE;
+  #path = 0;
+  #pathEnd = 0;
+  #resource: Uint8Array = OVERFLOW_TEXT;
   #outcome = 0;
   #status!: Buffer;
 
@@ -54,6 +74,10 @@ export class RequestText {
     this.#arena = arena;
     this.#routes = routes;
     this.#trace = new Traceparent(arena);
+    this.#plain = new PlainTarget(arena);
+    this.#shapes = new PathShapes(arena, SHAPES);
+    this.#methods = new MadeTexts(arena, METHODS, LONGEST_METHOD, operationOf);
+    this.#hosts = new MadeTexts(arena, HOSTS, LONGEST_HOST, (host) => hostOf(printable(host)));
     this.#allowed = allowed;
   }
 
@@ -92,10 +116,20 @@ export class RequestText {
     const status = view.getUint16(record + R.http_status_code, true);
     const requestEnd = bytes[record + R.request_end] as number;
     const closeCause = bytes[record + R.close_cause] as number;
-    this.#text = this.#known(begin, target, host, end, bytes[record + R.text_truncated] === 1);
+    const truncated = bytes[record + R.text_truncated] === 1;
+    if (!truncated && this.#isPlain(begin, target, host, end)) {
+      this.#known = undefined;
+      this.#path = target;
+      this.#pathEnd = host;
+      this.#route(this.#shapes.of(this.#plain.template, this.#plain.templateEnd), destination, status);
+    } else {
+      const known = this.#find(begin, target, host, end, truncated);
+      this.#known = known;
+      if (known.shape === undefined) this.#resource = known.resource;
+      else this.#route(known.shape, destination, status);
+    }
     this.#outcome = outcomeOf(status, requestEnd);
     this.#status = this.#statusText(status, requestEnd, closeCause);
-    this.#route(this.#text, destination, status);
     this.#trace.read(end, end + view.getUint16(record + R.traceparent_length, true));
   }
 
@@ -108,33 +142,52 @@ export class RequestText {
       trace_flags: { number: () => this.#trace.flags },
       trace_id: { from: () => this.#trace.ids },
       parent_span_id: { from: () => this.#trace.ids + 16 },
-      operation: { write: (_record, row) => this.#text.copy(this.#arena, row, 0, this.#text.restAt) },
+      operation: { write: (_record, row) => this.#writeOperation(row) },
       resource: { text: () => this.#resource },
       status: { text: () => this.#status },
       error_type: withThePrevious,
-      http_host: { write: (_record, row) => this.#text.copy(this.#arena, row, this.#text.restAt, this.#text.end) },
+      http_host: { write: (_record, row) => this.#writeTarget(row) },
       http_path: withThePrevious,
       http_query: withThePrevious,
     };
   }
 
-  #known(begin: number, target: number, host: number, end: number, truncated: boolean): KnownText {
-    const hash = this.#hash(begin, end, target - begin, host - begin);
-    const known = this.#texts.find(hash, this.#arena.view, begin, target, host, end, truncated);
-    return known ?? this.#make(hash, begin, target, host, end, truncated);
+  #writeOperation(row: number): number {
+    const known = this.#known;
+    return known === undefined ? this.#methods.write(this.#method, row) : known.copy(this.#arena, row, 0, known.restAt);
   }
 
-  /** Of the bytes and of where one text ends and the next begins. */
-  #hash(begin: number, end: number, first: number, second: number): number {
-    const { bytes, view } = this.#arena;
-    let hash = (first * 65_537 + second) | 0;
-    let at = begin;
-    for (; at + 4 <= end; at += 4) {
-      hash = Math.imul(hash ^ view.getUint32(at, true), 0x9e3779b1);
-      hash ^= hash >>> 15;
+  /** The columns `http_host`, `http_path` and `http_query`. */
+  #writeTarget(row: number): number {
+    const known = this.#known;
+    if (known !== undefined) return known.copy(this.#arena, row, known.restAt, known.end);
+    const { bytes } = this.#arena;
+    const length = this.#pathEnd - this.#path;
+    let at = this.#hosts.write(this.#host, row);
+    if (length > 0x7f) {
+      bytes[at] = (length & 0x7f) | 0x80;
+      at += 1;
     }
-    for (; at < end; at += 1) hash = Math.imul(hash ^ (bytes[at] as number), 0x85ebca77);
-    return (hash ^ (hash >>> 13)) & 0x3fffffff;
+    bytes[at] = length > 0x7f ? length >>> 7 : length;
+    at = copyInto(this.#arena, at + 1, this.#path, length);
+    bytes[at] = 0;
+    return at + 1;
+  }
+
+  /** Whether the row's texts are those of the record, but for what is made of methods and hosts. */
+  #isPlain(begin: number, target: number, host: number, end: number): boolean {
+    if (target - begin === CONNECT_LENGTH && this.#arena.bytes[begin] === CONNECT_FIRST) return false;
+    if (!this.#plain.read(target, host)) return false;
+    this.#method = this.#methods.of(begin, target);
+    this.#host = this.#hosts.of(host, end);
+    return this.#method !== NOT_MADE && this.#host !== NOT_MADE;
+  }
+
+  #find(begin: number, target: number, host: number, end: number, truncated: boolean): KnownText {
+    // Of the bytes and of where one text ends and the next begins.
+    const hash = hashOf(this.#arena, begin, end, (target - begin) * 65_537 + host - begin);
+    const known = this.#texts.find(hash, this.#arena.view, begin, target, host, end, truncated);
+    return known ?? this.#make(hash, begin, target, host, end, truncated);
   }
 
   #make(hash: number, begin: number, targetAt: number, hostAt: number, end: number, truncated: boolean): KnownText {
@@ -150,7 +203,8 @@ export class RequestText {
     // What was cut may have been a secret whose rest is too short to look like one.
     if (truncated && target.query === undefined && segments.length > 1) segments[segments.length - 1] = REDACTED;
     text.reset(hash, this.#arena, [begin, targetAt, hostAt, end], truncated);
-    text.setPath(segments);
+    text.shape = segments.length > 1 ? this.#shapes.ofKeys(keysOf(segments)) : undefined;
+    text.resource = rowText(segments[0] as string);
     text.add(operationOf(method));
     text.restAt = text.end;
     text.add(host);
@@ -159,26 +213,28 @@ export class RequestText {
     return text;
   }
 
-  /** Where the request belongs among the routes of its destination; steady requests cost two comparisons. */
-  #route(text: KnownText, destination: number, status: number): void {
-    let found = this.#found.find(text, destination);
+  /** Where the request belongs among the routes of its destination. */
+  #route(shape: PathShape, destination: number, status: number): void {
+    let found = this.#found.find(shape, destination);
     if (found === undefined) {
       const table = this.#routes.of(destination);
-      const nothing = { version: UNLEARNED, route: undefined, resource: OVERFLOW_TEXT };
-      found = { text, made: text.made, destination, table, ...nothing };
+      found = { shape, destination, table, version: UNLEARNED, route: undefined };
       this.#found.put(found);
     }
     const { table } = found;
     this.#routes.use(table);
-    const teaches = text.segments.length > 1 && !TEACHES_NOTHING.has(status);
-    if (found.version !== table.version || (found.route === undefined && teaches)) {
-      const { segments, keys } = text;
-      found.route = teaches ? table.learn(segments, keys) : table.find(segments, keys);
+    let route: Route | undefined = found.route;
+    const teaches = !TEACHES_NOTHING.has(status);
+    if (found.version !== table.version || (route === undefined && teaches)) {
+      route = teaches ? table.learn(shape.keys) : table.find(shape.keys);
+      found.route = route;
       found.version = table.version;
-      found.resource = segments.length > 1 ? (found.route?.text ?? OVERFLOW_TEXT) : rowText(segments[0] as string);
     }
-    if (found.route !== undefined) found.route.hits += 1;
-    this.#resource = found.resource;
+    if (route === undefined) this.#resource = OVERFLOW_TEXT;
+    else {
+      route.hits += 1;
+      this.#resource = route.text;
+    }
   }
 
   /** The columns `status` and `error_type`. */

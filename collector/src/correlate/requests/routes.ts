@@ -17,13 +17,13 @@ const WORDS_AT_ONE_PLACE = 40;
 const OFTEN = 20;
 const MORE_OFTEN = 10;
 /** Segments that a template tells apart; deeper ones read `*`. */
-const DEEPEST = 10;
+export const DEEPEST = 10;
 
 /** A learned template. */
 export interface Route {
   readonly template: string;
   /** The template as rows have it. */
-  readonly text: Buffer;
+  readonly text: Uint8Array;
   /** Requests that it stood for. */
   hits: number;
 }
@@ -35,14 +35,24 @@ interface Place {
   patience: number;
 }
 
-const newRoute = (path: readonly string[]): Route => {
+/** Bytes of templates that several destinations have; shared, so that they stay near. */
+const TEXTS = new Map<string, Uint8Array>();
+const MOST_TEXTS = 4096;
+
+function newRoute(path: readonly string[]): Route {
   const template = `/${path.join('/')}`;
-  return { template, text: rowText(template), hits: 0 };
-};
+  let text = TEXTS.get(template);
+  if (text === undefined) {
+    if (TEXTS.size >= MOST_TEXTS) TEXTS.clear();
+    text = rowText(template);
+    TEXTS.set(template, text);
+  }
+  return { template, text, hits: 0 };
+}
 
 const newPlace = (): Place => ({ words: new Map(), route: undefined, patience: 1 });
 
-/** What a segment is to the tree: its placeholder, or itself. */
+/** What the segments of a path, split at `/`, are to the tree: their placeholders, or themselves. */
 export function keysOf(segments: readonly string[]): string[] {
   const keys = segments.slice(1, DEEPEST + 1).map((segment) => shapeOf(segment) ?? segment);
   if (segments.length > DEEPEST + 1) keys.push('*');
@@ -79,15 +89,14 @@ export class RouteTable {
 
   /**
    * The template of a path, if one was learned.
-   * @param segments the path split at `/`
-   * @param keys what `keysOf` says of them
+   * @param keys what `keysOf` says of its segments
    */
-  find(segments: readonly string[], keys: readonly string[] = keysOf(segments)): Route | undefined {
+  find(keys: readonly string[]): Route | undefined {
     return search(this.#root, keys, 0);
   }
 
   /** The template of a path that exists, learned now if need be; undefined when there is no room for another. */
-  learn(segments: readonly string[], keys: readonly string[] = keysOf(segments)): Route | undefined {
+  learn(keys: readonly string[]): Route | undefined {
     const known = search(this.#root, keys, 0);
     if (known !== undefined || this.#count >= this.#most) return known;
     let place = this.#root;
@@ -99,7 +108,7 @@ export class RouteTable {
         next = newPlace();
         place.words.set(key, next);
         // Once folded, this place has a {slug}, which takes the word: one more turn is enough.
-        if (this.#foldIfCrowded(place, path)) return this.learn(segments, keys);
+        if (this.#foldIfCrowded(place, path)) return this.learn(keys);
       }
       path.push(key);
       place = next;
