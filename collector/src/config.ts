@@ -5,7 +5,6 @@
  */
 
 import { hostname } from 'node:os';
-import Type, { type Static } from 'typebox';
 import {
   flag,
   GiB,
@@ -22,24 +21,22 @@ import {
 } from './config_fields.ts';
 import { GOVERNOR } from './config_governor.ts';
 import { KUBERNETES } from './config_kubernetes.ts';
+import { array, type Held, integer, map, object, oneOf, string } from './config_schema.ts';
 import { ConfigError, changedKeys, readSources } from './config_sources.ts';
 import { METRICS, OTLP, SPANS } from './config_telemetry.ts';
 
 export { parseListen } from './config_fields.ts';
 export { ConfigError } from './config_sources.ts';
 
-const CIDR = Type.String({ format: 'cidr', allowed: 'address/prefix length, such as 10.0.0.0/8' });
+const CIDR = string({ format: 'cidr', allowed: 'address/prefix length, such as 10.0.0.0/8' });
 
-const OUTSIDE_RANGE = Type.Object(
-  {
-    name: Type.String({ minLength: 1, description: 'Name of the endpoint that these addresses are shown as.' }),
-    cidrs: Type.Array(CIDR, {
-      minItems: 1,
-      description: 'Address ranges; the longest prefix over all entries wins.',
-    }),
-  },
-  { additionalProperties: false },
-);
+const OUTSIDE_RANGE = object({
+  name: string({ minLength: 1, description: 'Name of the endpoint that these addresses are shown as.' }),
+  cidrs: array(CIDR, {
+    minItems: 1,
+    description: 'Address ranges; the longest prefix over all entries wins.',
+  }),
+});
 
 const COLLECTOR = group(
   {
@@ -86,7 +83,7 @@ const COLLECTOR = group(
       description: 'Most rows that wait in memory while the disk is busy; beyond, records wait in the kernel rings.',
     }),
     routes_max: whole(200, 1, 10_000, { unit: 'count', description: 'Most route templates per destination.' }),
-    outside: Type.Array(OUTSIDE_RANGE, {
+    outside: array(OUTSIDE_RANGE, {
       default: [],
       reloadable: true,
       description: 'Ranges of outside addresses that are shown as an endpoint.',
@@ -150,7 +147,7 @@ const STORE = group(
       unit: 'bytes',
       description: 'Most the tables may take on disk; the oldest partitions go first.',
     }),
-    retention_days: Type.Record(Type.String(), Type.Integer({ minimum: 0, maximum: 36_500 }), {
+    retention_days: map(integer({ minimum: 0, maximum: 36_500 }), {
       default: {},
       unit: 'days',
       description: 'Days to keep rows, by table, where other than the default; 0 keeps them.',
@@ -177,12 +174,12 @@ const QUERY_API = group(
     token: token(),
     insecure_without_token: insecure('token'),
     allowed_origins: list({ description: 'Origins whose pages may open the live feed, beside the own.' }),
-    trusted_proxies: Type.Array(CIDR, {
+    trusted_proxies: array(CIDR, {
       default: [],
       description:
         'Proxies in front: who asks is then told by X-Forwarded-For, and each one gets a share of their own.',
     }),
-    collectors: Type.Array(url('', ''), {
+    collectors: array(url('', ''), {
       default: ['http://127.0.0.1:7471'],
       description: 'Collectors whose live feed is passed on.',
     }),
@@ -217,7 +214,7 @@ export const CONFIG_SCHEMA = group(
     node: text('', { description: 'Name of this node; empty: the host name.' }),
     cluster: text('default', { description: 'Name of the cluster or site.' }),
     data_dir: text('/var/lib/flowspan', { description: 'Where the store and unsent batches are kept.' }),
-    log_level: Type.Enum(['trace', 'debug', 'info', 'warn', 'error'], {
+    log_level: oneOf(['trace', 'debug', 'info', 'warn', 'error'], {
       default: 'info',
       reloadable: true,
       description: 'Least level that is logged.',
@@ -229,7 +226,7 @@ export const CONFIG_SCHEMA = group(
           description: "Account; empty: the embedded store's, writer for the collector, reader for the query API.",
         }),
         password: text('', { secret: true, description: 'Password of clickhouse.user.' }),
-        database: Type.String({
+        database: string({
           default: 'flowspan',
           pattern: '^[A-Za-z_][A-Za-z0-9_]*$',
           description: 'Database of the tables.',
@@ -251,7 +248,7 @@ export const CONFIG_SCHEMA = group(
 );
 
 /** The validated configuration, defaults filled in. */
-export type Config = Static<typeof CONFIG_SCHEMA>;
+export type Config = Held<typeof CONFIG_SCHEMA>;
 
 /** Whether only this machine reaches the address of a `listen` value. */
 export function isLoopback(value: string): boolean {

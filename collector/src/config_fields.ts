@@ -2,60 +2,54 @@
 
 import { isIP } from 'node:net';
 import ipaddr from 'ipaddr.js';
-import Type, { type TProperties } from 'typebox';
-import Format from 'typebox/format';
+import { array, boolean, integer, number, object, type SchemaNode, string } from './config_schema.ts';
 
 export const MiB = 1024 ** 2;
 export const GiB = 1024 ** 3;
 
-/** What Flowspan's own tools read beside the words of JSON Schema. */
-export interface KeyOptions {
-  readonly description: string;
-  /** Unit of a number; keys in bytes also take text such as `10GiB`. */
-  readonly unit?: 'bytes' | 's' | 'ms' | 'days' | 'rows' | 'count' | '%';
-  /** Never printed, not even in an error. */
-  readonly secret?: true;
-  /** A running collector takes a change of it on SIGHUP; any other key needs a restart. */
-  readonly reloadable?: true;
-}
+/** What every key says of itself. */
+export type KeyOptions = SchemaNode & { readonly description: string };
 
-export const group = <T extends TProperties>(properties: T, description: string) =>
-  Type.Object(properties, { description, default: {}, additionalProperties: false });
-export const text = (value: string, options: KeyOptions) => Type.String({ default: value, ...options });
-export const flag = (value: boolean, options: KeyOptions) => Type.Boolean({ default: value, ...options });
+export const group = <P extends Readonly<Record<string, SchemaNode>>>(properties: P, description: string) =>
+  object(properties, { description, default: {} });
+export const text = (value: string, options: KeyOptions) => string({ default: value, ...options });
+export const flag = (value: boolean, options: KeyOptions) => boolean({ default: value, ...options });
 export const whole = (value: number, minimum: number, maximum: number, options: KeyOptions) =>
-  Type.Integer({ default: value, minimum, maximum, ...options });
+  integer({ default: value, minimum, maximum, ...options });
 /** A number, not only whole ones. */
 export const decimal = (value: number, minimum: number, maximum: number, options: KeyOptions) =>
-  Type.Number({ default: value, minimum, maximum, ...options });
+  number({ default: value, minimum, maximum, ...options });
 export const listen = (value: string, description: string) =>
-  Type.String({
+  string({
     default: value,
     format: 'listen',
     allowed: 'address:port, such as 127.0.0.1:8123 or [::1]:0',
     description,
   });
 export const url = (value: string, description: string) =>
-  Type.String({
+  string({
     default: value,
     format: 'http-url',
     allowed: 'http:// or https:// URL without credentials',
     description,
   });
-export const list = (options: KeyOptions) => Type.Array(Type.String({ minLength: 1 }), { default: [], ...options });
+export const list = (options: KeyOptions) => array(string({ minLength: 1 }), { default: [], ...options });
 export const token = () =>
   text('', { secret: true, description: 'Bearer token that every request must carry; empty: none is asked for.' });
 export const insecure = (what: string) =>
   flag(false, { description: `Listen on other than loopback addresses although no ${what} is set.` });
 
-Format.Set('listen', (value) => parseListen(value) !== undefined);
-Format.Set('cidr', (value) => ipaddr.isValidCIDR(value));
 const isHttpUrl = (value: string): boolean => {
   const parsed = URL.parse(value);
   return parsed !== null && /^https?:$/.test(parsed.protocol) && parsed.username === '' && parsed.password === '';
 };
-Format.Set('http-url', isHttpUrl);
-Format.Set('http-url-or-empty', (value) => value === '' || isHttpUrl(value));
+/** The formats that keys name, and what tells a value of them. */
+export const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
+  listen: (value) => parseListen(value) !== undefined,
+  cidr: (value) => ipaddr.isValidCIDR(value),
+  'http-url': isHttpUrl,
+  'http-url-or-empty': (value) => value === '' || isHttpUrl(value),
+};
 
 /** Address and port of a `listen` value; undefined if it is none. Port 0 lets the system choose. */
 export function parseListen(value: string): { readonly host: string; readonly port: number } | undefined {

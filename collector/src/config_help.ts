@@ -1,6 +1,6 @@
 /** Every key of the configuration as text for a terminal. */
 import { CONFIG_SCHEMA } from './config.ts';
-import { allowedBy, envOf, flagOf, type Leaf, leaves, type SchemaNode } from './config_sources.ts';
+import { allowedBy, envOf, flagOf, type Leaf, leaves } from './config_sources.ts';
 
 /** Keys of each command: the top level, `clickhouse`, and its own. */
 const GROUPS = { collector: 'collector', store: 'store', 'query-api': 'query_api' } as const;
@@ -21,7 +21,7 @@ function lines(leaf: Leaf): string[] {
 /** What `flowspan <command> --help` prints. */
 export function configHelp(command: keyof typeof GROUPS): string {
   const other = Object.values(GROUPS).filter((group) => group !== GROUPS[command]);
-  const keys = leaves(CONFIG_SCHEMA as SchemaNode).filter(({ path }) => !other.some((group) => group === path[0]));
+  const keys = leaves(CONFIG_SCHEMA).filter(({ path }) => !other.some((group) => group === path[0]));
   return [
     `Usage: flowspan ${command} [--config FILE] [flags]`,
     '',

@@ -1,11 +1,11 @@
 /** Keys of where Kubernetes is asked. */
-import Type from 'typebox';
 import { group, text, whole } from './config_fields.ts';
+import { oneOf } from './config_schema.ts';
 
 /** `kubernetes` */
 export const KUBERNETES = group(
   {
-    enabled: Type.Enum(['auto', 'on', 'off'], {
+    enabled: oneOf(['auto', 'on', 'off'], {
       default: 'auto',
       description: 'Whether pods are named by the API server; auto: in a pod that may ask it, or with a kubeconfig.',
     }),

@@ -1,29 +1,11 @@
 /** Merges file, environment and flags into one value of a schema; says which key of which source is wrong, and why. */
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import type { Static, TSchema } from 'typebox';
-import Value from 'typebox/value';
+import { Ajv } from 'ajv';
 import { parse } from 'yaml';
 import { FlowspanError } from '../../store/errors.ts';
-
-/** The words of JSON Schema and of Flowspan that are read here. */
-export interface SchemaNode {
-  readonly type?: string;
-  readonly properties?: Readonly<Record<string, SchemaNode>>;
-  readonly items?: SchemaNode;
-  readonly enum?: readonly unknown[];
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly minItems?: number;
-  readonly pattern?: string;
-  readonly allowed?: string;
-  readonly unit?: string;
-  readonly secret?: boolean;
-  readonly reloadable?: boolean;
-  readonly default?: unknown;
-  readonly description?: string;
-}
+import { FORMATS } from './config_fields.ts';
+import type { Schema, SchemaNode } from './config_schema.ts';
 
 /** A configuration that cannot be used: which key, what it said, and what it may say. */
 export class ConfigError extends FlowspanError {
@@ -186,31 +168,41 @@ function readFlags(argv: readonly string[], known: readonly Leaf[]): Flags {
   return { file, values };
 }
 
-function firstError(schema: SchemaNode, value: unknown): ConfigError | undefined {
-  const errors = Value.Errors(schema as TSchema, value);
-  const error = errors.find((candidate) => candidate.keyword !== 'additionalProperties') ?? errors[0];
+/** Fills in what is not said; the words of Flowspan's own tools are none to it. */
+const AJV = new Ajv({ useDefaults: true, strict: false, formats: FORMATS });
+
+/** Completes a value by the schema's defaults, or tells the first of it that the schema does not allow. */
+function complete(schema: SchemaNode, value: unknown): ConfigError | undefined {
+  const isRight = AJV.compile(schema);
+  if (isRight(value)) return undefined;
+  const [error] = isRight.errors ?? [];
   if (error === undefined) return undefined;
   const path = error.instancePath.split('/').slice(1);
-  const given = lookUp(value, path);
-  if (error.keyword === 'boolean') {
-    const around = schemaAt(schema, path.slice(0, -1));
-    const names = Object.keys(around.properties ?? {}).join(', ');
-    return new ConfigError('FLOW_CONFIG_UNKNOWN_KEY', path.join('.'), given, `one of the keys ${names}`);
-  }
   const at = schemaAt(schema, path);
-  const missing = error.keyword === 'required' ? `, with ${error.params.requiredProperties.join(', ')}` : '';
-  const shown = at.secret === true || (error.keyword === 'format' && /@/.test(String(given))) ? '(hidden)' : given;
+  if (error.keyword === 'additionalProperties') {
+    const name = String(error.params.additionalProperty);
+    const names = Object.keys(at.properties ?? {}).join(', ');
+    return new ConfigError(
+      'FLOW_CONFIG_UNKNOWN_KEY',
+      [...path, name].join('.'),
+      lookUp(value, [...path, name]),
+      `one of the keys ${names}`,
+    );
+  }
+  const given = lookUp(value, path);
+  const missing = error.keyword === 'required' ? `, with ${error.params.missingProperty}` : '';
+  const isSecret = path.some((_, index) => schemaAt(schema, path.slice(0, index + 1)).secret === true);
+  const shown = isSecret || (error.keyword === 'format' && /@/.test(String(given))) ? '(hidden)' : given;
   return new ConfigError('FLOW_CONFIG_VALUE', path.join('.'), shown, allowedBy(at) + missing);
 }
 
 /** See `loadConfig`, which gives it the schema. */
-export function readSources<T extends TSchema>(
-  schema: T,
+export function readSources<T>(
+  schema: Schema<T>,
   argv: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
-): Static<T> {
-  const root = schema as SchemaNode;
-  const known = leaves(root);
+): T {
+  const known = leaves(schema);
   const flags = readFlags(argv, known);
   const file = flags.file ?? env.FLOWSPAN_CONFIG;
   const value = file === undefined || file === '' ? {} : withoutNulls(readFile(file));
@@ -223,19 +215,18 @@ export function readSources<T extends TSchema>(
     const given = lookUp(value, leaf.path);
     if (leaf.schema.unit === 'bytes' && typeof given === 'string') assign(value, leaf, sizeOf(given));
   }
-  const complete = Value.Default(schema, value);
-  const error = firstError(root, complete);
+  const error = complete(schema, value);
   if (error !== undefined) throw error;
-  return complete as Static<T>;
+  return value as T;
 }
 
 /** Keys whose values differ, by whether the schema calls them reloadable. */
 export function changedKeys(
-  schema: TSchema,
+  schema: SchemaNode,
   before: unknown,
   after: unknown,
 ): { reloadable: string[]; restart: string[] } {
-  const changed = leaves(schema as SchemaNode).filter(
+  const changed = leaves(schema).filter(
     (leaf) => !isDeepStrictEqual(lookUp(before, leaf.path), lookUp(after, leaf.path)),
   );
   return {

@@ -1,6 +1,6 @@
 /** Keys of what Flowspan tells other systems: metrics and spans. */
-import Type from 'typebox';
 import { decimal, flag, group, whole } from './config_fields.ts';
+import { map, oneOf, string } from './config_schema.ts';
 
 /** `collector.metrics` */
 export const METRICS = group(
@@ -55,19 +55,19 @@ export const SPANS = group(
 /** `otlp` */
 export const OTLP = group(
   {
-    endpoint: Type.String({
+    endpoint: string({
       default: '',
       format: 'http-url-or-empty',
       allowed: 'http:// or https:// URL without credentials and without /v1/traces, or empty',
       description: 'OTLP/HTTP endpoint, such as http://127.0.0.1:4318; empty: no spans are sent.',
     }),
-    headers: Type.Record(Type.String(), Type.String(), {
+    headers: map(string(), {
       default: {},
       secret: true,
       description: 'Headers of every request to it.',
     }),
     timeout_ms: whole(10_000, 100, 600_000, { unit: 'ms', description: 'Longest wait for one answer of it.' }),
-    compression: Type.Enum(['gzip', 'none'], { default: 'gzip', description: 'Encoding of what is sent.' }),
+    compression: oneOf(['gzip', 'none'], { default: 'gzip', description: 'Encoding of what is sent.' }),
     service_labels: flag(false, {
       description:
         "Whether a pod's labels app.kubernetes.io/instance, name and version name its service and version in spans.",

@@ -126,6 +126,11 @@ test('a secret never shows in an error', () => {
   withFile('store:\n  writer_password: [hunter2]\n', (path) => {
     assert.doesNotMatch(refusal(() => loadConfig(['--config', path], {})).message, /hunter2/);
   });
+  withFile('otlp:\n  headers:\n    authorization: [hunter2]\n', (path) => {
+    const error = refusal(() => loadConfig(['--config', path], {}));
+    assert.equal(error.key, 'otlp.headers.authorization');
+    assert.doesNotMatch(error.message, /hunter2/);
+  });
 });
 
 test('changes are told apart by what a running collector can take', () => {
