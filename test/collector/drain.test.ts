@@ -4,6 +4,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Arena } from '../../collector/src/batch/arena.ts';
 import { Drain, type DrainOptions } from '../../collector/src/batch/drain.ts';
 import { walkRecords } from '../../collector/src/batch/records.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
 import { FakeRing } from './support/path.ts';
 import { connection, record, requestRecord } from './support/records.ts';
 
@@ -56,7 +57,7 @@ test('what does not fit is read by the looks after, in order, without starving o
   });
   drain.look();
   assert.ok(rings[0].records.length > 0);
-  for (let turns = 0; turns < 200 && looks.flatMap((look) => look.cookies).length < 500; turns += 1) await wait(5);
+  await eventually('all records', () => looks.flatMap((look) => look.cookies).length >= 500);
   assert.ok(turned);
   assert.deepEqual(
     looks.flatMap((look) => look.cookies),
@@ -71,8 +72,7 @@ test('a ring that says it is readable is read at once; without a word the timer 
   rings[1].callback?.();
   assert.deepEqual(looks.at(-1)?.cookies, [1]);
   rings[0].records.push(flow(2));
-  for (let turns = 0; turns < 100 && rings[0].records.length > 0; turns += 1) await wait(5);
-  assert.equal(rings[0].records.length, 0);
+  await eventually('the timer', () => rings[0].records.length === 0);
   drain.stop();
   rings[0].records.push(flow(3));
   await wait(30);
@@ -100,7 +100,7 @@ test('without room for rows records wait in the rings, and are read when there i
   assert.equal(rings[0].callback, null, 'a ring that is not read is not listened to');
   assert.ok(drain.looksWithoutRoom >= 2);
   room = true;
-  for (let turns = 0; turns < 200 && looks.length === 0; turns += 1) await wait(5);
+  await eventually('a look', () => looks.length > 0);
   assert.deepEqual(looks[0]?.cookies, [1]);
   assert.notEqual(rings[0].callback, null);
   drain.stop();
@@ -116,8 +116,7 @@ test('while nothing comes the looks are fewer, and the next record wakes the rea
   };
   const { drain, rings, looks } = open(64 * 1024, 5, () => true, sleep);
   drain.start();
-  for (let turns = 0; turns < 200 && wakes < 4; turns += 1) await wait(5);
-  assert.ok(wakes >= 4, 'the kernel is told before each rest');
+  await eventually('the kernel to be told before each rest', () => wakes >= 4);
   assert.ok(looks.length <= wakes + 1);
   const rested = looks.length;
   rings[0].records.push(flow(1));
@@ -126,8 +125,8 @@ test('while nothing comes the looks are fewer, and the next record wakes the rea
   const told = wakes;
   // From here on each look is told that something came while the kernel did not know yet.
   ringBytes = 8;
-  for (let turns = 0; turns < 200 && looks.length < rested + 20; turns += 1) await wait(5);
-  assert.ok(looks.length >= rested + 20, 'who is not sure to be woken looks again soon');
+  // Half of what they would take at the pace of a reader that rests, 250 ms each.
+  await eventually('twenty looks of who is not sure to be woken', () => looks.length >= rested + 20, 2_500);
   assert.ok(wakes > told);
   drain.stop();
 });

@@ -1,28 +1,41 @@
-/** Which test files may run at the same time. */
+/** Which test files may run at the same time, and in which order they begin. */
 import { globSync } from 'node:fs';
 
 /**
  * Files that compare no time and look at nobody else's: what they use is their own (folders, ports, stores, API servers,
- * an emulated machine, the cgroups that their collectors watch).
- * Everything else has this machine, with its cgroups, its tracepoints and its two cores, to itself and one of these.
+ * an emulated machine, the cgroups that their collectors watch). They begin in this order: the long ones first, so that
+ * none of them is left over at the end.
+ * Everything else has this machine, with its cgroups and its tracepoints, to itself and to those, which go behind it
+ * (behind.ts).
  */
 const BESIDE = [
-  'test/bench/kit/{kit,names}.test.ts',
-  'test/bench/traffic/*.test.ts',
-  'test/collector/{routes,scrapes}.test.ts',
-  'test/collector/kubernetes/!(*_collector).test.ts',
-  'test/dashboards/!(panels).test.ts',
-  'test/e2e/{api_server_away,host_network,kubernetes,kubernetes_rbac}.test.ts',
-  'test/fault/{catch_up,clock,exactly_once,spool_blocks,spool_budget,spool_disk,spool_kill,spool_sync}.test.ts',
+  'test/native/{kernels,lifetime}.test.ts',
+  'test/e2e/{api_server_away,kubernetes}.test.ts',
+  'test/query-api/fuzz.test.ts',
+  'test/collector/kubernetes/reflector_{server,credentials}.test.ts',
+  'test/store/{crash,edge_builds}.test.ts',
+  'test/query-api/{corrected,explain,filters,openapi}.test.ts',
+  'test/e2e/{host_network,kubernetes_rbac,otel_collector}.test.ts',
+  'test/fault/{canaries,catch_up,clock,data_dir,exactly_once*,rights,spool_*}.test.ts',
+  'test/collector/kubernetes/*.test.ts',
   'test/fuzz/{http-parser,spool-reader,store-front,wire-decoder}.test.ts',
-  'test/native/kernels.test.ts',
   'test/query-api/*.test.ts',
   'test/store/*.test.ts',
   'test/support/**/*.test.ts',
+  'test/dashboards/!(panels).test.ts',
+  'test/bpf/{http-order,http-parser,wire}.test.ts',
+  'test/native/{attach,conntrack,iterate,kernel_here,map,object}.test.ts',
+  'test/collector/!(clock|delivery|own_spans|run|spans_sender).test.ts',
+  'test/collector/govern/*.test.ts',
+  'test/e2e/{cli-errors,clickhouse-url,demo-judge,otel_unreachable,own_spans,up-plan}.test.ts',
+  'test/bench/**/*.test.ts',
 ];
 
-/** The files in lanes, each of which runs one file after the other. */
-export function lanes(files: readonly string[]): string[][] {
-  const beside = new Set(globSync(BESIDE));
-  return [files.filter((file) => !beside.has(file)), files.filter((file) => beside.has(file))];
+/** The files that need the machine, and those that run beside them, each in the order in which they begin. */
+export function lanes(files: readonly string[]): { alone: string[]; beside: string[] } {
+  const beside = new Set(BESIDE.flatMap((pattern) => globSync(pattern).toSorted()));
+  return {
+    alone: files.filter((file) => !beside.has(file)),
+    beside: [...beside].filter((file) => files.includes(file)),
+  };
 }
