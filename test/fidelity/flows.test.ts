@@ -1,7 +1,6 @@
 /** Bytes and segments of flows against `ss -ti`, which reads the same connections while they are open. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { loseAtRandom } from '../../deploy/lab/loss.ts';
 import { listening, type Program } from '../../deploy/lab/program.ts';
 import { quiet } from '../../deploy/lab/wait.ts';
@@ -29,6 +28,8 @@ const COUNTERS = {
   retransmitted_segments: 'retrans_total',
   delivered_segments: 'delivered',
 } as const;
+const NAMES = Object.keys(COUNTERS) as (keyof typeof COUNTERS)[];
+const POINTS = ['client', 'server'] as const;
 
 describe('flow counters against ss -ti', { skip: whyNot() ?? false }, () => {
   let world: World;
@@ -53,37 +54,35 @@ describe('flow counters against ss -ti', { skip: whyNot() ?? false }, () => {
         .map(({ namespace }) => namespace.run('ss', '-tinOH').replaceAll(/(last\w+|rcv_\w+|ato):\S+/g, ''))
         .join();
     await quiet('the connections', seen, 1_000);
-    await sleep(SETTLE_MS);
+    // What is still on its way to the store comes with the next interval: two readings an interval apart agree.
+    await quiet('the rows', async () => JSON.stringify(await Promise.all(POINTS.map(read))), SETTLE_MS);
   });
+
+  const read = (point: (typeof POINTS)[number]) =>
+    world.flowspan.query<Record<string, string> & { source_port: number; destination_port: number }>(
+      `SELECT source_port, destination_port, ${NAMES.map((name) => `toString(sum(${name})) AS ${name}`).join(', ')} FROM flows
+         WHERE netns = ${world[point].namespace.inode} AND observation_point = '${point}' AND destination_port IN (${Object.values(PORTS).join()}) AND protocol = 6
+         GROUP BY source_port, destination_port ORDER BY ALL`,
+    );
 
   after(async () => {
     await Promise.all(programs.map((program) => program.stop('SIGKILL')));
     await world?.end();
   });
 
-  for (const point of ['client', 'server'] as const) {
+  for (const point of POINTS) {
     it(`are the same for every connection, seen from the ${point}`, async () => {
-      const { namespace } = world[point];
-      const names = Object.keys(COUNTERS) as (keyof typeof COUNTERS)[];
-      const read = () =>
-        world.flowspan.query<Record<string, string> & { source_port: number; destination_port: number }>(
-          `SELECT source_port, destination_port, ${names.map((name) => `toString(sum(${name})) AS ${name}`).join(', ')} FROM flows
-         WHERE netns = ${namespace.inode} AND observation_point = '${point}' AND destination_port IN (${Object.values(PORTS).join()}) AND protocol = 6
-         GROUP BY source_port, destination_port`,
-        );
-      // What is still on its way to the store comes with the next interval: two readings an interval apart agree.
-      await quiet('the rows', async () => JSON.stringify(await read()), SETTLE_MS);
-      const rows = await read();
-      const connections = ssConnections(namespace);
+      const rows = await read(point);
+      const connections = ssConnections(world[point].namespace);
       assert.equal(connections.length, CONNECTIONS);
       const told = (source: number, destination: number): Record<string, number> => {
         const row = rows.find((one) => one.source_port === source && one.destination_port === destination);
-        return Object.fromEntries(names.map((name) => [name, Number(row?.[name])]));
+        return Object.fromEntries(NAMES.map((name) => [name, Number(row?.[name])]));
       };
       for (const connection of connections) {
         const { localPort, peerPort } = connection;
         const [source, destination] = point === 'client' ? [localPort, peerPort] : [peerPort, localPort];
-        const expected = Object.fromEntries(names.map((name) => [name, connection.counter(COUNTERS[name])]));
+        const expected = Object.fromEntries(NAMES.map((name) => [name, connection.counter(COUNTERS[name])]));
         assert.deepEqual(told(source, destination), expected, `connection from port ${source}`);
       }
       const again = rows.reduce((sum, row) => sum + Number(row.retransmitted_segments), 0);

@@ -4,8 +4,8 @@ import { after, before, describe, it } from 'node:test';
 import { loseAtRandom, refuseToSend } from '../../deploy/lab/loss.ts';
 import type { Namespace } from '../../deploy/lab/namespace.ts';
 import { run } from '../../deploy/lab/program.ts';
-import { quiet } from '../../deploy/lab/wait.ts';
-import { nstat } from '../support/counters.ts';
+import { eventually } from '../../deploy/lab/wait.ts';
+import { isAllAcknowledged, nstat } from '../support/counters.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
 import { type WithheldCalls, witnessWithheldCalls } from '../support/withheld.ts';
@@ -68,11 +68,7 @@ describe('retransmitted segments against nstat', { skip: whyNot() ?? false }, ()
   /** Both namespaces' counters once no connection sends anything again. */
   async function counters(): Promise<Record<string, number>[]> {
     const namespaces = [world.client.namespace, world.server.namespace];
-    await quiet(
-      'retransmission',
-      async () => JSON.stringify(namespaces.map((each) => nstat(each).TcpRetransSegs)),
-      3_000,
-    );
+    await eventually('every segment to be acknowledged', () => namespaces.every(isAllAcknowledged), 60_000);
     return namespaces.map(nstat);
   }
 

@@ -33,6 +33,18 @@ export function ssConnections(namespace: Namespace): SsConnection[] {
     });
 }
 
+/** States of sockets that may still send again, whatever waits to be acknowledged. */
+const UNSETTLED = /^(SYN-SENT|SYN-RECV|FIN-WAIT-1|CLOSING|LAST-ACK)$/;
+
+/** Whether no socket of the namespace has anything to send or to be acknowledged: no segment is sent again from here on. */
+export function isAllAcknowledged(namespace: Namespace): boolean {
+  return namespace
+    .run('ss', '-tanH')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .every(([state = '', , sendQueue = '0']) => state === 'LISTEN' || (!UNSETTLED.test(state) && sendQueue === '0'));
+}
+
 /** Counts TCP packets with RST that reach the namespace's sockets, from when it is called. */
 export function countResetsReceived(namespace: Namespace): () => number {
   namespace.run(
