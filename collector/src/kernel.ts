@@ -8,6 +8,7 @@ import { ADDRESS_TABLE, AddressTable } from './attach/address_table.ts';
 import type { Host } from './attach/host.ts';
 import { type Kept, KeptMaps } from './attach/kept_maps.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
+import { PROGRAMS } from './attach/programs.ts';
 import { countRunTime } from './attach/run_time.ts';
 import { formatReport } from './attach/table.ts';
 import { type WalkSteps, walk } from './attach/walk.ts';
@@ -43,6 +44,8 @@ export interface Kernel {
   recordCount(kind: number): RecordCount;
   /** Facts discarded, by the number of their reason. */
   discardCount(reason: number): number;
+  /** Runs that the kernel skipped of programs that write events (`recursion_misses`), since the start. */
+  skippedEvents(): number;
   /** The next record wakes the reader, however few wait. */
   wakeAtNext(): void;
   /** Bytes in the rings that wait to be read, records that are being written included. */
@@ -120,6 +123,10 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
       return { wanted: perCpuSum(records, kind, RECORD_COUNTER.wanted), lostRingFull, shed };
     },
     discardCount: (reason) => perCpuSum(discards, reason, 0),
+    skippedEvents: () =>
+      object
+        .programStats()
+        .reduce((sum, { name, recursionMisses }) => sum + (EVENTS.has(name) ? Number(recursionMisses) : 0), 0),
     wakeAtNext: () => rests.update(first, set),
     ringBytes: () => rings.reduce((sum, ring) => sum + ring.waiting, 0),
     malformedRecords: () => rings.reduce((sum, ring) => sum + ring.malformed, 0),
@@ -131,6 +138,11 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
     close: () => attached.close(),
   };
 }
+
+/** Programs that write events. */
+const EVENTS: ReadonlySet<string> = new Set(
+  PROGRAMS.filter(({ writesEvents }) => writesEvents).map(({ name }) => name),
+);
 
 /** The kernel's id of a cgroup is the inode number of its directory. */
 const cgroupId = (path: string): bigint => statSync(path, { bigint: true }).ino;

@@ -22,12 +22,14 @@ function fakeKernel() {
   const wanted: Record<number, number> = {};
   const lost: Record<number, number> = {};
   const discarded: Record<number, number> = {};
+  const skipped = [0];
   const kernel = {
     recordCount: (kind: number) => ({ wanted: wanted[kind] ?? 0, lostRingFull: lost[kind] ?? 0, shed: 0 }),
     discardCount: (reason: number) => discarded[reason] ?? 0,
     malformedRecords: () => 2,
+    skippedEvents: () => skipped[0],
   } as unknown as Kernel;
-  return { kernel, wanted, lost, discarded };
+  return { kernel, wanted, lost, discarded, skipped };
 }
 
 test('what the kernel lost is told once, by kind and reason', () => {
@@ -56,6 +58,18 @@ test('what the kernel lost is told once, by kind and reason', () => {
   assert.equal(counters.discards.ring_record_malformed, 2);
   assert.deepEqual([counters.kinds.flow.wanted, counters.kinds.flow.lost_ring_full], [100, 10]);
   assert.equal(counters.flat()['kernel_discard.stream_gap'], 1);
+});
+
+test('runs that the kernel skipped are events that it lost', () => {
+  const losses = new Losses(new Counters());
+  const { kernel, skipped } = fakeKernel();
+  losses.readKernel(kernel);
+  assert.deepEqual(losses.take(), []);
+  skipped[0] = 3;
+  losses.readKernel(kernel);
+  losses.readKernel(kernel);
+  assert.deepEqual(losses.take(), [{ kind: 'tcp_event', reason: 'program_skipped', count: 3 }]);
+  assert.equal(losses.totals().find(({ reason }) => reason === 'program_skipped')?.count, 3);
 });
 
 test('every count has a name of its own', () => {

@@ -35,6 +35,7 @@ function openMetrics(): CollectorMetrics {
   const kernel = {
     recordCount: (kind: number) => ({ wanted: 1, lostRingFull: kind === ENUMS.record_kind.request ? 7 : 0, shed: 0 }),
     discardCount: () => 0,
+    skippedEvents: () => 0,
     malformedRecords: () => 0,
     programStats: () => [],
   } as unknown as Kernel;

@@ -121,6 +121,7 @@ test('a step is a row of losses about the times that nobody or two have, and rep
     const kernel = {
       recordCount: () => ({ wanted: 0, lostRingFull: 0, shed: 0 }),
       discardCount: () => 0,
+      skippedEvents: () => 0,
       malformedRecords: () => 0,
     } as unknown as Kernel;
     const reporter = new Reporter({

@@ -25,6 +25,8 @@ export interface Program {
   readonly map?: string;
   /** Run before any other program is attached, when maps of an earlier run were taken up (see kept_maps.ts). */
   readonly resumes?: true;
+  /** Whether each run may write an event, so that a run that the kernel skips is one that is lost. */
+  readonly writesEvents?: true;
   /** Whether the collector refuses to start without it. */
   readonly required: boolean;
   /** First kernel release that has what the program needs. */
@@ -86,6 +88,7 @@ export const PROGRAMS: readonly Program[] = [
   {
     name: 'tcp_retransmit_skb',
     kind: 'tp_btf',
+    writesEvents: true,
     required: false,
     kernelFloor: '5.11',
     missing: 'retransmit events with their cause, and retransmits as evidence of a request',
@@ -93,6 +96,7 @@ export const PROGRAMS: readonly Program[] = [
   {
     name: 'tcp_retransmit_synack',
     kind: 'tp_btf',
+    writesEvents: true,
     required: false,
     kernelFloor: '5.11',
     missing: 'SYN-ACKs that were sent again',
@@ -100,6 +104,7 @@ export const PROGRAMS: readonly Program[] = [
   {
     name: 'tcp_send_reset',
     kind: 'tp_btf',
+    writesEvents: true,
     required: false,
     kernelFloor: '5.11',
     missing: 'resets this machine sent, and close causes that follow from them',
@@ -107,6 +112,7 @@ export const PROGRAMS: readonly Program[] = [
   {
     name: 'tcp_receive_reset',
     kind: 'tp_btf',
+    writesEvents: true,
     required: false,
     kernelFloor: '5.11',
     missing: 'resets this machine received, and close causes that follow from them',
@@ -114,6 +120,7 @@ export const PROGRAMS: readonly Program[] = [
   {
     name: 'kfree_skb',
     kind: 'tp_btf',
+    writesEvents: true,
     required: false,
     kernelFloor: '5.17',
     missing: 'dropped packets and the reason the kernel gives',

@@ -23,6 +23,12 @@ const KINDS_OF_REASONS: Readonly<Record<string, RecordKind>> = {
   drop_event_limit: 'tcp_event',
 };
 
+/**
+ * The kernel skips a program that is running on that CPU already. Each such run is counted as an event, though some would
+ * have written none; what the program would have counted as wanted is not among `wanted` either.
+ */
+const PROGRAM_SKIPPED = 'program_skipped';
+
 /** Gathers losses. */
 export class Losses {
   readonly #counters: Counters;
@@ -56,6 +62,7 @@ export class Losses {
       this.#counters.kinds[kind].shed = shed;
       this.#addGrowth(kind, 'ring_full', lostRingFull);
     }
+    this.#addGrowth('tcp_event', PROGRAM_SKIPPED, kernel.skippedEvents());
     for (const kind of SHED_KINDS) {
       for (const reason of SHED_REASONS) this.#addGrowth(kind, reason, shedRecords(this.#counters)[kind][reason]);
     }
@@ -77,6 +84,7 @@ export class Losses {
   totals(): Loss[] {
     const none: Loss[] = [
       ...RECORD_KINDS.map((kind) => ({ kind, reason: 'ring_full', count: 0 })),
+      { kind: 'tcp_event', reason: PROGRAM_SKIPPED, count: 0 },
       ...DISCARD_REASONS.map(
         ([reason]) => ({ kind: KINDS_OF_REASONS[reason] ?? 'request', reason, count: 0 }) as const,
       ),
