@@ -1,6 +1,7 @@
 /** Who has an address, where only one can: this machine, who lives alone in a namespace of it, or a source's answer. */
 import type { Arena } from '../batch/arena.ts';
 import type { Identity, IdentitySource } from '../control/identity.ts';
+import type { Changes } from './changes.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Fingerprint } from './fingerprint.ts';
 import { FingerprintTable } from './fingerprint_table.ts';
@@ -34,16 +35,19 @@ export class Addresses {
   /** Per address: its endpoint's number, or that it belongs to a socket of this machine. */
   readonly #answers = new FingerprintTable(ADDRESSES, 1);
   /** Per address: who lives alone in its namespace. */
-  readonly #residents = new Owners(ADDRESSES);
+  readonly #residents: Owners;
+  readonly #changes: Changes;
   /** Offset of an address that did not come with a record. */
   readonly #scratch: number;
   #node = 0;
   /** Addresses that were new as this machine's, so far. */
   discovered = 0;
 
-  constructor(options: AddressesOptions, moment: Moment) {
+  constructor(options: AddressesOptions, moment: Moment, changes: Changes) {
     this.#options = options;
     this.#moment = moment;
+    this.#changes = changes;
+    this.#residents = new Owners(ADDRESSES, changes);
     this.#fingerprint = new Fingerprint(options.arena);
     this.#scratch = options.arena.take(16);
   }
@@ -61,6 +65,7 @@ export class Addresses {
     const { values } = this.#answers;
     if (values[place] === LOCAL || (values[place] !== NOBODYS && values[place] === this.#node)) return;
     this.discovered += 1;
+    this.#changes.count += 1;
     values[place] = this.isNode(address) ? this.#nodeNumber() : LOCAL;
   }
 

@@ -18,14 +18,23 @@ export class Backends {
     this.#arena = arena;
   }
 
-  /** @param address its offset; not read for NO_BACKEND */
-  note(low: number, high: number, address: number, port: number, nowS: number): void {
+  /**
+   * @param address its offset; not read for NO_BACKEND
+   * @returns whether something else was known before
+   */
+  note(low: number, high: number, address: number, port: number, nowS: number): boolean {
     const { values } = this.#table;
     const at = this.#table.claim(low, high, nowS) * WIDTH;
     const { view } = this.#arena;
+    let isOther = this.#table.isNew || values[at] !== port;
     values[at] = port;
-    if (port === NO_BACKEND) return;
-    for (let word = 0; word < 4; word += 1) values[at + 1 + word] = view.getUint32(address + word * 4, true);
+    if (port === NO_BACKEND) return isOther;
+    for (let word = 0; word < 4; word += 1) {
+      const now = view.getUint32(address + word * 4, true);
+      isOther ||= values[at + 1 + word] !== now;
+      values[at + 1 + word] = now;
+    }
+    return isOther;
   }
 
   /** Whether it was noted less than some seconds ago. */

@@ -1,6 +1,7 @@
 /** What is remembered of a connection: what the record of one end tells the later records, and those of the other end. */
 import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
+import { GroupedChanges } from './changes.ts';
 import type { Fingerprint } from './fingerprint.ts';
 import { FingerprintTable } from './fingerprint_table.ts';
 
@@ -45,6 +46,8 @@ export class Connections {
   /** Numbers per connection, and all of them by place × width; from OWN on they are others', 0 in new places. */
   readonly width: number;
   readonly values: Uint32Array;
+  /** Counts what is remembered otherwise than before, times aside. */
+  readonly changes = new GroupedChanges();
 
   /** @param facts numbers that others keep of each */
   constructor(arena: Arena, facts: number) {
@@ -66,10 +69,12 @@ export class Connections {
     const { values } = this;
     const end = (bytes[record + F.observation_point] as number) - CLIENT;
     const place = this.#table.claim(key.low, key.high, nowS, CONNECTION_S);
+    const { isNew } = this.#table;
     const at = place * this.width;
     const netns = view.getUint32(record + F.netns, true);
     const before = values[at + NETNS + end];
     if (before !== NOT_SEEN && before !== netns) {
+      this.changes.add(key.low);
       if (!this.#isClosed(at, end)) {
         values[at + NETNS + end] = SEVERAL;
         values[at + end] = NOT_KNOWN;
@@ -81,11 +86,14 @@ export class Connections {
     const known = values[at + SOCKET + end];
     if (known !== NOT_SEEN && known !== socket) {
       if (!isFlow && !this.#isClosed(at, end)) return NOWHERE;
+      this.changes.add(key.low);
       this.#clear(at, end);
       // Where the other end is not over, it is of the new connection already.
       if (this.#isClosed(at, 1 - end)) this.#clear(at, 1 - end);
     }
     values[at + NETNS + end] = netns;
+    const wasClosed = this.#isClosed(at, end);
+    const [ownerBefore, socketBefore] = [values[at + end], values[at + SOCKET + end]];
     if (isFlow) {
       values[at + SOCKET + end] = socket;
       const state = bytes[record + F.flow_state];
@@ -94,7 +102,14 @@ export class Connections {
     }
     if (number !== 0) values[at + end] = number;
     else if (values[at + end] === NOT_SEEN) values[at + end] = NOT_KNOWN;
+    const isSame = values[at + end] === ownerBefore && values[at + SOCKET + end] === socketBefore;
+    if (isNew || before === NOT_SEEN || !isSame || this.#isClosed(at, end) !== wasClosed) this.changes.add(key.low);
     return place;
+  }
+
+  /** What others keep of a connection is not what it was. */
+  changed(place: number): void {
+    this.changes.add(this.#table.lowOf(place));
   }
 
   #isClosed(at: number, end: number): boolean {

@@ -25,6 +25,11 @@ export class DatedAddresses {
     this.#sources = options.sources.filter((source) => source.dated === true);
   }
 
+  /** Whether there is any such source. */
+  get isThere(): boolean {
+    return this.#sources.length > 0;
+  }
+
   /**
    * Endpoint number of whoever had an address; 0 if it is a source's but nobody can be told, or NOT_DATED.
    * @param at where the address is in the arena

@@ -8,6 +8,7 @@ import { FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { IdentitySource } from '../control/identity.ts';
 import type { Addresses } from './addresses.ts';
 import { Backends, NO_BACKEND } from './backends.ts';
+import type { Changes } from './changes.ts';
 import { NOWHERE } from './connections.ts';
 import type { Facts } from './facts.ts';
 import { Fingerprint } from './fingerprint.ts';
@@ -21,6 +22,8 @@ export interface DialledOptions extends TranslationOptions {
 
 /** Kept for a connection whose address is no service's. */
 const NO_SERVICE = 0xffffffff;
+/** Numbers of a connection that `keep` keeps. */
+export const DIALLED_NUMBERS = 11;
 /** How long that holds, seconds: news of a service may come after its first connection. And any answer, without TCP. */
 const HOLDS_S = 10;
 const TCP = 6;
@@ -33,12 +36,15 @@ export class Dialled {
   readonly #addresses: Addresses;
   readonly #facts: Facts;
   readonly #moment: Moment;
+  readonly #changes: Changes;
   readonly #fingerprint: Fingerprint;
   /** By place and socket, what connection tracking said: of a client's the backend, of a server's its client. */
   readonly #tracked: Backends;
   /** By sequence numbers: where observed servers have their sockets. */
   readonly #servers: Backends;
   readonly #translation: Translation;
+  /** Whether what the connection learned from last dialled is still to be asked, with its next record. */
+  isPending = false;
   /** Number of the service in `names`, 0 if none. */
   service = 0;
   /** Port of the backend, 0 if the address was not translated or that is not known; then the address is zero, too. */
@@ -50,7 +56,12 @@ export class Dialled {
   /** Offset of the client's address. */
   readonly clientAddress: number;
 
-  constructor(options: DialledOptions, names: ServiceNames, addresses: Addresses, facts: Facts, moment: Moment) {
+  constructor(
+    options: DialledOptions,
+    names: ServiceNames,
+    parts: { readonly addresses: Addresses; readonly facts: Facts; readonly moment: Moment; readonly changes: Changes },
+  ) {
+    const { addresses, facts, moment, changes } = parts;
     const { arena, sources } = options;
     this.#options = options;
     this.names = names;
@@ -58,6 +69,7 @@ export class Dialled {
     this.#addresses = addresses;
     this.#facts = facts;
     this.#moment = moment;
+    this.#changes = changes;
     this.#fingerprint = new Fingerprint(arena);
     this.#tracked = new Backends(arena);
     this.#servers = new Backends(arena);
@@ -105,13 +117,41 @@ export class Dialled {
     if (isFlow && this.#fingerprint.ofSequences(record)) {
       const { low, high } = this.#fingerprint;
       const port = arena.view.getUint16(record + F.destination_port, true);
-      this.#servers.note(low, high, record + F.destination_address, port, this.#moment.s);
+      if (this.#servers.note(low, high, record + F.destination_address, port, this.#moment.s)) this.#changes.count += 1;
     }
     if (!isAlone || !this.#translation.isThere) return;
     const isTcp = arena.bytes[record + F.protocol] === TCP;
     const isKnown = this.#facts.service(place) !== 0;
     if (isKnown && (isTcp || this.#moment.s - this.#facts.askedS(place) < HOLDS_S)) return;
     this.#trackClient(record, place);
+  }
+
+  /** What was told before is told again: numbers as they are here, from `at` on */
+  recall(numbers: Uint32Array, at: number): void {
+    this.service = numbers[at] as number;
+    this.backendPort = this.#recallAddress(numbers, at + 1, this.backendPort, this.backendAddress);
+    this.clientPort = this.#recallAddress(numbers, at + 6, this.clientPort, this.clientAddress);
+  }
+
+  /** Keeps what is told in DIALLED_NUMBERS numbers. */
+  keep(numbers: Uint32Array, at: number): void {
+    const { view } = this.#options.arena;
+    numbers[at] = this.service;
+    numbers[at + 1] = this.backendPort;
+    numbers[at + 6] = this.clientPort;
+    for (let word = 0; word < 4; word += 1) {
+      numbers[at + 2 + word] = view.getUint32(this.backendAddress + 4 * word, true);
+      numbers[at + 7 + word] = view.getUint32(this.clientAddress + 4 * word, true);
+    }
+  }
+
+  /** @param before the port that stands with the address now: without one the address is zero already */
+  #recallAddress(numbers: Uint32Array, at: number, before: number, address: number): number {
+    const port = numbers[at] as number;
+    if (port === 0 && before === 0) return 0;
+    const { view } = this.#options.arena;
+    for (let word = 0; word < 4; word += 1) view.setUint32(address + 4 * word, numbers[at + 1 + word] as number, true);
+    return port;
   }
 
   /** The record tells nothing of services, or its server's own address is all that there is to know. */
@@ -215,8 +255,8 @@ export class Dialled {
     let service = 0;
     if (!this.#fingerprint.isLoopback(client) && this.#addresses.isNode(client)) {
       const port = this.#translation.client(record);
-      if (port === UNASKED) return;
       this.#note(place, port);
+      if (port === UNASKED) return;
       const { dialledAddress, dialledPort } = this.#translation;
       if (port !== UNTRANSLATED) service = this.#ask(bytes[record + F.protocol] as number, dialledAddress, dialledPort);
     }
@@ -225,8 +265,10 @@ export class Dialled {
 
   /** Keeps what connection tracking said. */
   #note(place: number, port: number): void {
+    this.isPending = port === UNASKED && this.#translation.isThere;
     if (port === UNASKED) return;
     const kept = port === UNTRANSLATED ? NO_BACKEND : port;
-    this.#tracked.note(place, this.#facts.socket(place), this.#translation.address, kept, this.#moment.s);
+    const socket = this.#facts.socket(place);
+    if (this.#tracked.note(place, socket, this.#translation.address, kept, this.#moment.s)) this.#facts.changed(place);
   }
 }

@@ -57,6 +57,8 @@ export class Endpoints {
   /** Low and high half of each endpoint's id, by number. */
   idLow = new Uint32Array(256);
   idHigh = new Uint32Array(256);
+  /** How often an endpoint was taken up, began again, ended, became something else or was given up. */
+  changes = 0;
   /** How often a number began to stand for another name, workload or endpoint. */
   renamed = 0;
 
@@ -92,6 +94,7 @@ export class Endpoints {
     // What an earlier run saw begin holds until it ends.
     this.#known.delete(identity.id);
     const validToNs = lives ? undefined : identity.validToNs;
+    this.changes += 1;
     this.#entries[number] = { identity, cgroupId, addresses: new Set(), validFromNs, validToNs, idle: 0 };
     this.#numbers.set(identity.id, number);
     this.#writeId(number, identity.id);
@@ -126,6 +129,7 @@ export class Endpoints {
       this.#free.push(number);
     }
     if (gone.size > 0) this.renamed += 1;
+    this.changes += gone.size;
     return gone;
   }
 
@@ -198,6 +202,7 @@ export class Endpoints {
     const entry = this.#entries[number];
     if (entry === undefined || entry.validToNs !== undefined) return;
     entry.validToNs = timeNs;
+    this.changes += 1;
     this.#leave(number, entry.identity);
     this.#changed.add(number);
   }
@@ -220,6 +225,7 @@ export class Endpoints {
       if (this.#changed.has(number)) this.#past.push(rowOf(entry));
       entry.validFromNs = nowNs;
       entry.validToNs = undefined;
+      this.changes += 1;
       this.#begin(number, entry.identity);
       this.#changed.add(number);
     }
@@ -250,6 +256,7 @@ export class Endpoints {
       this.#begin(number, identity);
     }
     entry.identity = identity;
+    this.changes += 1;
     this.#changed.add(number);
   }
 

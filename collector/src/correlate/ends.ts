@@ -7,6 +7,7 @@
 import { ENUMS, FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import { IDENTITY_BASES as BASIS } from '../../../store/tables.ts';
 import { Addresses, type AddressesOptions } from './addresses.ts';
+import { Changes } from './changes.ts';
 import { Connections, NOT_KNOWN, NOT_SEEN, NOWHERE, OWN, socketOf } from './connections.ts';
 import { Dialled, type DialledOptions } from './dialled.ts';
 import { FACTS, Facts, SERVICE } from './facts.ts';
@@ -17,6 +18,7 @@ import { ObservedEnd } from './observed_end.ts';
 import { OtherEnd, type OtherEndOptions } from './other_end.ts';
 import { Servers } from './servers.ts';
 import { ServiceNames } from './service_names.ts';
+import { ToldEnds } from './told_ends.ts';
 
 export interface EndsOptions extends AddressesOptions, DialledOptions, OtherEndOptions {
   readonly localEnd: LocalEnd;
@@ -42,6 +44,10 @@ export class Ends {
   readonly #addresses: Addresses;
   readonly #observed: ObservedEnd;
   readonly #other: OtherEnd;
+  readonly #changes = new Changes();
+  readonly #told: ToldEnds;
+  /** Of the connection that was asked for last: the low half of its fingerprint. */
+  #group = 0;
   /** The service dialled and its backend, of the record resolved last. */
   readonly dialled: Dialled;
   /** Endpoint numbers of the initiator and the responder, 0 if not known. */
@@ -63,8 +69,9 @@ export class Ends {
     this.#translated = new Connections(arena, 1);
     const moment = this.#moment;
     const facts = new Facts(arena, this.#connections);
-    const servers = new Servers(arena, endpoints, moment);
-    const addresses = new Addresses(options, moment);
+    const changes = this.#changes;
+    const servers = new Servers(arena, endpoints, moment, changes);
+    const addresses = new Addresses(options, moment, changes);
     this.#facts = facts;
     this.#servers = servers;
     this.#addresses = addresses;
@@ -74,7 +81,13 @@ export class Ends {
       this.#connections.mark(SERVICE, used, moment.s);
       this.#translated.mark(OWN, used, moment.s);
     });
-    this.dialled = new Dialled(options, services, addresses, facts, moment);
+    this.dialled = new Dialled(options, services, { addresses, facts, moment, changes });
+    const [groups, sequenceGroups] = [this.#connections.changes, this.#translated.changes];
+    this.#told = new ToldEnds(
+      arena,
+      (group, sequenceGroup) =>
+        changes.count + endpoints.changes + localEnd.changes + groups.of(group) + sequenceGroups.of(sequenceGroup),
+    );
   }
 
   /** Servers whose owner could not be told and addresses that are new here, so far: reasons to look through /proc. */
@@ -91,6 +104,7 @@ export class Ends {
 
   /** Asks the sources again from now on. */
   forget(): void {
+    this.#changes.count += 1;
     this.#addresses.forget();
     this.#options.localEnd.forget();
   }
@@ -107,14 +121,24 @@ export class Ends {
 
   /** First pass: what a record tells about its observed end. */
   learn(record: number, isFlow: boolean): void {
-    const { arena } = this.#options;
-    const point = arena.bytes[record + F.observation_point];
+    const point = this.#options.arena.bytes[record + F.observation_point];
     if (point !== CLIENT && point !== SERVER) return;
+    if (isFlow) this.#learn(record, point, true);
+    else if (!this.#told.isLearned(record, this.#moment.s)) {
+      this.#learn(record, point, false);
+      if (!this.dialled.isPending) this.#told.learned(record, this.#group, this.#moment.s);
+    }
+  }
+
+  #learn(record: number, point: number, isFlow: boolean): void {
+    const { arena } = this.#options;
     const local = this.#observed.of(record, point, isFlow);
     if (isFlow) this.#addresses.noteLocal(record + (point === CLIENT ? F.source_address : F.destination_address));
     const fingerprint = this.#fingerprint;
     const now = this.#moment.s;
+    this.dialled.isPending = false;
     fingerprint.ofConnection(record);
+    this.#group = fingerprint.low;
     const socket = socketOf(arena.view, record);
     const place = this.#connections.note(fingerprint, record, isFlow, socket, local, now);
     if (place === NOWHERE) return;
@@ -122,11 +146,14 @@ export class Ends {
     const isClientElsewhere = this.#connections.end(place, CLIENT) === NOT_SEEN;
     if (point === CLIENT || isClientElsewhere) this.#facts.renew(place, socket);
     const service = point === CLIENT ? this.dialled.learnClient(record, place) : 0;
-    if (fingerprint.ofSequences(record)) {
+    if ((isFlow || service !== 0) && fingerprint.ofSequences(record)) {
       const same = isFlow
         ? this.#translated.note(fingerprint, record, isFlow, socket, local, now)
         : this.#translated.find(fingerprint, this.#moment.s);
-      if (service !== 0 && same !== NOWHERE) this.#translated.values[same * this.#translated.width + OWN] = service;
+      if (service !== 0 && same !== NOWHERE && this.#service(same) !== service) {
+        this.#translated.values[same * this.#translated.width + OWN] = service;
+        this.#translated.changed(same);
+      }
     }
     if (point === CLIENT) return;
     this.dialled.learnServer(record, isFlow, place, isClientElsewhere);
@@ -135,10 +162,23 @@ export class Ends {
 
   /** Second pass: both ends. */
   resolve(record: number, isFlow: boolean): void {
+    if (!isFlow && this.#told.recall(record, this.#moment.s, this)) {
+      this.#options.endpoints.use(this.source);
+      this.#options.endpoints.use(this.destination);
+      return;
+    }
+    const point = this.#options.arena.bytes[record + F.observation_point] as number;
+    this.#other.isSettled = true;
+    this.#resolve(record, point, isFlow);
+    const observed = point === CLIENT ? this.source : point === SERVER ? this.destination : 0;
+    if (!isFlow && observed !== 0 && this.#other.isSettled) this.#told.keep(record, this.#group, this.#moment.s, this);
+  }
+
+  #resolve(record: number, point: number, isFlow: boolean): void {
     const { arena } = this.#options;
-    const point = arena.bytes[record + F.observation_point] as number;
     const fingerprint = this.#fingerprint;
     fingerprint.ofConnection(record);
+    this.#group = fingerprint.low;
     const socket = socketOf(arena.view, record);
     const place = this.#connections.of(fingerprint, record, isFlow, socket, this.#moment.s);
     const facts = this.#facts.of(place, record, socket);

@@ -23,14 +23,16 @@ const KIND = ENUMS.record_kind;
  */
 export class Facts {
   readonly #arena: Arena;
+  readonly #connections: Connections;
   readonly #values: Uint32Array;
   readonly #width: number;
 
   /** @param connections with FACTS numbers for others */
-  constructor(arena: Arena, { values, width }: Connections) {
+  constructor(arena: Arena, connections: Connections) {
     this.#arena = arena;
-    this.#values = values;
-    this.#width = width;
+    this.#connections = connections;
+    this.#values = connections.values;
+    this.#width = connections.width;
   }
 
   /** From now on, facts at this place are of a socket, as `socketOf` has it. */
@@ -39,6 +41,12 @@ export class Facts {
     if (this.#values[at + SOCKET] === socket) return;
     for (let fact = 0; fact < FACTS; fact += 1) this.#values[at + OWN + fact] = 0;
     this.#values[at + SOCKET] = socket;
+    this.#connections.changed(place);
+  }
+
+  /** What is kept elsewhere of a connection is not what it was. */
+  changed(place: number): void {
+    this.#connections.changed(place);
   }
 
   /** The place if its facts are of the record's socket, or the record, which has none, speaks of any; else NOWHERE. */
@@ -65,6 +73,7 @@ export class Facts {
   }
 
   setService(place: number, number: number, nowS: number): void {
+    if (this.service(place) !== number) this.#connections.changed(place);
     this.#values[place * this.#width + SERVICE] = number;
     this.#values[place * this.#width + ASKED_S] = nowS;
   }
@@ -75,6 +84,8 @@ export class Facts {
   }
 
   setPeer(place: number, number: number): void {
+    if (this.peer(place) === number) return;
+    this.#connections.changed(place);
     this.#values[place * this.#width + PEER] = number;
   }
 

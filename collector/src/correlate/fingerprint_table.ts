@@ -14,6 +14,8 @@ export class FingerprintTable {
   readonly #mask: number;
   /** Per place: low and high half of the fingerprint, and when it was written. */
   readonly #keys: Uint32Array;
+  /** Whether the place claimed last was made, or had held no longer. */
+  isNew = false;
   /** Numbers that are kept per place. */
   readonly width: number;
   /** What is kept: that of a place begins at place × width; 0 in new places. */
@@ -49,7 +51,8 @@ export class FingerprintTable {
   claim(low: number, high: number, now: number, holds = Number.POSITIVE_INFINITY): number {
     const keys = this.#keys;
     let place = this.find(low, high);
-    if (place !== -1 && now - this.written(place) > holds) this.reset(place);
+    this.isNew = place === -1 || now - this.written(place) > holds;
+    if (place !== -1 && this.isNew) this.reset(place);
     if (place === -1) {
       place = (low & this.#mask) * PLACES;
       for (let other = place + 1; other < (low & this.#mask) * PLACES + PLACES; other += 1) {
@@ -67,6 +70,11 @@ export class FingerprintTable {
   reset(place: number): void {
     const end = (place + 1) * this.width;
     for (let at = place * this.width; at < end; at += 1) this.values[at] = 0;
+  }
+
+  /** The low bits of the fingerprints that may have a place. */
+  lowOf(place: number): number {
+    return Math.trunc(place / PLACES);
   }
 
   /** When a place was last claimed. */

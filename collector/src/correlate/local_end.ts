@@ -64,6 +64,8 @@ export class LocalEnd {
   #nowMs = 0;
   #nowNs = 0n;
   #lookups = 0;
+  /** How often an answer may have become another. */
+  changes = 0;
   /** Id of the container that the end asked for last lives in, as rows have it; empty if none is known. */
   container: Buffer = NO_CONTAINER;
 
@@ -80,12 +82,14 @@ export class LocalEnd {
 
   /** Asks the sources again from now on. */
   forget(): void {
+    this.changes += 1;
     this.#cgroups.clear();
     this.#processes.clear();
   }
 
   /** These numbers of endpoints stand for nobody any more. */
   drop(numbers: ReadonlySet<number>): void {
+    this.changes += 1;
     for (const [id, { number }] of this.#cgroups) if (numbers.has(number)) this.#cgroups.delete(id);
     for (const [pid, { number }] of this.#processes) if (numbers.has(number)) this.#processes.delete(pid);
   }
@@ -134,6 +138,7 @@ export class LocalEnd {
   change(record: number, timeNs: bigint): boolean {
     const { arena, cgroups, counters, endpoints, sources } = this.#options;
     const id = this.#id(record + C.cgroup_id);
+    this.changes += 1;
     if (arena.bytes[record + C.cgroup_change] === ENUMS.cgroup_change.removed) {
       const path = cgroups.known(id);
       if (path !== undefined) {
@@ -232,6 +237,9 @@ export class LocalEnd {
     } else {
       counters.discard('process_gone');
     }
+    const before = this.#processes.get(pid);
+    if (before !== undefined && (before.number !== number || !before.container.equals(this.container)))
+      this.changes += 1;
     if (this.#processes.size >= MOST_PROCESSES) this.#processes.clear();
     this.#processes.set(pid, {
       cgroupId,

@@ -27,6 +27,8 @@ export class OtherEnd {
   readonly #facts: Facts;
   readonly #moment: Moment;
   readonly #fingerprint: Fingerprint;
+  /** Whether the same holds for later records of the connection, as far as sources with news are concerned. */
+  isSettled = true;
   /** One of IDENTITY_BASES. */
   basis: number = BASIS.none;
 
@@ -50,6 +52,7 @@ export class OtherEnd {
    * @param port its port if it is a server, else 0
    */
   of(record: number, place: number, address: number, port: number): number {
+    this.isSettled = true;
     const number = this.#fingerprint.isLoopback(address)
       ? this.#within(record, address, port)
       : this.#at(record, place, address, port);
@@ -87,6 +90,8 @@ export class OtherEnd {
    */
   #whenItBegan(record: number, place: number, address: number): number {
     const { arena, recordMs } = this.#options;
+    if (!this.#dated.isThere) return this.#stamped(record);
+    this.isSettled = false;
     const facts = this.#facts;
     const now = recordMs();
     const isTcp = arena.bytes[record + F.protocol] === TCP;
@@ -98,7 +103,8 @@ export class OtherEnd {
     const asOf = isTcp ? facts.beganMs(place, record, now) : now;
     const before = facts.peer(place);
     const isKnown = before !== NOT_SEEN && before !== NOT_KNOWN;
-    if (isKnown && now - asOf > SETTLED_MS) return before;
+    this.isSettled = isKnown && now - asOf > SETTLED_MS;
+    if (this.isSettled) return before;
     const found = this.#dated.find(address, asOf, this.#moment.ns);
     if (found === NOT_DATED) return isKnown ? before : before === NOT_KNOWN ? 0 : this.#stamped(record);
     // Without connections nobody stays with who had the address before.

@@ -1,4 +1,5 @@
 /** Whom something belongs to, by fingerprint, for as long as it was seen there. */
+import type { Changes } from './changes.ts';
 import { FingerprintTable } from './fingerprint_table.ts';
 
 /** Number of what several endpoints answer for. */
@@ -8,10 +9,12 @@ const OWNED_S = 600;
 
 export class Owners {
   readonly #table: FingerprintTable;
+  readonly #changes: Changes;
 
   /** @param capacity entries; a power of two */
-  constructor(capacity: number) {
+  constructor(capacity: number, changes: Changes) {
     this.#table = new FingerprintTable(capacity, 1);
+    this.#changes = changes;
   }
 
   /** The only owner's number; 0 if there is none or there are several. */
@@ -29,6 +32,8 @@ export class Owners {
     const fresh = place !== -1 && nowS - this.#table.written(place) <= OWNED_S;
     // Once several answer for it, it stays so until nobody has for a while.
     if (fresh && before === SEVERAL) return;
-    values[this.#table.claim(low, high, nowS)] = fresh && before !== 0 && before !== number ? SEVERAL : number;
+    const now = fresh && before !== 0 && before !== number ? SEVERAL : number;
+    if (!fresh || now !== before) this.#changes.count += 1;
+    values[this.#table.claim(low, high, nowS)] = now;
   }
 }

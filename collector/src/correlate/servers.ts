@@ -2,6 +2,7 @@
 import { FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
 import type { Arena } from '../batch/arena.ts';
 import { addressText } from './address_text.ts';
+import type { Changes } from './changes.ts';
 import type { Endpoints } from './endpoints.ts';
 import { Fingerprint } from './fingerprint.ts';
 import { FingerprintTable } from './fingerprint_table.ts';
@@ -20,17 +21,18 @@ export class Servers {
   readonly #endpoints: Endpoints;
   readonly #moment: Moment;
   readonly #fingerprint: Fingerprint;
-  readonly #owners = new Owners(SERVERS);
+  readonly #owners: Owners;
   readonly #told = new FingerprintTable(TOLD, 0);
   /** Offset of the address that stands for all addresses. */
   readonly #anyAddress: number;
   /** Offset of an address that did not come with a record. */
   readonly #scratch: number;
 
-  constructor(arena: Arena, endpoints: Endpoints, moment: Moment) {
+  constructor(arena: Arena, endpoints: Endpoints, moment: Moment, changes: Changes) {
     this.#arena = arena;
     this.#endpoints = endpoints;
     this.#moment = moment;
+    this.#owners = new Owners(SERVERS, changes);
     this.#fingerprint = new Fingerprint(arena);
     this.#anyAddress = arena.keep(new Uint8Array(16));
     this.#scratch = arena.take(16);
