@@ -62,17 +62,13 @@ function remove({ kind, name }: Entry): void {
   }
 }
 
-/** Kills what runs in a cgroup (v2) and below, and removes it; a killed process needs a moment to leave. */
+/** Kills what runs in a cgroup and below, and removes it; a killed process needs a moment to leave. */
 function removeCgroup(path: string): void {
-  try {
-    writeFileSync(join(path, 'cgroup.kill'), '1');
-  } catch {
-    if (!existsSync(path)) return;
-    // One of v1: who made it has ended what ran there.
-  }
+  if (!existsSync(path)) return;
   const below = readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isDirectory());
   const paths = [path, ...below.map((entry) => join(entry.parentPath, entry.name))];
   for (const each of paths.toSorted((a, b) => b.length - a.length)) {
+    killIn(each);
     for (let tries = 0; tries < 100; tries += 1) {
       try {
         rmdirSync(each);
@@ -82,6 +78,21 @@ function removeCgroup(path: string): void {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
       }
     }
+  }
+}
+
+function killIn(cgroup: string): void {
+  try {
+    writeFileSync(join(cgroup, 'cgroup.kill'), '1');
+    return;
+  } catch {
+    // One of v1 has no such file.
+  }
+  try {
+    const pids = readFileSync(join(cgroup, 'cgroup.procs'), 'utf8').split('\n').map(Number);
+    for (const pid of pids) if (pid > 0 && pid !== process.pid) process.kill(pid, 'SIGKILL');
+  } catch {
+    // It, or one of its processes, is gone.
   }
 }
 

@@ -15,6 +15,7 @@ interface Made {
   readonly cgroup: string;
   readonly folder: string;
   readonly pid: number;
+  readonly limited: number;
 }
 
 /** Else the next process of some other test would be the one that cleans up. */
@@ -25,19 +26,20 @@ async function makeThings(): Promise<{ made: Made; stop: (signal: NodeJS.Signals
   const maker = start({}, [process.execPath, MAKER], env);
   const line = await eventually('what was made', () => /^\{.*\}$/m.exec(maker.output())?.[0]);
   const made = JSON.parse(line) as Made;
-  assert.deepEqual(left(made), [true, true, true, true]);
+  assert.deepEqual(left(made), [true, true, true, true, true]);
   return { made, stop: (signal) => maker.stop(signal) };
 }
 
-function left({ namespace, cgroup, folder, pid }: Made): boolean[] {
-  return [existsSync(`/run/netns/${namespace}`), existsSync(cgroup), existsSync(folder), isRunning(pid)];
+function left({ namespace, cgroup, folder, pid, limited }: Made): boolean[] {
+  const paths = [`/run/netns/${namespace}`, cgroup, folder];
+  return [...paths.map((path) => existsSync(path)), isRunning(pid), isRunning(limited)];
 }
 
 describe('what tests make', { skip: process.getuid?.() === 0 ? false : 'needs root' }, () => {
   it('is removed when the test process is asked to end', async () => {
     const { made, stop } = await makeThings();
     await stop('SIGTERM');
-    assert.deepEqual(left(made), [false, false, false, false]);
+    assert.deepEqual(left(made), [false, false, false, false, false]);
   });
 
   it('is removed by the next test process when the one before was killed', async () => {
@@ -45,7 +47,7 @@ describe('what tests make', { skip: process.getuid?.() === 0 ? false : 'needs ro
     await stop('SIGKILL');
     assert.equal(existsSync(`/run/netns/${made.namespace}`), true);
     const next = await makeThings();
-    assert.deepEqual(left(made), [false, false, false, false]);
+    assert.deepEqual(left(made), [false, false, false, false, false]);
     await next.stop('SIGTERM');
   });
 });
