@@ -1,46 +1,15 @@
-/** Families about edges against the rows that the same records became, and their bounds. */
+/** Families about edges against the rows that the same records became. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { Identity } from '../../collector/src/control/identity.ts';
-import type { MetricsFormat } from '../../collector/src/telemetry/metrics_text.ts';
-import { metricsText } from '../../collector/src/telemetry/metrics_text.ts';
 import { spanId, traceId } from '../../store/ids.ts';
-import { byName, promtoolComplaints, readOpenMetrics, seriesName, whyNoJudge } from '../support/metrics.ts';
+import { byName, promtoolComplaints, seriesName, whyNoJudge } from '../support/metrics.ts';
+import { edgeSeries, ends, openWith, type Path, read, textOf } from './support/edge_path.ts';
 import { differingSeries, type Names, seriesOfRows } from './support/edges.ts';
-import { openPath, type PathOptions, type Row } from './support/path.ts';
-import { connection, record, requestRecord, type Values } from './support/records.ts';
+import type { Row } from './support/path.ts';
+import { record, requestRecord, type Values } from './support/records.ts';
 
 const skip = whyNoJudge() ?? false;
-type Path = ReturnType<typeof openPath>;
-
-async function textOf(path: Path, format: MetricsFormat = 'openmetrics'): Promise<string> {
-  let text = '';
-  for await (const piece of metricsText(path.metrics.families(format), format)) text += piece;
-  return text;
-}
-
-const read = async (path: Path) => readOpenMetrics(await textOf(path));
-const edgeSeries = async (path: Path) =>
-  new Map([...byName(await read(path))].filter(([name]) => name.startsWith('flowspan_')));
-
-/** Workloads are what the processes are called; number 1 is the client, others servers. */
-function openWith(workloads: readonly string[], options: PathOptions = {}): Path {
-  const processes = workloads.map((executable, index) => [index + 1, { executable, cgroupPaths: ['/'] }]);
-  return openPath({ processes: Object.fromEntries(processes), ...options });
-}
-
-/** One end of a connection from the first workload to another, both of them observed. */
-function ends(point: 'client' | 'server', server: number, port = 40_000): Values {
-  return connection({
-    observation_point: point,
-    socket_cookie: point === 'client' ? 1000 + server : 2000 + server,
-    pid: point === 'client' ? 1 : server,
-    source_port: port,
-    destination_address: `10.0.1.${server % 250}`,
-    destination_port: 8000 + server,
-    netns: point === 'client' ? 1 : 2,
-  });
-}
 
 function namesOf(path: Path): Names {
   const identities = new Map<string, Identity>();
@@ -163,85 +132,6 @@ test('what a rate is taken of is there with 0 before it first happens', { skip }
   assert.ok(zero.some((name) => name.includes('connections_closed_total{') && name.includes('close_cause="reset"')));
 });
 
-test('what finds no room as a row is counted all the same', { skip }, async () => {
-  const path = openWith(['shop', 'cart']);
-  path.memory.full = true;
-  assert.deepEqual(path.feed('requests', requestRecord({}, ends('server', 2))), []);
-  const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
-  assert.deepEqual(counted.filter(([, value]) => value > 0).length, 1);
-});
-
-test('edges beyond the bound are counted together; idle ones are given up, and begin anew', { skip }, async () => {
-  const workloads = ['shop', 'a', 'b', 'c', 'd'];
-  const path = openWith(workloads, { metrics: { max_edges: 2, edge_idle_s: 10 } });
-  const { edges } = path.metrics;
-  const request = (server: number) => path.feed('requests', requestRecord({}, ends('server', server)));
-  const counts = async () => {
-    const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
-    return Object.fromEntries(
-      counted
-        .filter(([, value]) => value > 0)
-        .map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1] as string, value]),
-    );
-  };
-  // The pipeline gives the machine's time; here it is ours.
-  const at = performance.now();
-  for (const server of [2, 2, 3, 4, 5, 5]) request(server);
-  assert.deepEqual(await counts(), { a: 2, b: 1, _overflow: 3 });
-  const overflow = [...(await edgeSeries(path)).keys()].find((name) => name.includes('_overflow')) as string;
-  assert.match(overflow, /source_namespace="",source_workload="_overflow"/);
-  assert.deepEqual([edges.count, edges.overflowRecords, edges.expired], [2, 3, 0]);
-  path.metrics.begin(at + 9_000);
-  assert.equal(edges.count, 2);
-  path.metrics.begin(at + 30_000);
-  assert.deepEqual([edges.count, edges.expired], [0, 2]);
-  assert.deepEqual(await counts(), { _overflow: 3 });
-  // There is room again: for what had none as well.
-  request(5);
-  request(2);
-  assert.deepEqual(await counts(), { d: 1, a: 1, _overflow: 3 });
-  const graph = [...byName(await read(path))].filter(([name]) => name.startsWith('traces_service_graph_request_total'));
-  assert.deepEqual(graph.map(([name, value]) => [/server="([^"]*)"/.exec(name)?.[1], value]).toSorted(), [
-    ['_overflow', 3],
-    ['a', 1],
-    ['d', 1],
-  ]);
-});
-
-test('an edge that is given up and comes back while an answer is written is not in it twice', { skip }, async () => {
-  const path = openWith(['shop', 'a', 'b'], { metrics: { max_edges: 10, edge_idle_s: 10 } });
-  const request = (server: number) => path.feed('requests', requestRecord({}, ends('server', server)));
-  const at = performance.now();
-  request(2);
-  request(3);
-  const pieces: string[] = [];
-  for (const family of path.metrics.families('openmetrics')) {
-    if (family.name !== 'flowspan_http_requests_total') continue;
-    for (const { labels } of family.samples) {
-      pieces.push(labels);
-      path.metrics.begin(at + 30_000);
-      for (const server of [3, 2]) request(server);
-    }
-  }
-  assert.equal(new Set(pieces).size, pieces.length);
-  assert.equal(pieces.length, 1);
-});
-
-test('a label with any number of values has 64 on one edge, and then _other', { skip }, async () => {
-  const path = openWith(['shop', 'a']);
-  for (let status = 100; status < 1000; status += 1) {
-    path.feed('requests', requestRecord({}, { ...ends('server', 2), http_status_code: status }));
-  }
-  const codes = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
-  const others = codes.filter(([name]) => name.includes('http_status_code="_other"'));
-  assert.ok(codes.length < 70, `${codes.length}`);
-  assert.ok(others.length >= 1);
-  assert.equal(
-    codes.reduce((sum, [, value]) => sum + value, 0),
-    900,
-  );
-});
-
 test('label values survive whatever a workload is called', { skip }, async () => {
   const hostile = ['quo"te', 'new\nline', 'back\\slash\\n', 'tab\tand\u0000nul', 'ünï©ode\u{1f980}', 'lone\ud800half'];
   const path = openWith(['{shop="x"}', ...hostile]);
@@ -334,26 +224,5 @@ test('the service graph has each request once, as its server saw it where it was
   assert.deepEqual(
     [graph('request_server_seconds_count', b), graph('request_client_seconds_count', b)],
     [undefined, 2],
-  );
-});
-
-test('an endpoint that gets another workload gets another edge', { skip }, async () => {
-  const path = openWith(['shop', 'old']);
-  path.feed('requests', requestRecord({}, ends('server', 2)));
-  const number = Array.from({ length: path.endpoints.count }, (_, index) => index + 1).find(
-    (each) => path.endpoints.identity(each)?.workload === 'old',
-  ) as number;
-  const identity = path.endpoints.identity(number) as Identity;
-  path.endpoints.number({ ...identity, workload: 'new' }, 0, 1n);
-  path.feed('requests', requestRecord({}, ends('server', 2)));
-  const counted = [...(await edgeSeries(path))].filter(([name]) => name.startsWith('flowspan_http_requests_total'));
-  assert.deepEqual(
-    counted
-      .filter(([, value]) => value > 0)
-      .map(([name, value]) => [/destination_workload="([^"]+)"/.exec(name)?.[1], value]),
-    [
-      ['old', 1],
-      ['new', 1],
-    ],
   );
 });
