@@ -17,7 +17,7 @@ import { whyNot } from '../support/flowspan.ts';
 import { writeRecording } from '../support/recorded_answers.ts';
 
 const PAIRS = FAULTS.length + 1;
-const ROUNDS = Number(process.env.FLOWSPAN_CAUSES_ROUNDS ?? (process.env.FLOWSPAN_SOAK === '1' ? 20 : 3));
+const ROUNDS = Number(process.env.FLOWSPAN_CAUSES_ROUNDS ?? (process.env.FLOWSPAN_SOAK === '1' ? 20 : 2));
 const SEED = Number(process.env.FLOWSPAN_CAUSES_SEED ?? 4);
 /** Folder that the answers of each round are written to, for new recordings for test/query-api/explain.test.ts. */
 const RECORD = process.env.FLOWSPAN_CAUSES_RECORD ?? '';
@@ -31,6 +31,7 @@ const MEASURED_ROUNDS = 20;
 const STARVED_MS = SLOW_MS / 2;
 /** Rounds that are done over at most, for each round that is asked for. */
 const MORE_ROUNDS = 1;
+const MOST_ROUNDS = ROUNDS * (1 + MORE_ROUNDS);
 
 /** What came of one trial. */
 interface Result {
@@ -112,9 +113,9 @@ describe('causes', { skip: whyNot() ?? false }, () => {
     return undefined;
   }
 
-  it(`are named right (${ROUNDS} rounds)`, { timeout: ROUNDS * 90_000 }, async (t) => {
+  it(`are named right (${ROUNDS} rounds)`, { timeout: MOST_ROUNDS * 90_000 }, async (t) => {
     const wanted = ROUNDS * PAIRS;
-    for (let round = 0; round < ROUNDS * (1 + MORE_ROUNDS) && results.length < wanted; round += 1) {
+    for (let round = 0; round < MOST_ROUNDS && results.length < wanted; round += 1) {
       results.push(...((await runRound(round)) ?? []));
     }
     const right = results.filter((result) => result.right).length;
