@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { residentBytes } from './kit/cpu.ts';
+import { residentBytes } from '../support/resident.ts';
 import { printResult, resultOf } from './kit/result.ts';
 import { startTenThousand } from './kit/ten_thousand.ts';
 

@@ -7,7 +7,7 @@
  * because at saturation latency tells of queues. What a log line or a row is missing is an error. Last line: requests per
  * second with Flowspan divided by those through the pair.
  */
-import { residentBytes } from './kit/cpu.ts';
+import { residentBytes } from '../support/resident.ts';
 import { type Observer, startObserver } from './kit/observer.ts';
 import { type Asked, agrees, type Kind, nothingAsked, type Observed, observe, type Way } from './kit/observing.ts';
 import { PAIRS } from './kit/pairs.ts';

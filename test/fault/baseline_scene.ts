@@ -6,6 +6,7 @@ import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { createNamespace } from '../../deploy/lab/namespace.ts';
 import { run } from '../../deploy/lab/program.ts';
 import { type Flowspan, startFlowspan } from '../support/flowspan.ts';
+import { residentBytes } from '../support/resident.ts';
 
 const PROCESSES = ['store', 'collector', 'query-api'] as const;
 /** Map types whose entries come and go, and can be listed. */
@@ -95,8 +96,7 @@ export async function openBaseline(): Promise<BaselineScene> {
       const figures: Record<string, number> = {};
       for (const name of PROCESSES) {
         const pid = flowspan.pid(name);
-        figures[`${name} resident`] =
-          Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+        figures[`${name} resident`] = residentBytes(pid);
         figures[`${name} descriptors`] = descriptors(pid);
       }
       for (const [name, entries] of mapEntries(flowspan.pid('collector'))) figures[`map ${name} entries`] = entries;

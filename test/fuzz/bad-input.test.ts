@@ -3,12 +3,12 @@
  * byte and no credential is kept, and good requests among it are told as before.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { listening, type Program, run, start } from '../../deploy/lab/program.ts';
 import { ABUSES, BODY_SECRET, runAbuser, startEndless } from '../support/abuser.ts';
 import { whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
+import { residentBytes } from '../support/resident.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const SEED = 20_261_121;
@@ -50,8 +50,10 @@ describe('bad input', { skip: whyNot() ?? false }, () => {
     it(`survives: ${name}`, async () => {
       const { ipv4, ipv6 } = world.serverAddress;
       const count = name === 'megabyte' ? 20 : COUNT;
-      await runAbuser(world.client, name, ipv4, 80, SEED, count);
-      await runAbuser(world.client, name, ipv6, BAD_PORT, SEED, count / 2);
+      await Promise.all([
+        runAbuser(world.client, name, ipv4, 80, SEED, count),
+        runAbuser(world.client, name, ipv6, BAD_PORT, SEED, count / 2),
+      ]);
       assert.deepEqual(
         ['store', 'collector'].map((child) => world.flowspan.pid(child)),
         pids,
@@ -131,8 +133,3 @@ describe('bad input', { skip: whyNot() ?? false }, () => {
     );
   });
 });
-
-function residentBytes(pid: number): number {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Number(line?.[1]) * 1024;
-}

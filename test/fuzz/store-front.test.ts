@@ -1,12 +1,13 @@
 /** The store's HTTP front under requests of any bytes: it answers or closes, stays alive and bounded, and says nothing of its inside. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { randomOf } from '../bpf/http/exchange.ts';
 import { type Flowspan, startFlowspan, whyNot } from '../support/flowspan.ts';
+import { residentBytes } from '../support/resident.ts';
 import { corpus } from './support/corpus.ts';
 import { mutated } from './support/mutate.ts';
 
@@ -37,8 +38,7 @@ describe("the store's HTTP front", { skip: whyNot() ?? false }, () => {
   const answers = new Map<string, number>();
   let atFirst: { memory: number; sockets: number };
 
-  const memory = (): number =>
-    Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
+  const memory = (): number => residentBytes(pid);
   const sockets = (): number =>
     readdirSync(`/proc/${pid}/fd`).filter((fd) => {
       try {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClickHouseClient, createClient } from '@clickhouse/client';
 import type { NodeClickHouseClientConfigOptions } from '@clickhouse/client/dist/config.js';
+import { residentBytes } from '../support/resident.ts';
 
 /** Tests run beside others on a busy machine; those of limits name their own. */
 const PATIENT = ['--store-max-execution-s', '30'];
@@ -90,8 +91,7 @@ export class RunningStore {
 
   /** Resident memory of the process, bytes. */
   residentBytes(): number {
-    const status = readFileSync(`/proc/${this.#child!.pid}/status`, 'utf8');
-    return Number(/VmRSS:\s+(\d+)/.exec(status)![1]) * 1024;
+    return residentBytes(this.#child!.pid!);
   }
 
   /** Ends the process and removes its data. */

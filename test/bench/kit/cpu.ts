@@ -46,11 +46,6 @@ export function settle(pid: number, { cgroup, cores }: { cgroup?: Cgroup; cores?
   throw new Error(`process ${pid} cannot be put on cores ${cores}`);
 }
 
-/** Resident bytes of a process. */
-export function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-}
-
 /** A process and its children that live. */
 export function withChildren(pid: number): number[] {
   return [

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { temporaryFolder } from '../../../deploy/lab/folder.ts';
-import { residentBytes } from '../kit/cpu.ts';
+import { residentBytes } from '../../support/resident.ts';
 import { SERVICE_CORE, SERVICE_PATH, type Service } from '../kit/service.ts';
 import { startSidecar } from './sidecar.ts';
 

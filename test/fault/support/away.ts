@@ -2,14 +2,14 @@
  * A collector that is loaded while ClickHouse takes connections and never answers, and afterwards catches up: once as
  * it is, and once killed and started again before ClickHouse is back.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { eventually } from '../../../deploy/lab/wait.ts';
+import { forgetPeak, peakResidentBytes } from '../../support/resident.ts';
 import { openSinks, type Sinks } from './sinks.ts';
 
 /** Each becomes two rows, one of either end. */
 const REQUESTS_PER_S = 2500;
-const MIB = 1024;
+const MIB = 1024 ** 2;
 /** Longest that is waited for ClickHouse to have everything, per second that it was away. */
 const CATCH_UP_SHARE = 2;
 /** Far longer than rows that were counted take to be in a file. */
@@ -51,13 +51,11 @@ interface Status {
 
 async function oneTurn(sinks: Sinks, turn: number, seconds: number, isKilled: boolean): Promise<Away> {
   const { flowspan, clickhouse } = sinks;
-  const procfs = (file: string) => `/proc/${flowspan.pid('collector')}/${file}`;
-  const forgetPeak = () => writeFileSync(procfs('clear_refs'), '5');
-  const peakMiB = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(procfs('status'), 'utf8'))?.[1]) / MIB;
+  const peakMiB = () => peakResidentBytes(flowspan.pid('collector')) / MIB;
   const status = async () => (await (await fetch(`${flowspan.collectorUrl}/status`)).json()) as Status;
   const before = (await status()).counters.request;
   await clickhouse.set('silent');
-  forgetPeak();
+  forgetPeak(flowspan.pid('collector'));
   const beganMs = performance.now();
   for (let second = 0; second < seconds; second += 1) {
     const nextMs = beganMs + (second + 1) * 1000;
@@ -76,7 +74,7 @@ async function oneTurn(sinks: Sinks, turn: number, seconds: number, isKilled: bo
     });
     await wait(IN_FILE_MS);
     await restart(sinks, status);
-  } else forgetPeak();
+  } else forgetPeak(flowspan.pid('collector'));
   await clickhouse.set('open');
   clickhouse.cut();
   const backMs = performance.now();
