@@ -27,8 +27,12 @@ interface KindCounters {
   readonly lost: number;
 }
 
-/** Starts store, collector and query API; resolves when all are ready. @param cgroup directory of what is watched */
-export async function startFlowspan(cgroup: string): Promise<Flowspan> {
+/**
+ * Starts store, collector and query API; resolves when all are ready.
+ * @param cgroup directory of what is watched
+ * @param more further FLOWSPAN_* variables
+ */
+export async function startFlowspan(cgroup: string, more: Readonly<Record<string, string>> = {}): Promise<Flowspan> {
   // What is set for a Flowspan of this machine is not for the demo's.
   for (const name of Object.keys(process.env)) if (name.startsWith('FLOWSPAN_')) delete process.env[name];
   const { FLOWSPAN_CLICKHOUSE_URL: storeUrl = '', ...env } = await ownEnvironment();
@@ -37,6 +41,7 @@ export async function startFlowspan(cgroup: string): Promise<Flowspan> {
     FLOWSPAN_CLUSTER: 'demo',
     FLOWSPAN_COLLECTOR_CGROUP_ROOT: cgroup,
     FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: String(FLOW_INTERVAL_S),
+    ...more,
   });
   const collectorUrl = `http://${env.FLOWSPAN_COLLECTOR_LISTEN}`;
   const counters = async (): Promise<KindCounters[]> => {

@@ -11,6 +11,8 @@ export { ownEnvironment } from '../../deploy/lab/own_environment.ts';
 export { freePorts } from '../../deploy/lab/ports.ts';
 
 const READY_TIMEOUT_MS = 60_000;
+/** A minute for one question: what these tests judge is the answer, on machines that are busy. */
+export const PATIENCE = { FLOWSPAN_STORE_MAX_EXECUTION_S: '60', FLOWSPAN_QUERY_API_MAX_EXECUTION_S: '60' } as const;
 const QUERY_TIMEOUT_MS = 60_000;
 const SETTLE_TIMEOUT_MS = 60_000;
 /** Kinds of records that become rows one by one. */
@@ -90,6 +92,7 @@ export async function startFlowspan(options: FlowspanOptions = {}): Promise<Flow
     FLOWSPAN_COLLECTOR_FLOW_INTERVAL_S: '1',
     // Tests compare row by row, on machines that are busy.
     FLOWSPAN_COLLECTOR_GOVERNOR_ENABLED: 'false',
+    ...PATIENCE,
     ...options.env,
   };
   const lines: string[] = [];

@@ -10,6 +10,9 @@ export interface Sources {
   readonly view: View;
 }
 
+/** Longer than a statement may run (PATIENCE). */
+const LONGEST_MS = 65_000;
+
 export type Values = Readonly<Record<string, VariableValue>>;
 
 /** Rows of a statement, as the reader. */
@@ -17,7 +20,7 @@ export async function askStore(storeUrl: string, sql: string): Promise<Record<st
   const response = await fetch(`${storeUrl}/?database=flowspan&default_format=JSON`, {
     method: 'POST',
     body: sql,
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(LONGEST_MS),
   });
   const text = await response.text();
   if (!response.ok) throw new Error(text.slice(0, 600));

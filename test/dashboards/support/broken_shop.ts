@@ -11,6 +11,7 @@ import { buildShop, openShop } from '../../../deploy/demo/shop.ts';
 import { temporaryFolder } from '../../../deploy/lab/folder.ts';
 import { start } from '../../../deploy/lab/program.ts';
 import { type Prometheus, type ScrapeConfig, startPrometheus } from '../../../deploy/lab/prometheus.ts';
+import { PATIENCE } from '../../support/flowspan.ts';
 
 /** Errors and loss on one edge, refused connects, aborts, a full accept queue. */
 const FAULTS = 'both,connection_refused,client_abort,accept_queue_overflow';
@@ -45,7 +46,7 @@ export async function breakShop(): Promise<BrokenShop> {
   // first of all: a Flowspan that starts earlier hears of another shop
   const lock = await lockShop();
   const network = buildShop();
-  const flowspan = await startFlowspan(network.slice);
+  const flowspan = await startFlowspan(network.slice, PATIENCE);
   const prometheus = await startPrometheus({
     scrape: [
       scrape('flowspan-collector', flowspan.collectorUrl),
