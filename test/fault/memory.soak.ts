@@ -4,13 +4,13 @@ import { it } from 'node:test';
 import { whyNot } from '../support/flowspan.ts';
 import { awayText, beAway } from './support/away.ts';
 
-/** Stated bounds of resident memory, MiB: while it is away, and while what has gathered for long is sent. */
-const MOST_MIB = { away: 150, catchingUp: 200 };
+/** Stated bounds of resident memory, MB: while it is away, and while what has gathered for long is sent. */
+const MOST_MB = { away: 150, catchingUp: 200 };
 
 it('ClickHouse away for long takes no memory', { skip: whyNot() ?? false }, async () => {
   for await (const away of beAway(Number(process.env.FLOWSPAN_AWAY_S ?? 3600), 60)) {
     process.stdout.write(`${awayText(away)}\n`);
-    assert.ok(away.awayMiB <= MOST_MIB.away, awayText(away));
-    assert.ok(away.catchUpMiB <= MOST_MIB.catchingUp, awayText(away));
+    assert.ok(away.awayMB <= MOST_MB.away, awayText(away));
+    assert.ok(away.catchUpMB <= MOST_MB.catchingUp, awayText(away));
   }
 });

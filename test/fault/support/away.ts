@@ -9,7 +9,7 @@ import { openSinks, type Sinks } from './sinks.ts';
 
 /** Each becomes two rows, one of either end. */
 const REQUESTS_PER_S = 2500;
-const MIB = 1024 ** 2;
+const MB = 1e6;
 /** Longest that is waited for ClickHouse to have everything, per second that it was away. */
 const CATCH_UP_SHARE = 2;
 /** Far longer than rows that were counted take to be in a file. */
@@ -18,9 +18,9 @@ const START_MS = 60_000;
 
 /** What was seen of one time without ClickHouse. */
 export interface Away {
-  /** Most resident memory while ClickHouse was away, and while it caught up; MiB. */
-  readonly awayMiB: number;
-  readonly catchUpMiB: number;
+  /** Most resident memory while ClickHouse was away, and while it caught up; MB (1e6 bytes). */
+  readonly awayMB: number;
+  readonly catchUpMB: number;
   readonly awayS: number;
   readonly catchUpS: number;
   /** Rows of requests that were made, and those of them that are stored, and that are told as lost. */
@@ -51,7 +51,7 @@ interface Status {
 
 async function oneTurn(sinks: Sinks, turn: number, seconds: number, isKilled: boolean): Promise<Away> {
   const { flowspan, clickhouse } = sinks;
-  const peakMiB = () => peakResidentBytes(flowspan.pid('collector')) / MIB;
+  const peakMB = () => peakResidentBytes(flowspan.pid('collector')) / MB;
   const status = async () => (await (await fetch(`${flowspan.collectorUrl}/status`)).json()) as Status;
   const before = (await status()).counters.request;
   await clickhouse.set('silent');
@@ -63,7 +63,7 @@ async function oneTurn(sinks: Sinks, turn: number, seconds: number, isKilled: bo
     await wait(Math.max(0, nextMs - performance.now()));
   }
   const made = 2 * REQUESTS_PER_S * seconds;
-  const awayMiB = peakMiB();
+  const awayMB = peakMB();
   const awayS = (performance.now() - beganMs) / 1000;
   let lostByKilled = 0;
   if (isKilled) {
@@ -95,8 +95,8 @@ async function oneTurn(sinks: Sinks, turn: number, seconds: number, isKilled: bo
   };
   // Whoever asked judges what is missing then.
   await eventually('all rows to be stored or lost', isAccounted, START_MS).catch(() => undefined);
-  const catchUpMiB = peakMiB();
-  return { awayMiB, catchUpMiB, awayS, catchUpS, made, stored, lost, liveMs };
+  const catchUpMB = peakMB();
+  return { awayMB, catchUpMB, awayS, catchUpS, made, stored, lost, liveMs };
 }
 
 /** kill -9, and a collector that finds the backlog in its spool. */
@@ -114,11 +114,11 @@ async function restart({ flowspan }: Sinks, status: () => Promise<Status>): Prom
 }
 
 /** As one line. */
-export function awayText({ awayMiB, catchUpMiB, made, stored, lost, awayS, catchUpS, liveMs }: Away): string {
+export function awayText({ awayMB, catchUpMB, made, stored, lost, awayS, catchUpS, liveMs }: Away): string {
   const rate = (perS: number) => `${Math.round(made / perS)} rows/s`;
   return [
-    `away ${awayS.toFixed(0)} s at ${rate(awayS)}: ${awayMiB.toFixed(0)} MiB resident`,
-    `caught up in ${catchUpS.toFixed(1)} s, ${rate(catchUpS)}: ${catchUpMiB.toFixed(0)} MiB, live rows within ${liveMs} ms`,
+    `away ${awayS.toFixed(0)} s at ${rate(awayS)}: ${awayMB.toFixed(0)} MB resident`,
+    `caught up in ${catchUpS.toFixed(1)} s, ${rate(catchUpS)}: ${catchUpMB.toFixed(0)} MB, live rows within ${liveMs} ms`,
     `${made} rows made, ${stored} stored, ${lost} lost`,
   ].join('; ');
 }
