@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Arena } from '../../collector/src/batch/arena.ts';
+import { PathShapes } from '../../collector/src/correlate/requests/path_shapes.ts';
 import { PlainTarget } from '../../collector/src/correlate/requests/plain_target.ts';
 import { printable, redactedSegments, splitTarget } from '../../collector/src/correlate/requests/redaction.ts';
 import { keysOf } from '../../collector/src/correlate/requests/routes.ts';
@@ -9,11 +10,12 @@ const NOTHING_ALLOWED = { queryNames: new Set<string>(), pathSegments: new Set<s
 const arena = new Arena(16_384);
 const at = arena.take(4096);
 const plain = new PlainTarget(arena);
+const shapes = new PathShapes(arena, 16);
 
 /** Template of a target read byte by byte; undefined if it is not plain. */
 function templateOf(target: string): string | undefined {
   const end = at + arena.bytes.write(target, at, 'latin1');
-  return plain.read(at, end) ? arena.bytes.toString('latin1', plain.template, plain.templateEnd) : undefined;
+  return plain.read(at, end) ? `/${shapes.of(plain.template, plain.templateEnd).keys.join('/')}` : undefined;
 }
 
 /** What the rules say of a target, written with strings: the path that is kept and its template. */
@@ -63,7 +65,10 @@ test('of a plain target the path is kept as it is, and its template is that of t
     const template = templateOf(target);
     counts[template === undefined ? 'not' : 'plain'] += 1;
     if (template === undefined) continue;
-    assert.deepEqual({ path: target, query: undefined, template }, byTheRules(target), target);
+    const rules = byTheRules(target);
+    assert.deepEqual({ path: target, query: undefined, template }, rules, target);
+    const shape = shapes.of(plain.template, plain.templateEnd);
+    assert.equal(shapes.ofKeys(rules.template.slice(1).split('/')), shape, 'told by strings it is the same');
   }
   assert.ok(counts.plain > 100_000 && counts.not > 50_000, JSON.stringify(counts));
 });

@@ -2,7 +2,7 @@
 import type { PathShape } from './path_shapes.ts';
 import type { Route, RouteTable } from './routes.ts';
 
-/** Answers that are remembered, each in the one place that its shape and destination name; a power of two. */
+/** Answers that are remembered, each in one of two places that its shape and destination name; a power of two. */
 const PLACES_BITS = 14;
 
 /** The route of a path at a destination. */
@@ -20,12 +20,18 @@ export class FoundRoutes {
   readonly #places: (FoundRoute | undefined)[] = Array.from({ length: 1 << PLACES_BITS }, () => undefined);
 
   find(shape: PathShape, destination: number): FoundRoute | undefined {
-    const found = this.#places[this.#place(shape, destination)];
-    return found !== undefined && found.shape === shape && found.destination === destination ? found : undefined;
+    const place = this.#place(shape, destination);
+    const found = this.#places[place];
+    if (found !== undefined && found.shape === shape && found.destination === destination) return found;
+    const other = this.#places[place ^ 1];
+    return other !== undefined && other.shape === shape && other.destination === destination ? other : undefined;
   }
 
   put(found: FoundRoute): void {
-    this.#places[this.#place(found.shape, found.destination)] = found;
+    const place = this.#place(found.shape, found.destination);
+    // What was put there last is kept beside it.
+    this.#places[place ^ 1] = this.#places[place];
+    this.#places[place] = found;
   }
 
   #place(shape: PathShape, destination: number): number {

@@ -1,6 +1,7 @@
 /**
  * What was made of the texts of requests that are not plain, remembered by their bytes: requests for the same thing come
- * again and again, and most come twice, once from each end. A fixed number of places, two per bucket, reused without new objects.
+ * again and again, and most come twice, once from each end. A fixed number of places, two per bucket, made when first
+ * needed and reused without new objects.
  */
 import type { Arena } from '../../batch/arena.ts';
 import { rowText } from '../../deliver/text.ts';
@@ -97,14 +98,14 @@ export class KnownText {
 /** The places. */
 export class KnownTexts {
   readonly #mask: number;
-  readonly #places: KnownText[];
+  readonly #places: (KnownText | undefined)[];
   /** Which place of each bucket was used last. */
   readonly #last: Uint8Array;
 
   /** @param buckets of two places each; a power of two */
   constructor(buckets: number) {
     this.#mask = buckets - 1;
-    this.#places = Array.from({ length: buckets * 2 }, () => new KnownText());
+    this.#places = Array.from({ length: buckets * 2 }, () => undefined);
     this.#last = new Uint8Array(buckets);
   }
 
@@ -120,8 +121,8 @@ export class KnownTexts {
   ): KnownText | undefined {
     const bucket = hash & this.#mask;
     for (let way = 0; way < 2; way += 1) {
-      const text = this.#places[bucket * 2 + way] as KnownText;
-      if (!text.is(hash, view, begin, target, host, end, truncated)) continue;
+      const text = this.#places[bucket * 2 + way];
+      if (!text?.is(hash, view, begin, target, host, end, truncated)) continue;
       this.#last[bucket] = way;
       return text;
     }
@@ -133,6 +134,8 @@ export class KnownTexts {
     const bucket = hash & this.#mask;
     const way = 1 - (this.#last[bucket] as number);
     this.#last[bucket] = way;
-    return this.#places[bucket * 2 + way] as KnownText;
+    const text = this.#places[bucket * 2 + way] ?? new KnownText();
+    this.#places[bucket * 2 + way] = text;
+    return text;
   }
 }

@@ -5,15 +5,23 @@
 import type { Arena } from '../../batch/arena.ts';
 import { hashOf } from './text_hash.ts';
 
-/** Bytes of a template, keys joined by slashes: a few long words, the others placeholders. */
+/** Bytes of a template, keys behind a slash each: as many as a target has at most, and a few. */
 export const LONGEST_TEMPLATE = 1024;
+
+/** Bytes that stand for whole keys in a template; no path has them. */
+export const PLACEHOLDER = { number: 1, date: 2, uuid: 3, hash: 4 } as const;
+/** What stands for all segments that a route does not tell apart. */
+export const DEEPER = 0x2a;
+
+const CODES = new Map(Object.entries(PLACEHOLDER).map(([name, code]) => [`{${name}}`, String.fromCharCode(code)]));
+const KEYS = new Map([...CODES].map(([key, code]) => [code, key]));
 
 /** The keys of some paths. */
 export interface PathShape {
   /** Its place; another may have it later. */
   readonly id: number;
   readonly keys: readonly string[];
-  /** The keys, each behind a slash; and a hash of that. */
+  /** The keys, each behind a slash and placeholders as one byte; and a hash of that. */
   readonly template: Uint8Array;
   readonly hash: number;
 }
@@ -38,7 +46,8 @@ export class PathShapes {
 
   /** The shape with these keys, as `keysOf` has them. */
   ofKeys(keys: readonly string[]): PathShape {
-    const length = this.#arena.bytes.write(`/${keys.join('/')}`, this.#scratch, LONGEST_TEMPLATE, 'latin1');
+    const template = keys.map((key) => `/${CODES.get(key) ?? key}`).join('');
+    const length = this.#arena.bytes.write(template, this.#scratch, LONGEST_TEMPLATE, 'latin1');
     return this.of(this.#scratch, this.#scratch + length);
   }
 
@@ -52,7 +61,8 @@ export class PathShapes {
     this.#last[bucket]! ^= 1;
     const other = this.#places[last ^ 1];
     if (other !== undefined && other.hash === hash && this.#has(other, begin, end)) return other;
-    const keys = this.#arena.bytes.toString('latin1', begin + 1, end).split('/');
+    const words = this.#arena.bytes.toString('latin1', begin + 1, end).split('/');
+    const keys = words.map((word) => KEYS.get(word) ?? word);
     const made = { id: last ^ 1, keys, template: Uint8Array.from(this.#arena.bytes.subarray(begin, end)), hash };
     this.#places[last ^ 1] = made;
     return made;

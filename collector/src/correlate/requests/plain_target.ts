@@ -4,7 +4,8 @@
  * is not sure of it leaves to redaction.ts and route_shapes.ts, whose rules it follows; a test compares the two.
  */
 import type { Arena } from '../../batch/arena.ts';
-import { LONGEST_TEMPLATE } from './path_shapes.ts';
+import { DEEPER, LONGEST_TEMPLATE, PLACEHOLDER } from './path_shapes.ts';
+import { REDACTED } from './redaction.ts';
 import { DEEPEST } from './routes.ts';
 
 const [SLASH, DASH, ZERO, NINE] = [0x2f, 0x2d, 0x30, 0x39];
@@ -27,17 +28,8 @@ const MAYBE_SECRET = 32;
 const [HASH_HEX, HASH_MIXED, HASH_EACH] = [7, 16, 3];
 const UUID_LENGTH = 36;
 const DATE_LENGTH = 8;
-/** No key can be told. */
-const UNSURE = -1;
-
-const placeholder = (text: string) => Uint8Array.from(Buffer.from(text));
-const [NUMBER, DATE, UUID, HASH] = ['{number}', '{date}', '{uuid}', '{hash}'].map(placeholder) as [
-  Uint8Array,
-  Uint8Array,
-  Uint8Array,
-  Uint8Array,
-];
-const DEEPER = placeholder('/*');
+/** No key can be told; and the segment is its own key. */
+const [UNSURE, WORD] = [-1, 0] as const;
 
 /** Reads one target at a time. */
 export class PlainTarget {
@@ -59,6 +51,9 @@ export class PlainTarget {
     let to = this.template;
     let at = begin;
     for (let depth = 1; at < end; depth += 1) {
+      bytes[to] = SLASH;
+      const keyAt = to + 1;
+      to = keyAt;
       at += 1;
       const from = at;
       let looks = 0;
@@ -72,55 +67,46 @@ export class PlainTarget {
         }
         looks |= look;
         digits += look & DIGIT;
+        bytes[to] = byte;
+        to += 1;
       }
-      if (depth <= DEEPEST) to = this.#key(to, from, at, looks, digits);
-      else if (at - from >= MAYBE_SECRET && !this.#isUuid(from, at)) return false;
-      else if (depth === DEEPEST + 1) to = this.#add(to, DEEPER);
-      if (to === UNSURE) return false;
+      if (depth > DEEPEST) {
+        if (at - from >= MAYBE_SECRET && !this.#isUuid(from, at)) return false;
+        bytes[keyAt] = DEEPER;
+        to = depth === DEEPEST + 1 ? keyAt + 1 : keyAt - 1;
+      } else if (digits !== 0 || (looks & UPPER) !== 0 || at - from >= MAYBE_SECRET) {
+        const key = this.#key(from, at, looks, digits);
+        if (key === UNSURE) return false;
+        if (key !== WORD) {
+          bytes[keyAt] = key;
+          to = keyAt + 1;
+        }
+      }
     }
     this.templateEnd = to;
     return true;
   }
 
   /**
-   * Adds the key of a segment to the template, behind a slash.
+   * What stands for a segment in the template: a placeholder, WORD, or UNSURE.
    * @param looks all bits of its bytes
    * @param digits how many of them are digits
-   * @returns where the template goes on, or UNSURE
    */
-  #key(to: number, from: number, end: number, looks: number, digits: number): number {
+  #key(from: number, end: number, looks: number, digits: number): number {
     const bytes = this.#bytes;
     const length = end - from;
-    bytes[to] = SLASH;
-    if (length >= MAYBE_SECRET) return this.#isUuid(from, end) ? this.#add(to + 1, UUID) : UNSURE;
-    if (digits === 0) {
-      // The word REDACTED stands for a secret.
-      return (looks & UPPER) !== 0 && length === DATE_LENGTH ? UNSURE : this.#word(to + 1, from, end);
-    }
-    if (digits === length) return this.#add(to + 1, this.#isDate(from, length) ? DATE : NUMBER);
+    if (length >= MAYBE_SECRET) return this.#isUuid(from, end) ? PLACEHOLDER.uuid : UNSURE;
+    // The word REDACTED stands for a secret.
+    if (digits === 0) return (looks & UPPER) !== 0 && length === REDACTED.length ? UNSURE : WORD;
+    if (digits === length) return this.#isDate(from, length) ? PLACEHOLDER.date : PLACEHOLDER.number;
     const first = bytes[from] as number;
-    if ((looks & JOINER) !== 0) {
-      // It may be a date or a number with a sign.
-      return first === DASH || (first >= ZERO && first <= NINE) ? UNSURE : this.#word(to + 1, from, end);
-    }
+    // It may be a date or a number with a sign.
+    if ((looks & JOINER) !== 0) return first === DASH || (first >= ZERO && first <= NINE) ? UNSURE : WORD;
     // It may be a hex number with its sign, 0x.
     if (first === ZERO && ((bytes[from + 1] as number) | 0x20) === 0x78) return UNSURE;
     const isHex = (looks & OTHER_LETTER) === 0 && length >= HASH_HEX;
     const isMixed = length >= HASH_MIXED && digits >= HASH_EACH && length - digits >= HASH_EACH;
-    return isHex || isMixed ? this.#add(to + 1, HASH) : this.#word(to + 1, from, end);
-  }
-
-  #add(to: number, text: Uint8Array): number {
-    const bytes = this.#bytes;
-    const { length } = text;
-    for (let at = 0; at < length; at += 1) bytes[to + at] = text[at] as number;
-    return to + length;
-  }
-
-  #word(to: number, from: number, end: number): number {
-    const bytes = this.#bytes;
-    for (let at = from; at < end; at += 1) bytes[to + at - from] = bytes[at] as number;
-    return to + end - from;
+    return isHex || isMixed ? PLACEHOLDER.hash : WORD;
   }
 
   /** Whether digits are a date, YYYYMMDD, of this century or the last. */
