@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createTableSql, onCluster, quoteName, quoteText } from './ddl.ts';
 import { CURRENT_EDGES, TOUCHED_MINUTES, TOUCHES } from './edge_builds.ts';
+import { EDGE_HOURS, EDGES_1H } from './edge_hours.ts';
 import { EXPIRATIONS } from './expirations.ts';
 import { NAMED_VIEWS } from './named_views.ts';
 import { RESOLVED_VIEWS } from './resolved.ts';
@@ -18,7 +19,7 @@ export interface Schema {
 
 /** What this version of Flowspan wants. */
 export const SCHEMA: Schema = {
-  tables: [...TABLES, EDGES_1M, TOUCHED_MINUTES, TRACE_TIMES, EXPIRATIONS],
+  tables: [...TABLES, EDGES_1M, TOUCHED_MINUTES, EDGES_1H, EDGE_HOURS, TRACE_TIMES, EXPIRATIONS],
   views: [...FEEDS, ...TOUCHES, ...RESOLVED_VIEWS, CURRENT_EDGES, ...NAMED_VIEWS, ...TRACE_VIEWS],
 };
 

@@ -1,6 +1,6 @@
 /**
- * Builds edges_1m where nobody else does. The embedded store does it by itself; another ClickHouse has only us. Whoever
- * finds a minute that has waited too long builds it, and looks again soon; who finds none looks ever less often.
+ * Builds edges_1m and edges_1h where nobody else does. The embedded store does it by itself; another ClickHouse has only us. Whoever
+ * finds a minute or an hour that has waited too long builds it, and looks again soon; who finds none looks ever less often.
  */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ClickHouseClient } from '@clickhouse/client';
@@ -27,9 +27,9 @@ export async function buildOverdueEdges(
   signal: AbortSignal,
 ): Promise<void> {
   const edges: EdgeDatabase = {
-    async minutes(query) {
+    async rows<Row>(query: string) {
       const answer = await client.query({ query, format: 'JSONEachRow' });
-      return answer.json<{ minute: number }>();
+      return answer.json<Row>();
     },
     async build(query, settings) {
       await client.command({ query, clickhouse_settings: settings, abort_signal: signal });
@@ -45,7 +45,7 @@ export async function buildOverdueEdges(
       pauseMs = built > 0 ? soonMs : Math.min(2 * pauseMs, SELDOM_MS);
     } catch (error) {
       if (signal.aborted) return;
-      log.warn({ err: error }, 'FLOW_COLLECTOR_EDGES: edges_1m was not built; it is tried again');
+      log.warn({ err: error }, 'FLOW_COLLECTOR_EDGES: edges were not built; it is tried again');
     }
   }
 }

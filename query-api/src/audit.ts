@@ -1,10 +1,10 @@
 /** What /v1/audit answers: counters of collectors' runs beside what the store has of them. */
 import Type from 'typebox';
 import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../store/tables.ts';
-import { expiredBefore } from './completeness.ts';
 import { QueryError } from './errors.ts';
 import { instantText } from './fields.ts';
 import { countsOf, RECORD_KINDS, type RecordKind, STORED_KINDS } from './record_fates.ts';
+import { expiredBefore } from './retention.ts';
 import type { Scope } from './scope.ts';
 import { lastReportsSql, storedRowsSql } from './sql/audit.ts';
 import type { Store, StoreRow } from './store.ts';

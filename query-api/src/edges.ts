@@ -1,4 +1,5 @@
 /** Reads a question about edges. */
+import { HOUR_PROPERTIES } from '../../store/edge_hours.ts';
 import { EDGE_KEY } from '../../store/rollups.ts';
 import { column, FLOWS, REQUESTS, type Table } from '../../store/tables.ts';
 import { type Cursor, decodeCursor, questionHash } from './cursor.ts';
@@ -11,7 +12,7 @@ import type { GroupKey } from './grouping.ts';
 import { readInterval } from './grouping.ts';
 import type { Limits } from './options.ts';
 import { type QueryString, refuseUnknown, single } from './query_string.ts';
-import { GENERAL_PARAMETERS, type Question, readFormat, readLimit, readWindow } from './question.ts';
+import { GENERAL_PARAMETERS, type Question, readFormat, readLimit, readWindow, type Window } from './question.ts';
 import type { Scope } from './scope.ts';
 import { DIALLED_COLUMNS } from './sql/dialled.ts';
 import { FLOWS_DEFINITION } from './sql/flows.ts';
@@ -46,6 +47,9 @@ const KEY_COLUMNS = [
   'destination_address',
 ];
 
+/** What edges_1h is by. */
+const HOUR_KEYS = ['cluster', 'interval_start', ...ENDS.flatMap((end) => HOUR_PROPERTIES.map((of) => `${end}_${of}`))];
+
 /** What is asked of edges. */
 export interface EdgesQuestion
   extends Pick<Question, 'since' | 'until' | 'scope' | 'filters' | 'limit' | 'format' | 'order'> {
@@ -59,6 +63,10 @@ export interface EdgesQuestion
   readonly from: 'edges_1m' | 'rows';
   /** Up to when edges_1m is built, on a whole minute; nanoseconds since the epoch. */
   readonly builtUntil: bigint;
+  /** Whether edges_1h can tell it, as far as it is built. */
+  readonly isHourly: boolean;
+  /** Hours that edges_1h holds: times without a gap. */
+  readonly builtHours: readonly Window[];
   /** Whether only edges with requests that pass the filters are wanted. */
   readonly onlyWithRequests: boolean;
   /** The filters that say something about rows of the table. */
@@ -105,7 +113,7 @@ export function readEdgesQuestion(
   accept: string | undefined,
   scope: Scope,
   limits: Limits,
-): Omit<EdgesQuestion, 'builtUntil'> {
+): Omit<EdgesQuestion, 'builtUntil' | 'builtHours'> {
   refuseUnknown(query, [...EDGE_GENERAL, ...EDGE_FILTERS.keys()]);
   const filters = Object.entries(query).flatMap(([name, values]) => {
     const parameter = EDGE_FILTERS.get(name);
@@ -122,6 +130,11 @@ export function readEdgesQuestion(
     !filters.some(({ any, none }) => [...any, ...none].some(({ test }) => mayChange(test))) &&
     keys.every((key) => (key.kind !== 'column' || inRollup(key.name)) && key.kind !== 'service') &&
     (interval === undefined || interval % 60_000_000_000n === 0n);
+  const isHourly =
+    rollup &&
+    filters.every((filter) => columnsOf(filter).every((name) => name === 'cluster')) &&
+    keys.every((key) => HOUR_KEYS.includes(key.name)) &&
+    (interval === undefined || interval % 3_600_000_000_000n === 0n);
   const hash = questionHash('edges', query);
   const text = single(query, 'cursor');
   const cursor = text === undefined ? undefined : decodeCursor(hash, text, 1);
@@ -139,6 +152,7 @@ export function readEdgesQuestion(
     asDialled:
       keys.some(({ kind }) => kind === 'service') || filters.some((filter) => columnsOf(filter).some(isDialled)),
     from: rollup ? 'edges_1m' : 'rows',
+    isHourly,
     onlyWithRequests: shared.length < filters.length,
     filtersFor: (table) => (table.name === REQUESTS.name ? filters : shared),
   };

@@ -1,19 +1,28 @@
-/** Whether rows' ends are decided as they are read, and until when that is settled. */
+/** Whether rows' ends are decided as they are read, until when that is settled, and what of edges is built. */
 import { EDGE_HOLD_BACK_S } from '../../store/edge_builds.ts';
+import { EDGES_1H } from '../../store/edge_hours.ts';
 import type { Window } from './question.ts';
+import { expiredBefore } from './retention.ts';
 import type { Scope } from './scope.ts';
 import { standingSql } from './sql/identities.ts';
 import type { Store } from './store.ts';
-import { earliest, wallClock } from './time.ts';
+import { earliest, latest, wallClock } from './time.ts';
 
-/** What stands for a while: from when on somebody told who had which address, and up to when edges are built. */
+/** What questions need not read from the rows. */
+export interface BuiltEdges {
+  /** Up to when edges_1m is built; nanoseconds since the epoch. */
+  readonly builtUntil: bigint;
+  /** Hours that edges_1h holds: times without a gap, in order. */
+  readonly builtHours: readonly Window[];
+}
+
+/** What stands for a while: from when on somebody told who had which address, and what of edges is built. */
 interface Standing {
   /** From when on there are claims; nanoseconds since the epoch. */
   readonly since: bigint;
   /** How many claims there are. */
   readonly count: number;
-  /** Up to when edges_1m is built; nanoseconds since the epoch. */
-  readonly built: bigint;
+  readonly edges: BuiltEdges;
   /** When this is to be read anew, on the clock of performance.now(). */
   readonly readAgain: number;
 }
@@ -30,8 +39,13 @@ async function standing(store: Store, signal?: AbortSignal): Promise<Standing> {
   if (read !== undefined && read.readAgain > performance.now()) return read;
   const [row] = await store.rows(standingSql(), signal);
   const number = (name: string) => BigInt(String(row?.[name] ?? 0));
-  const [since, built] = [number('from_ns'), number('built_ns')];
-  const found = { since, built, count: Number(row?.count ?? 0), readAgain: performance.now() + READ_AGAIN_MS };
+  const hours = (row?.hours ?? []) as number[];
+  const found = {
+    since: number('from_ns'),
+    count: Number(row?.count ?? 0),
+    edges: { builtUntil: number('built_ns'), builtHours: withoutGaps(hours) },
+    readAgain: performance.now() + READ_AGAIN_MS,
+  };
   known.set(store, found);
   return found;
 }
@@ -43,9 +57,31 @@ export async function claimsOf(store: Store, scope: Scope, window: Window, signa
   return { ...scope, claims: !any ? 'none' : count < MANY ? 'few' : 'many' };
 }
 
-/** Up to when edges are built, in nanoseconds since the epoch: those of later minutes are to be read from the rows. */
-export async function edgesBuiltUntil(store: Store, signal?: AbortSignal): Promise<bigint> {
-  return (await standing(store, signal)).built;
+const HOUR_NS = 3_600_000_000_000n;
+
+/** Times that hours make up; their begins are seconds since the epoch, in order. */
+function withoutGaps(hours: readonly number[]): Window[] {
+  const times: Window[] = [];
+  for (const hour of hours) {
+    const since = BigInt(hour) * 1_000_000_000n;
+    const before = times.at(-1);
+    const joins = before?.until === since;
+    if (joins) times.pop();
+    times.push({ since: joins ? before.since : since, until: since + HOUR_NS });
+  }
+  return times;
+}
+
+/**
+ * What of edges is built, and still there.
+ * @throws QueryError
+ */
+export async function builtEdges(store: Store, signal?: AbortSignal): Promise<BuiltEdges> {
+  const [{ edges }, gone] = await Promise.all([standing(store, signal), expiredBefore(store, EDGES_1H, signal)]);
+  const builtHours = edges.builtHours
+    .filter(({ until }) => until > gone)
+    .map(({ since, until }) => ({ since: latest([since, gone]), until }));
+  return { ...edges, builtHours };
 }
 
 /** A question, with what its scope knows of its time. */

@@ -39,8 +39,8 @@ export function scoped(scope: Scope, table: string, alias: string, parameters: P
   return { from: `${table} AS ${alias}`, condition };
 }
 
-/** Tables that hold nothing of any asker's: definitions, and what the store deleted. */
-const WITHOUT_SCOPE = ['system.tables', 'expirations'] as const;
+/** Tables that hold nothing of any asker's: definitions, what the store deleted, and which hours it has built. */
+const WITHOUT_SCOPE = ['system.tables', 'expirations', 'edge_hours'] as const;
 
 /** The only way in which SQL names a table to which no scope applies. */
 export function withoutScope(table: (typeof WITHOUT_SCOPE)[number]): string {

@@ -1,7 +1,7 @@
-/** Builds the minutes of edges_1m that have passed and changed, every BUILD_INTERVAL_MS. */
+/** Builds the minutes and hours of edges that have passed and changed, every BUILD_INTERVAL_MS. */
 import type pino from 'pino';
 import { buildEdges } from '../build_edges.ts';
-import { TOUCHED_MINUTES } from '../edge_builds.ts';
+import { EDGE_HOURS } from '../edge_hours.ts';
 import type { Engine } from './engine.ts';
 import type { StoreMetrics } from './metrics.ts';
 import { hasTable } from './table_sizes.ts';
@@ -21,12 +21,12 @@ export function startEdgeBuilder(
   const look = () => {
     running = running
       .then(async () => {
-        migrated ||= await hasTable(engine, database, TOUCHED_MINUTES.name);
+        migrated ||= await hasTable(engine, database, EDGE_HOURS.name);
         if (migrated) await once(engine, database, metrics, stopping.signal);
       })
       .catch((cause: Error) => {
         if (stopping.signal.aborted) return;
-        logger.error({ err: cause }, 'FLOW_STORE_EDGES: edges_1m was not built; it is tried again');
+        logger.error({ err: cause }, 'FLOW_STORE_EDGES: edges were not built; it is tried again');
       });
   };
   const timer = setInterval(look, BUILD_INTERVAL_MS);
@@ -41,7 +41,7 @@ export function startEdgeBuilder(
 
 async function once(engine: Engine, database: string, metrics: StoreMetrics, signal: AbortSignal): Promise<void> {
   const edges = {
-    minutes: (sql: string) => engine.rows<{ minute: number }>(sql),
+    rows: <Row>(sql: string) => engine.rows<Row>(sql),
     async build(sql: string, settings: Readonly<Record<string, string>>) {
       await engine.run({ sql, role: 'upkeep', settings, signal });
     },

@@ -1,6 +1,6 @@
 /**
- * What questions take over a day of traffic (test/bench/traffic), 100 million rows of requests and flows with edges_1m as the
- * store builds it: asked of the real query API over the embedded store, until the answer is read. ROWS in the environment is
+ * What questions take over a day of traffic (test/bench/traffic), 100 million rows of requests and flows with edges as the
+ * store builds them: asked of the real query API over the embedded store, until the answer is read. ROWS in the environment is
  * how many rows the whole day has, HOURS how many of its hours are there; FLOWSPAN_BENCH_DATA names the folder in which the
  * data are kept for later runs (build/bench by default). Making 100 million rows takes about 1,400
  * seconds of processor time and 3 GB; cut off, it goes on where it was. Nobody claims addresses in it. Cold is the first question to a new process of store and API; the kernel's page cache stays.

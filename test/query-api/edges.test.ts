@@ -210,7 +210,7 @@ test('edges of a page that is found first are those of the whole answer, from th
   const ask = async (order: string, group_by: string, built: bigint, page?: number) => {
     const query = { since: [since!], until: [until!], order: [order], group_by: [group_by], interval: ['1m'] };
     const read = readEdgesQuestion(query, undefined, { ...EVERYTHING, claims: 'none' }, limits);
-    const question = { ...read, builtUntil: read.since + built * SECOND };
+    const question = { ...read, builtUntil: read.since + built * SECOND, builtHours: [] };
     const rows: unknown[] = [];
     for (let offset = 0; ; offset += page ?? 0) {
       const { sql, parameters } = edgesSql(question, offset, page ?? 1000, page !== undefined);

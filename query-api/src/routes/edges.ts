@@ -3,7 +3,7 @@ import Type, { type TSchema } from 'typebox';
 import { EDGES_1M } from '../../../store/rollups.ts';
 import { REQUESTS } from '../../../store/tables.ts';
 import { answerSchema, responses, sendRows } from '../answer.ts';
-import { type Coverage, completenessOf, expiredBefore, readCoverage } from '../completeness.ts';
+import { type Coverage, completenessOf, readCoverage } from '../completeness.ts';
 import type { Context } from '../context.ts';
 import { encodeCursor } from '../cursor.ts';
 import { EDGE_MEASURES } from '../edge_measures.ts';
@@ -11,10 +11,12 @@ import { EDGE_FILTERS, EDGE_GENERAL_DOCS, type EdgesQuestion, readEdgesQuestion 
 import { addNames, nameSchemas } from '../endpoint_names.ts';
 import { instantText } from '../fields.ts';
 import { shapeKey } from '../groups.ts';
-import { edgesBuiltUntil, withClaims } from '../identities.ts';
+import { builtEdges, withClaims } from '../identities.ts';
 import { namesFor } from '../pages.ts';
 import { goneSignal, queryOf } from '../requester.ts';
-import { edgesSql, wholeMinute } from '../sql/edges.ts';
+import { expiredBefore } from '../retention.ts';
+import { wholeMinute } from '../sql/edge_sources.ts';
+import { edgesSql } from '../sql/edges.ts';
 import type { Store, StoreRow } from '../store.ts';
 import { filterDocs, textParameters } from './parameters.ts';
 
@@ -53,7 +55,7 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
   const from = Type.String({
     enum: ['edges_1m', 'rows'],
     description:
-      'edges_1m: whole minutes come from the rollup as far as it is built, the rest from rows. rows: a filter needs the rows.',
+      'edges_1m: whole minutes, or hours of them, come from rollups as far as those are built, the rest from rows. rows: a filter needs the rows.',
   });
   const schema = {
     summary: 'Who talks to whom: rate, errors, latency, retransmits, round trip time per edge.',
@@ -63,8 +65,8 @@ export function addEdgesRoute({ app, store, limits, scopeOf }: Context): void {
   app.get('/v1/edges', { schema }, async (request, reply) => {
     const signal = goneSignal(reply, limits);
     const asked = readEdgesQuestion(queryOf(request), request.headers.accept, scopeOf(request), limits);
-    const builtUntil = await edgesBuiltUntil(store, signal);
-    const question = { ...(await withClaims(store, asked, signal)), builtUntil };
+    const built = await builtEdges(store, signal);
+    const question = { ...(await withClaims(store, asked, signal)), ...built };
     const offset = Number(question.cursor?.after[0] ?? 0);
     const [found, coverage] = await Promise.all([
       store.rows(edgesSql(question, offset, question.limit + 1), signal),

@@ -1,12 +1,13 @@
 /**
- * A store that holds a day of the traffic: made once, through the real tables, their feeds and the real builder of
- * edges_1m, and kept for later runs. Cut off, it goes on where it was.
+ * A store that holds a day of the traffic: made once, through the real tables, their feeds and the real builds of
+ * edges, and kept for later runs. Cut off, it goes on where it was.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTableSql } from '../../../store/ddl.ts';
 import { BUILD_SETTINGS, buildSql, nextMinutes } from '../../../store/edge_builds.ts';
+import { buildHourSql, EDGES_1H, hourBuiltSql } from '../../../store/edge_hours.ts';
 import { Engine } from '../../../store/embedded/engine.ts';
 import { EDGES_1M } from '../../../store/rollups.ts';
 import { createViewSql, SCHEMA } from '../../../store/schema.ts';
@@ -97,6 +98,16 @@ async function buildMinutes(engine: Engine): Promise<void> {
   }
 }
 
+/** Builds the hours of edges_1h, as the store's builder does; it leaves alone what is longer ago than rows are kept. */
+async function buildHours(engine: Engine, hours: number): Promise<void> {
+  for (let hour = DAY_BEGIN_S; hour < DAY_BEGIN_S + hours * 3600; hour += 3600) {
+    const begun = String(BigInt(Date.now()) * 1_000_000n);
+    for (const sql of [buildHourSql(DATABASE, hour), hourBuiltSql(DATABASE, hour, begun)]) {
+      await engine.run({ sql, role: 'upkeep', settings: BUILD_SETTINGS });
+    }
+  }
+}
+
 /**
  * Makes the store in `dataDir`, or what is missing of it.
  * @param rows of the whole day, about so many of requests and flows
@@ -125,7 +136,8 @@ export async function makeStore(dataDir: string, rows: number, hours = 24): Prom
     }
     for (const table of ['requests', 'flows']) await mergeAll(engine, table);
     await buildMinutes(engine);
-    await mergeAll(engine, EDGES_1M.name);
+    await buildHours(engine, hours);
+    for (const table of [EDGES_1M, EDGES_1H]) await mergeAll(engine, table.name);
     writeFileSync(done, `${Math.round((performance.now() - begun) / 1000)} s\n`);
   } finally {
     await engine.close();

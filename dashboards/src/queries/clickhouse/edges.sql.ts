@@ -1,6 +1,6 @@
 /** Edges as /v1/edges counts them, from the rollup: each request once, whichever end saw it. */
-import { EDGE_COUNTS, EDGE_MEASURES } from '../../../../query-api/src/edge_measures.ts';
-import { EDGES_1M } from '../../../../store/rollups.ts';
+import { EDGE_MEASURES } from '../../../../query-api/src/edge_measures.ts';
+import { EDGE_COUNTS, seenByEnds } from '../../../../store/edge_counts.ts';
 import { CHOSEN_EDGES_SQL } from '../../variables.ts';
 import { EDGE_COLUMNS, named } from './named.sql.ts';
 
@@ -33,28 +33,17 @@ const SHOWN = [
   'opaque_other',
 ] as const;
 
-/** Aggregates of the rollup with the function that merges them. */
-function aggregates(): { name: string; merge: string }[] {
-  return EDGES_1M.columns.flatMap(({ name, type }) => {
-    const merge = /^SimpleAggregateFunction\((\w+),/.exec(type)?.[1];
-    return merge === undefined ? [] : [{ name, merge }];
-  });
-}
-
-/** Counts of each pair of endpoints, then of each pair of workloads. */
+/** Counts of each pair of endpoints and hour, then of each pair of workloads. */
 function counted(): string {
-  const side = (point: string, letter: string) =>
-    aggregates().map(({ name, merge }) => `${merge}If(${name}, observation_point ${point}) AS ${letter}_${name}`);
-  const both = aggregates().map(({ name, merge }) => `${merge}(${name}) AS b_${name}`);
   const pair = `${EDGE_COLUMNS}, source_endpoint_id, destination_endpoint_id`;
   return `SELECT ${EDGE_COLUMNS}, ${EDGE_COUNTS.map(({ name, merge }) => `${merge}(of_${name}) AS ${name}`).join(', ')}
 FROM (
   SELECT ${EDGE_COLUMNS}, ${EDGE_COUNTS.map(({ name, of }) => `${of} AS of_${name}`).join(', ')}
   FROM (
-    SELECT ${pair}, ${[...side("= 'client'", 'c'), ...side("!= 'client'", 's'), ...both].join(', ')}
+    SELECT ${pair}, ${seenByEnds(EDGE_COUNTS).columns.join(', ')}
     FROM ${named('edges_1m_named', MINUTES)}
     WHERE ${CHOSEN_EDGES_SQL}
-    GROUP BY ${pair}
+    GROUP BY ${pair}, toStartOfHour(minute)
   )
 )
 GROUP BY ${EDGE_COLUMNS}`;
