@@ -121,8 +121,10 @@ try {
   for (const path of paths) {
     const since = `toDateTime64(${HOUR_BEGIN_S}, 9, 'UTC')`;
     const until = `toDateTime64(${HOUR_BEGIN_S + COPIED_S}, 9, 'UTC')`;
+    // the bound as the API writes it
+    const last = `fromUnixTimestamp64Nano(${BigInt(HOUR_BEGIN_S + COPIED_S) * 1_000_000_000n - 1n}, 'UTC')`;
     const columns = await first.sql(
-      `SELECT time, lower(hex(trace_id)) AS trace_id, operation, resource, duration_ns, outcome FROM requests WHERE time >= ${since} AND time < ${until} AND observation_point = 'server' AND http_path = '${path}' ORDER BY time DESC LIMIT 100 FORMAT JSONEachRow`,
+      `SELECT time, lower(hex(trace_id)) AS trace_id, operation, resource, duration_ns, outcome FROM requests WHERE time >= ${since} AND time <= ${last} AND observation_point = 'server' AND http_path = '${path}' ORDER BY time DESC LIMIT 100 FORMAT JSONEachRow`,
     );
     const map = await first.sql(
       `SELECT Timestamp, TraceId, SpanName, ServiceName, Duration, StatusCode FROM ${MAP_TABLE} WHERE Timestamp >= ${since} AND Timestamp < ${until} AND SpanAttributes['url.path'] = '${path}' ORDER BY Timestamp DESC LIMIT 100 FORMAT JSONEachRow`,

@@ -4,9 +4,12 @@ import { OTHER_END_WITHIN_S } from '../../../store/other_views.ts';
 import type { Window } from '../question.ts';
 import type { Parameters } from './parameters.ts';
 
-/** Rows of `alias` whose time lies in the window. */
+/**
+ * Rows of `alias` whose time lies in the window. The bound is the last nanosecond: with `< until` the primary key would take
+ * in the five minutes, and the partition the hour, that begin there.
+ */
 export function inWindow({ since, until }: Window, alias: string, parameters: Parameters): string {
-  return `${alias}.time >= ${parameters.instant(since)} AND ${alias}.time < ${parameters.instant(until)}`;
+  return `${alias}.time >= ${parameters.instant(since)} AND ${alias}.time <= ${parameters.instant(until - 1n)}`;
 }
 
 /** A number that tells rows of the same time apart, the same for every query. */
