@@ -36,6 +36,8 @@ static __noinline void start_anew(struct http_packet *packet, struct http_connec
 		drop_pieces(connection);
 		reset_message(requests);
 		reset_message(responses);
+		connection->lost[HTTP_REQUEST] = 0;
+		connection->lost[HTTP_RESPONSE] = 0;
 		requests->line_bytes = 0;
 		requests->line_dropped = 0;
 		requests->spaces = 0;
@@ -54,7 +56,7 @@ static __noinline void start_anew(struct http_packet *packet, struct http_connec
 static __always_inline bool may_start_anew(const struct http_packet *packet, const struct http_connection *connection)
 {
 	return packet->direction == HTTP_REQUEST && packet->header->payload_bytes &&
-	       connection->streams[HTTP_REQUEST].state == HTTP_STATE_LOST && !connection->lost_for_good &&
+	       connection->lost[HTTP_REQUEST] && !connection->lost_for_good &&
 	       !connection->rejected && is_quiet(packet) &&
 	       http_may_begin(packet->skb, packet->header->payload_offset, packet->header->payload_bytes);
 }
@@ -70,11 +72,39 @@ static __always_inline bool is_through(const struct http_connection *connection)
 	       (requests->state == HTTP_STATE_LOST && connection->lost_for_good);
 }
 
+/*
+ * Which way the last payload went is asked for where sight was lost; as long as all is read, nobody writes it down: the
+ * cache line is every packet's, and the two directions are often on two processors.
+ */
+static __always_inline void note_direction(const struct http_packet *packet, const struct http_connection *connection)
+{
+	u8 direction = connection->lost[HTTP_REQUEST] ? packet->direction + 1 : 0;
+
+	if (packet->state->payload_direction != direction)
+		packet->state->payload_direction = direction;
+}
+
+/*
+ * Whether packets without payload matter from here on. That they do not is noted where such a packet or a body finds it
+ * so: between one request and the next it would only be taken back.
+ */
+static __always_inline void note_attention(const struct http_packet *packet, const struct http_connection *connection)
+{
+	struct socket_state *state = packet->state;
+	bool attention = has_answers(connection) || connection->hole ||
+			 packet->tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_STATE_SYN_SENT;
+
+	if (attention == state->http_attention)
+		return;
+	if (attention || !packet->header->payload_bytes ||
+	    is_made_of_bytes(&connection->streams[packet->direction & 1]))
+		state->http_attention = attention;
+}
+
 static __always_inline void http_connection_packet(struct http_packet *packet, struct http_connection *connection)
 {
 	struct socket_state *state = packet->state;
 	u32 bytes = packet->header->payload_bytes;
-	bool attention;
 
 	if (connection->unverified && !verify_taken_over(packet, connection)) {
 		forget_http(packet->tp, state, connection, PAYLOAD_JOINED);
@@ -93,10 +123,11 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		start_anew(packet, connection);
 	if (bytes || (packet->header->flags & TCP_FLAG_FIN))
 		http_payload(packet, connection);
-	if (bytes && state->payload_direction != packet->direction + 1)
-		state->payload_direction = packet->direction + 1;
+	if (bytes)
+		note_direction(packet, connection);
 	note_protocol(state, connection);
 	if (connection->rejected) {
+		state->payload_direction = (bytes ? packet->direction : HTTP_REQUEST) + 1;
 		forget_http(packet->tp, state, connection, connection->joined ? PAYLOAD_JOINED : PAYLOAD_OPAQUE);
 		return;
 	}
@@ -104,10 +135,7 @@ static __always_inline void http_connection_packet(struct http_packet *packet, s
 		forget_http(packet->tp, state, connection, PAYLOAD_OPAQUE);
 		return;
 	}
-	attention = has_answers(connection) || connection->hole ||
-		    packet->tp->inet_conn.icsk_inet.sk.__sk_common.skc_state == TCP_STATE_SYN_SENT;
-	if (state->http_attention != attention)
-		state->http_attention = attention;
+	note_attention(packet, connection);
 }
 
 /* Most packets: of a connection that carries no HTTP, and those without payload while nothing waits for them. */
@@ -142,8 +170,7 @@ static __always_inline void http_packet(struct __sk_buff *skb, struct tcp_sock *
 	if (!connection)
 		return;
 	if (is_body_packet(&packet, connection)) {
-		if (state->payload_direction != packet.direction + 1)
-			state->payload_direction = packet.direction + 1;
+		note_direction(&packet, connection);
 		return;
 	}
 	http_connection_packet(&packet, connection);
@@ -155,7 +182,8 @@ struct http_reading {
 	u32 copied;	/* tcp_sock.copied_seq: what the application has */
 };
 
-static long note_one_read(u32 index, struct http_reading *reading)
+/* The oldest request that was not read yet. 1 if there is none, or it has to wait. */
+static __always_inline long note_read(const struct http_reading *reading)
 {
 	struct http_connection *connection = reading->connection;
 	struct http_request *request;
@@ -172,13 +200,18 @@ static long note_one_read(u32 index, struct http_reading *reading)
 	return 0;
 }
 
+static long note_one_read(u32 index, struct http_reading *reading)
+{
+	return note_read(reading);
+}
+
 /* The application took bytes: at the server this is when a request stops waiting for it. */
 static __always_inline void http_application_read(struct sock *sk, struct socket_state *state)
 {
 	struct http_reading reading = {};
 	struct tcp_sock *tp;
 
-	if (state->connection.observation_point == OBSERVATION_POINT_CLIENT || state->payload_seen != PAYLOAD_HTTP)
+	if (state->role == OBSERVATION_POINT_CLIENT)
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
@@ -188,7 +221,7 @@ static __always_inline void http_application_read(struct sock *sk, struct socket
 		return;
 	reading.copied = tp->copied_seq;
 	reading.now = bpf_ktime_get_boot_ns();
-	if (!note_one_read(0, &reading) && reading.connection->read != reading.connection->begun)
+	if (!note_read(&reading) && reading.connection->read != reading.connection->begun)
 		bpf_loop(HTTP_PIPELINE_MAX, note_one_read, &reading, 0);
 }
 

@@ -86,7 +86,7 @@ static long doubt_request(u32 index, struct http_doubt *doubt)
 	if (doubt->direction == HTTP_REQUEST)
 		request->start_line_read = 0;
 	else
-		request->record.http_status_code = 0;
+		request->status_code = 0;
 	return 0;
 }
 

@@ -75,44 +75,50 @@ static __always_inline void transfer_encoding(const struct http_work *work, stru
 	stream->flags |= HTTP_CHUNKED;
 }
 
-static __always_inline void host(const struct http_work *work, struct http_stream *stream,
-				 struct request_record *record, struct http_span value)
+/* Highest place in the text of a host and of a traceparent: behind everything else. */
+#define HTTP_HOST_AT_MAX (HTTP_METHOD_MAX + HTTP_TARGET_MAX + HTTP_TRACEPARENT_MAX)
+#define HTTP_TRACEPARENT_AT_MAX (HTTP_METHOD_MAX + HTTP_TARGET_MAX + HTTP_HOST_MAX)
+
+static __always_inline void host(const struct http_work *work, struct http_stream *stream, struct http_request *request,
+				 struct http_span value)
 {
-	u32 bytes;
+	u32 bytes, at = request->method_length + request->target_length + request->traceparent_length;
 
 	/* Two of them name no host. */
 	if ((stream->flags & HTTP_HAS_HOST) || !trim(work, &value)) {
 		stream->flags |= HTTP_HAS_HOST;
-		record->host_length = 0;
+		request->host_length = 0;
 		return;
 	}
 	stream->flags |= HTTP_HAS_HOST;
 	bytes = value.end - value.begin;
 	if (bytes > HTTP_HOST_MAX) {
 		bytes = HTTP_HOST_MAX;
-		record->text_truncated = 1;
+		request->text_truncated = 1;
 	}
-	copy_text(record, HTTP_HOST_AT, HTTP_HOST_AT, work, value.begin, bytes, HTTP_HOST_MAX);
-	record->host_length = bytes;
+	copy_text(request, at, HTTP_HOST_AT_MAX, work, value.begin, bytes, HTTP_HOST_MAX);
+	request->host_at = at;
+	request->host_length = bytes;
 }
 
 static __always_inline void traceparent(const struct http_work *work, struct http_stream *stream,
-					struct request_record *record, struct http_span value)
+					struct http_request *request, struct http_span value)
 {
-	u32 bytes;
+	u32 bytes, at = request->method_length + request->target_length + request->host_length;
 
 	/* Two of them are none (W3C Trace Context 3.2.1). */
 	if ((stream->flags & HTTP_HAS_TRACEPARENT) || !trim(work, &value)) {
 		stream->flags |= HTTP_HAS_TRACEPARENT;
-		record->traceparent_length = 0;
+		request->traceparent_length = 0;
 		return;
 	}
 	stream->flags |= HTTP_HAS_TRACEPARENT;
 	bytes = value.end - value.begin;
 	if (bytes > HTTP_TRACEPARENT_MAX)
 		bytes = HTTP_TRACEPARENT_MAX;
-	copy_text(record, HTTP_TRACEPARENT_AT, HTTP_TRACEPARENT_AT, work, value.begin, bytes, HTTP_TRACEPARENT_MAX);
-	record->traceparent_length = bytes;
+	copy_text(request, at, HTTP_TRACEPARENT_AT_MAX, work, value.begin, bytes, HTTP_TRACEPARENT_MAX);
+	request->traceparent_at = at;
+	request->traceparent_length = bytes;
 }
 
 /* `request` is the one the head belongs to: its own for a request, the one it answers for a response; may be NULL. */
@@ -151,9 +157,9 @@ static __always_inline void header_line(const struct http_work *work, struct htt
 	else if (name == HTTP_HEADER_TRANSFER_ENCODING)
 		transfer_encoding(work, stream, value);
 	else if (name == HTTP_HEADER_HOST && request)
-		host(work, stream, &request->record, value);
+		host(work, stream, request, value);
 	else if (name == HTTP_HEADER_TRACEPARENT && request)
-		traceparent(work, stream, &request->record, value);
+		traceparent(work, stream, request, value);
 }
 
 #endif

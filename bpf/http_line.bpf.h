@@ -5,10 +5,6 @@
 
 #include "http_scan.bpf.h"
 
-/* Where host and traceparent are kept while the head is read; they move up when the record is written. */
-#define HTTP_HOST_AT (HTTP_METHOD_MAX + HTTP_TARGET_MAX)
-#define HTTP_TRACEPARENT_AT (HTTP_HOST_AT + HTTP_HOST_MAX)
-
 /* " HTTP/1.1" */
 #define HTTP_VERSION_BYTES 9
 #define HTTP_VERSION_1 WORD('H', 'T', 'T', 'P', '/', '1', '.', 0)
@@ -65,7 +61,7 @@ static __always_inline u8 method_of(u64 word)
 }
 
 /* Copied word by word, because a helper costs more; what is copied too much is overwritten or never sent. */
-#define HTTP_SHORT_TEXT 48
+#define HTTP_SHORT_TEXT 64
 
 static __always_inline void copy_short_text(u8 *to, const u8 *from)
 {
@@ -75,7 +71,7 @@ static __always_inline void copy_short_text(u8 *to, const u8 *from)
 }
 
 /* Copies part of the window into the text. The limits are constants: the verifier needs them. */
-static __always_inline void copy_text(struct request_record *record, u32 to, u32 to_limit, const struct http_work *work,
+static __always_inline void copy_text(struct http_request *request, u32 to, u32 to_limit, const struct http_work *work,
 				      u32 from, u32 bytes, u32 bytes_limit)
 {
 	ONE_REGISTER(to);
@@ -84,10 +80,10 @@ static __always_inline void copy_text(struct request_record *record, u32 to, u32
 	if (to > to_limit || from > HTTP_WINDOW || bytes > bytes_limit)
 		return;
 	if (bytes > HTTP_SHORT_TEXT) {
-		bpf_probe_read_kernel(record->text + to, bytes, work->window + from);
+		bpf_probe_read_kernel(request->text + to, bytes, work->window + from);
 		return;
 	}
-	copy_short_text((u8 *)record->text + to, work->window + from);
+	copy_short_text((u8 *)request->text + to, work->window + from);
 }
 
 /* The method, as far as the line goes: also for a line that never ends. 0 if that is no method. */
@@ -103,17 +99,15 @@ static __always_inline u32 method_length(const struct http_work *work, const str
 static __always_inline void keep_request_line(const struct http_work *work, struct http_request *request, u32 begin,
 					      u32 method_bytes, u32 target_bytes)
 {
-	struct request_record *record = &request->record;
-
 	if (target_bytes > HTTP_TARGET_MAX) {
 		target_bytes = HTTP_TARGET_MAX;
-		record->text_truncated = 1;
+		request->text_truncated = 1;
 	}
 	request->method = method_of(word_at(work, begin));
-	copy_text(record, 0, 0, work, begin, method_bytes, HTTP_METHOD_MAX);
-	copy_text(record, method_bytes, HTTP_METHOD_MAX, work, begin + method_bytes + 1, target_bytes, HTTP_TARGET_MAX);
-	record->method_length = method_bytes;
-	record->target_length = target_bytes;
+	copy_text(request, 0, 0, work, begin, method_bytes, HTTP_METHOD_MAX);
+	copy_text(request, method_bytes, HTTP_METHOD_MAX, work, begin + method_bytes + 1, target_bytes, HTTP_TARGET_MAX);
+	request->method_length = method_bytes;
+	request->target_length = target_bytes;
 	request->start_line_read = 1;
 }
 
@@ -139,7 +133,7 @@ static __always_inline int request_line(const struct http_work *work, struct htt
 		return preface ? HTTP_LINE_HTTP2 : HTTP_LINE_INVALID;
 	}
 	stream->version = number;
-	request->record.http_version = number;
+	request->http_version = number;
 	keep_request_line(work, request, line.begin, method_bytes, length - method_bytes - 1 - HTTP_VERSION_BYTES);
 	return HTTP_LINE_OK;
 }

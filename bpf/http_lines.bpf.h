@@ -13,7 +13,7 @@ static __always_inline void refuse_request_line(struct http_connection *connecti
 		return;
 	}
 	connection->rejected = instead;
-	connection->streams[HTTP_REQUEST].state = HTTP_STATE_LOST;
+	lose_sight(connection, HTTP_REQUEST);
 }
 
 static __always_inline void on_request_line(struct http_connection *connection, struct http_work *work,

@@ -64,14 +64,16 @@ static __always_inline void http_listener_packet(struct __sk_buff *skb, const st
 	unlock(&work->busy);
 }
 
-static __always_inline void note_protocol(struct socket_state *state, const struct http_connection *connection)
+static __always_inline void note_protocol(struct socket_state *state, struct http_connection *connection)
 {
 	u8 protocol = connection->rejected;
 
 	if (!protocol && connection->confirmed)
 		protocol = APPLICATION_PROTOCOL_HTTP1;
-	if (protocol && state->connection.application_protocol != protocol)
-		state->connection.application_protocol = protocol;
+	if (protocol == connection->told)
+		return;
+	connection->told = protocol;
+	state->connection.application_protocol = protocol;
 }
 
 /* At LISTEN -> SYN_RECV. The child has its listener's port and not yet its peer's: its first packet is compared. */

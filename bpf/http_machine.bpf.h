@@ -91,7 +91,7 @@ static __always_inline void keep_line(struct http_connection *connection, struct
 	if (in_record) {
 		request = request_being_read(connection);
 		if (request && bytes <= REQUEST_TEXT_MAX)
-			bpf_probe_read_kernel(request->record.text, bytes, work->window + from);
+			bpf_probe_read_kernel(request->text, bytes, work->window + from);
 	} else if (bytes <= HTTP_LINE_KEPT) {
 		bpf_probe_read_kernel(connection->lines[work->direction & 1], bytes, work->window + from);
 	}
@@ -114,7 +114,7 @@ __noinline int http_resume_line(struct http_connection *connection, struct http_
 		struct http_request *request = request_being_read(connection);
 
 		if (request)
-			bpf_probe_read_kernel(work->window, bytes, request->record.text);
+			bpf_probe_read_kernel(work->window, bytes, request->text);
 	} else {
 		if (bytes > HTTP_LINE_KEPT)
 			return 0;

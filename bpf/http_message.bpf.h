@@ -22,6 +22,12 @@ static __always_inline void reset_message(struct http_stream *stream)
 	stream->version = 0;
 }
 
+static __always_inline void lose_sight(struct http_connection *connection, u32 direction)
+{
+	connection->streams[direction & 1].state = HTTP_STATE_LOST;
+	connection->lost[direction & 1] = 1;
+}
+
 /* From here on the request stream means nothing to us. */
 static __always_inline void lose_requests(struct http_connection *connection, u32 reason)
 {
@@ -34,7 +40,7 @@ static __always_inline void lose_requests(struct http_connection *connection, u3
 		request->sight_lost = 1;
 	reset_message(stream);
 	stream->line_bytes = 0;
-	stream->state = HTTP_STATE_LOST;
+	lose_sight(connection, HTTP_REQUEST);
 }
 
 static __always_inline void lose_responses(struct http_connection *connection, u32 reason, u64 now)
@@ -45,7 +51,7 @@ static __always_inline void lose_responses(struct http_connection *connection, u
 	abandon_requests(connection, now, REQUEST_END_LOST_SIGHT);
 	reset_message(stream);
 	stream->line_bytes = 0;
-	stream->state = HTTP_STATE_LOST;
+	lose_sight(connection, HTTP_RESPONSE);
 }
 
 /* A global function, for the verifier's sake; as are the others named http_*. */
@@ -68,12 +74,12 @@ static __always_inline void begin_response(struct http_connection *connection, c
 
 	/* An answer that nobody asked for, such as 408 on an idle connection. */
 	if (connection->answered == connection->begun) {
-		stream->state = HTTP_STATE_LOST;
+		lose_sight(connection, HTTP_RESPONSE);
 		return;
 	}
 	request = request_being_answered(connection);
 	if (request && !stream->message_bytes)
-		request->record.response_sequence = sequence_now(work);
+		request->response_sequence = sequence_now(work);
 }
 
 /* First byte of a message. */
@@ -86,8 +92,8 @@ static __always_inline void begin_message(struct http_connection *connection, co
 		begin_response(connection, work, stream);
 		return;
 	}
-	if (connection->streams[HTTP_RESPONSE].state == HTTP_STATE_LOST) {
-		stream->state = HTTP_STATE_LOST;
+	if (connection->lost[HTTP_RESPONSE]) {
+		lose_sight(connection, HTTP_REQUEST);
 	} else if (!begin_request(connection, work)) {
 		stream->flags &= ~HTTP_IN_MESSAGE;
 		connection->lost_for_good = 1;
@@ -155,6 +161,7 @@ static __always_inline void take_over(struct http_connection *connection, const 
 	reset_message(stream);
 	stream->state = HTTP_STATE_STOPPED;
 	connection->streams[HTTP_REQUEST].state = HTTP_STATE_STOPPED;
+	connection->lost[HTTP_REQUEST] = 0;
 }
 
 /* RFC 9112 6.3: which body follows, in this order. */
@@ -169,7 +176,7 @@ static __always_inline void response_head_over(struct http_connection *connectio
 		return;
 	}
 	if (status == 101) {
-		request->record.http_status_code = status;
+		request->status_code = status;
 		request->response_first_ns = stream->first_ns;
 		take_over(connection, work, stream, request);
 		return;
@@ -181,7 +188,7 @@ static __always_inline void response_head_over(struct http_connection *connectio
 		stream->body_left = 0;
 		return;
 	}
-	request->record.http_status_code = status;
+	request->status_code = status;
 	request->response_first_ns = stream->first_ns;
 	if (request->method == HTTP_METHOD_CONNECT) {
 		struct http_stream *requests = &connection->streams[HTTP_REQUEST];

@@ -7,19 +7,6 @@
 #include "http_release.bpf.h"
 #include "packet_accept.bpf.h"
 
-static __always_inline struct http_work *take_work(void)
-{
-#pragma unroll
-	for (u32 i = 0; i < HTTP_WORK_SLOTS; i++) {
-		u32 slot = i;
-		struct http_work *work = bpf_map_lookup_elem(&http_work_slots, &slot);
-
-		if (work && try_lock(&work->busy))
-			return work;
-	}
-	return NULL;
-}
-
 /* When the packet was seen, boot clock: asked for once. */
 static __always_inline u64 time_of(struct http_packet *packet)
 {
@@ -135,7 +122,10 @@ static __always_inline void read_packet(struct http_packet *packet, struct http_
 		/* A sent segment carries the time it is sent at; what arrives comes after all that was sent. */
 		work->rtt_floor_us = packet->tp->tcp_mstamp - !packet->ingress;
 	}
-	http_advance(packet->skb, connection, work);
+	if (own)
+		advance(packet->skb, connection, work);
+	else
+		http_advance(packet->skb, connection, work);
 	if (own && (packet->header->flags & TCP_FLAG_FIN))
 		end_at_fin(connection, work);
 	unlock(&work->busy);

@@ -191,7 +191,8 @@ __noinline int http_read(struct http_connection *connection, struct http_work *w
 	return HTTP_STEP_STOP;
 }
 
-static long read_step(u32 index, struct http_cursor *cursor)
+/* 0 if there is more to read. Inlined where it is mostly all: a call costs as much as a line. */
+static __always_inline long read_more(struct http_cursor *cursor)
 {
 	int step = http_read(cursor->connection, cursor->work);
 
@@ -201,11 +202,27 @@ static long read_step(u32 index, struct http_cursor *cursor)
 	return step == HTTP_STEP_STOP;
 }
 
+static long read_step(u32 index, struct http_cursor *cursor)
+{
+	return read_more(cursor);
+}
+
+/* The rest of a packet of which one step was not all. */
+__noinline int http_read_on(struct __sk_buff *skb, struct http_connection *connection, struct http_work *work)
+{
+	struct http_cursor cursor = {.skb = skb, .connection = connection, .work = work};
+
+	if (connection && work)
+		bpf_loop(HTTP_STEPS_MAX, read_step, &cursor, 0);
+	return 0;
+}
+
 /*
  * Reads `bytes` bytes of the source (the packet from `offset` on, or the piece) that begin at `sequence`: the very
- * next of the stream. Caller owns the stream.
+ * next of the stream. Caller owns the stream. `apart`: of the packet, and what is seldom is not done in this function,
+ * so that the cursor takes no room on its stack.
  */
-static __always_inline void read_source(struct http_cursor *cursor, u32 offset, u32 bytes, u32 sequence)
+static __always_inline void read_source(struct http_cursor *cursor, u32 offset, u32 bytes, u32 sequence, bool apart)
 {
 	struct http_work *work = cursor->work;
 	struct http_stream *stream = stream_of(cursor->connection, work);
@@ -227,9 +244,12 @@ static __always_inline void read_source(struct http_cursor *cursor, u32 offset, 
 		http_resume_line(cursor->connection, work);
 	else if (stream->state <= HTTP_STATE_LAST_OF_LINES)
 		load(cursor, bytes < HTTP_LOAD ? bytes : HTTP_LOAD);
-	/* Mostly one step is all, and a call costs as much as a line. */
-	if (!read_step(0, cursor))
-		bpf_loop(HTTP_STEPS_MAX, read_step, cursor, 0);
+	if (!read_more(cursor)) {
+		if (apart)
+			http_read_on(cursor->skb, cursor->connection, work);
+		else
+			bpf_loop(HTTP_STEPS_MAX, read_step, cursor, 0);
+	}
 	stream->next_sequence = sequence + bytes;
 	if (work->loaded != work->source_bytes)
 		http_lose_stream(cursor->connection, work, DISCARD_REASON_STREAM_GAP);

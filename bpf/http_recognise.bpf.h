@@ -116,10 +116,10 @@ static __noinline u8 local_end(const struct http_packet *packet)
 {
 	struct socket_state *state = packet->state;
 
-	if (!state->stamped)
+	if (!state->role)
 		stamp_adopted(state, &packet->tp->inet_conn.icsk_inet.sk, packet->tp);
-	if (state->stamped)
-		return state->connection.observation_point;
+	if (state->role)
+		return state->role;
 	return state->connect_started_ns ? OBSERVATION_POINT_CLIENT : OBSERVATION_POINT_SERVER;
 }
 
@@ -127,7 +127,7 @@ static __always_inline void set_direction(struct http_packet *packet)
 {
 	bool from_client;
 
-	packet->local_end = packet->state->stamped ? packet->state->connection.observation_point : local_end(packet);
+	packet->local_end = packet->state->role ?: local_end(packet);
 	from_client = (packet->local_end == OBSERVATION_POINT_SERVER) == (packet->ingress != 0);
 	packet->direction = from_client ? HTTP_REQUEST : HTTP_RESPONSE;
 }

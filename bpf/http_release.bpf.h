@@ -6,7 +6,7 @@
 #ifndef FLOWSPAN_HTTP_RELEASE_BPF_H
 #define FLOWSPAN_HTTP_RELEASE_BPF_H
 
-#include "http_lock.bpf.h"
+#include "http_header.bpf.h"
 #include "http_request.bpf.h"
 #include "tcp_counters.bpf.h"
 #include "throttle.bpf.h"
@@ -82,62 +82,86 @@ static __always_inline void fill_evidence(struct request_record *record, const s
 	record->tail_loss_probes = end->tail_loss_probes - begin->tail_loss_probes;
 }
 
-static __always_inline void fill_request(struct http_connection *connection, struct http_request *request,
-					 const struct socket_state *state, const struct http_facts *facts)
+/* All of the record but its header, its text and its weight. */
+static __always_inline void fill_request(struct request_record *record, struct http_connection *connection,
+					 const struct http_request *request, const struct socket_state *state,
+					 const struct http_facts *facts)
 {
-	struct request_record *record = &request->record;
-	u8 end = record->request_end;
+	u8 end = request->request_end;
+	bool by_close = end == REQUEST_END_CONNECTION_CLOSED || end == REQUEST_END_CONNECTION_RESET ||
+			end == REQUEST_END_TIMEOUT;
 
-	if (request->sight_lost && end == REQUEST_END_COMPLETE)
-		record->request_end = REQUEST_END_LOST_SIGHT;
 	__builtin_memcpy(&record->connection, &state->connection, sizeof(record->connection));
 	record->connection.tcp_state = facts->tcp_state;
 	record->duration_ns = since(request->first_ns, exchange_end(request));
 	record->request_sent_ns = since(request->first_ns, request->request_last_ns);
 	record->application_read_ns = since(request->first_ns, request->read_ns);
 	record->response_start_ns = since(request->first_ns, request->response_first_ns);
-	record->request_index = connection->released;
+	record->request_bytes = request->request_bytes;
+	record->response_bytes = request->response_bytes;
+	record->request_body_bytes = request->request_body_bytes;
+	record->response_body_bytes = request->response_body_bytes;
 	fill_evidence(record, &request->begin, &facts->end);
+	record->request_sequence = request->request_sequence;
+	record->response_sequence = request->response_sequence;
+	record->request_index = connection->released;
 	note_rtt(connection, request, facts);
 	record->srtt_us = facts->srtt_us;
 	record->max_rtt_us = connection->max_rtt_us;
-	if (end == REQUEST_END_CONNECTION_CLOSED || end == REQUEST_END_CONNECTION_RESET || end == REQUEST_END_TIMEOUT) {
-		record->close_cause = state->close_cause;
-		record->closed_by = state->closed_by;
-	}
+	record->http_status_code = request->status_code;
+	record->http_version = request->http_version;
+	record->request_end = end == REQUEST_END_COMPLETE && request->sight_lost ? REQUEST_END_LOST_SIGHT : end;
+	record->close_cause = by_close ? state->close_cause : CLOSE_CAUSE_NONE;
+	record->closed_by = by_close ? state->closed_by : CLOSED_BY_NONE;
+	record->text_truncated = request->text_truncated;
+	record->method_length = request->method_length;
+	record->target_length = request->target_length;
+	record->host_length = request->host_length;
+	record->traceparent_length = request->traceparent_length;
 }
 
-/* Host and traceparent move up behind the target. Returns the record's length. */
-static __always_inline u32 close_up_text(struct request_record *record)
+/* Copies one text of the request behind those before it. The limits are constants: the verifier needs them. */
+static __always_inline u32 add_text(struct request_record *record, u32 to, u32 to_limit,
+				    const struct http_request *request, u32 from, u32 from_limit, u32 bytes, u32 limit)
 {
-	u32 to = record->method_length + record->target_length, host = record->host_length,
-	    traceparent = record->traceparent_length;
-
 	ONE_REGISTER(to);
-	ONE_REGISTER(host);
-	if (to > HTTP_HOST_AT || host > HTTP_HOST_MAX || traceparent > HTTP_TRACEPARENT_MAX)
-		return offsetof(struct request_record, text);
-	if (host > HTTP_SHORT_TEXT)
-		bpf_probe_read_kernel(record->text + to, host, record->text + HTTP_HOST_AT);
-	else if (host)
-		copy_short_text((u8 *)record->text + to, (const u8 *)record->text + HTTP_HOST_AT);
-	if (traceparent)
-		bpf_probe_read_kernel(record->text + to + host, traceparent, record->text + HTTP_TRACEPARENT_AT);
-	return offsetof(struct request_record, text) + to + host + traceparent;
+	ONE_REGISTER(from);
+	ONE_REGISTER(bytes);
+	if (to > to_limit || from > from_limit || bytes > limit)
+		return to;
+	if (bytes > HTTP_SHORT_TEXT)
+		bpf_probe_read_kernel(record->text + to, bytes, request->text + from);
+	else
+		copy_short_text((u8 *)record->text + to, (const u8 *)request->text + from);
+	return to + bytes;
 }
 
-static __always_inline void write_request(struct http_request *request)
+#define HTTP_START_TEXT_MAX (HTTP_METHOD_MAX + HTTP_TARGET_MAX)
+
+/* Method and target, host, traceparent. Returns where the last one begins. */
+static __always_inline u32 fill_text(struct request_record *record, const struct http_request *request)
 {
-	struct request_record *record = &request->record;
-	u32 length, weight = is_throttling() ? throttled_request_weight(record, HTTP_TRACEPARENT_AT) : 1;
+	u32 start = request->method_length + request->target_length, to;
+
+	to = add_text(record, 0, 0, request, 0, 0, start, HTTP_START_TEXT_MAX);
+	to = add_text(record, to, HTTP_START_TEXT_MAX, request, request->host_at, HTTP_HOST_AT_MAX,
+		      request->host_length, HTTP_HOST_MAX);
+	add_text(record, to, HTTP_TRACEPARENT_AT_MAX, request, request->traceparent_at, HTTP_TRACEPARENT_AT_MAX,
+		 request->traceparent_length, HTTP_TRACEPARENT_MAX);
+	return to;
+}
+
+static __always_inline void write_request(struct request_record *record, const struct http_request *request)
+{
+	u32 traceparent_at = fill_text(record, request), weight, length;
 	struct record_counter *counter;
 
+	weight = is_throttling() ? throttled_request_weight(record, traceparent_at) : 1;
 	if (!weight)
 		return;
 	record->sample_weight = weight;
 	counter = count_wanted(RECORD_KIND_REQUEST);
-	length = close_up_text(record);
-
+	length = offsetof(struct request_record, text) + traceparent_at + request->traceparent_length;
 	fill_header(&record->header, RECORD_KIND_REQUEST, length, exchange_end(request));
 	ONE_REGISTER(length);
 	if (length > sizeof(*record))
@@ -151,18 +175,19 @@ static __always_inline void end_late_response(struct http_request *request, cons
 {
 	request->response_last_ns = facts->now;
 	if (before(facts->confirmed, request->response_end))
-		request->record.request_end = facts->request_end;
+		request->request_end = facts->request_end;
 }
 
 /* Writes out the oldest request. 1 if there is none, or it has to wait. */
-__noinline int http_release_oldest(struct http_connection *connection, struct socket_state *state)
+__noinline int http_release_oldest(struct http_connection *connection, struct socket_state *state,
+				   struct http_work *work)
 {
 	const struct http_facts *facts;
 	struct http_request *request;
 
-	if (!connection || !state || connection->released == connection->answered)
+	if (!connection || !state || !work || connection->released == connection->answered)
 		return 1;
-	facts = &connection->facts;
+	facts = &work->facts;
 	request = request_at(connection, connection->released);
 	if (request) {
 		if (!facts->everything &&
@@ -171,8 +196,8 @@ __noinline int http_release_oldest(struct http_connection *connection, struct so
 		if (request->response_late)
 			end_late_response(request, facts);
 		if (request->start_line_read) {
-			fill_request(connection, request, state, facts);
-			write_request(request);
+			fill_request(&work->record, connection, request, state, facts);
+			write_request(&work->record, request);
 		}
 		free_request(connection, connection->released);
 	}
@@ -183,11 +208,12 @@ __noinline int http_release_oldest(struct http_connection *connection, struct so
 struct http_release {
 	struct http_connection *connection;
 	struct socket_state *state;
+	struct http_work *work;
 };
 
 static long release_oldest(u32 index, struct http_release *release)
 {
-	int wait = http_release_oldest(release->connection, release->state);
+	int wait = http_release_oldest(release->connection, release->state, release->work);
 
 	ONE_REGISTER(wait); /* the verifier does not know what the compiler does: it is 0 or 1 */
 	return wait != 0;
@@ -199,12 +225,13 @@ static __always_inline bool has_answers(const struct http_connection *connection
 }
 
 /* Caller owns `releasing` and has filled the facts. */
-static __always_inline void release_by_facts(struct http_connection *connection, struct socket_state *state)
+static __always_inline void release_by_facts(struct http_connection *connection, struct socket_state *state,
+					     struct http_work *work)
 {
-	struct http_release release = {.connection = connection, .state = state};
+	struct http_release release = {.connection = connection, .state = state, .work = work};
 
-	connection->facts.end.out_of_order_bytes = connection->out_of_order_bytes;
-	if (!http_release_oldest(connection, state) && has_answers(connection))
+	work->facts.end.out_of_order_bytes = connection->out_of_order_bytes;
+	if (!http_release_oldest(connection, state, work) && has_answers(connection))
 		bpf_loop(HTTP_PIPELINE_MAX, release_oldest, &release, 0);
 }
 
@@ -215,13 +242,19 @@ static __always_inline void release_by_facts(struct http_connection *connection,
 static __always_inline void release_safe(struct http_connection *connection, struct socket_state *state,
 					 const struct tcp_sock *tp, u32 confirmed, bool by_acknowledgement, u64 now)
 {
+	struct http_work *work;
+
 	if (!has_answers(connection) || !try_lock(&connection->releasing))
 		return;
-	read_facts(tp, state, &connection->facts, now);
-	connection->facts.confirmed = confirmed;
-	connection->facts.by_acknowledgement = by_acknowledgement;
-	connection->facts.everything = 0;
-	release_by_facts(connection, state);
+	work = take_work();
+	if (work) {
+		read_facts(tp, state, &work->facts, now);
+		work->facts.confirmed = confirmed;
+		work->facts.by_acknowledgement = by_acknowledgement;
+		work->facts.everything = 0;
+		release_by_facts(connection, state, work);
+		unlock(&work->busy);
+	}
 	unlock(&connection->releasing);
 }
 
@@ -229,14 +262,22 @@ static __always_inline void release_safe(struct http_connection *connection, str
 static __always_inline void release_all(struct http_connection *connection, struct socket_state *state,
 					const struct tcp_sock *tp, u32 confirmed, u8 request_end, u64 now)
 {
+	struct http_work *work;
+
 	if (!has_answers(connection) || !wait_lock(&connection->releasing))
 		return;
-	read_facts(tp, state, &connection->facts, now);
-	connection->facts.confirmed = confirmed;
-	connection->facts.request_end = request_end;
-	connection->facts.by_acknowledgement = 0;
-	connection->facts.everything = 1;
-	release_by_facts(connection, state);
+	work = take_work();
+	if (work) {
+		read_facts(tp, state, &work->facts, now);
+		work->facts.confirmed = confirmed;
+		work->facts.request_end = request_end;
+		work->facts.by_acknowledgement = 0;
+		work->facts.everything = 1;
+		release_by_facts(connection, state, work);
+		unlock(&work->busy);
+	} else {
+		count_discard(DISCARD_REASON_HTTP_STORAGE);
+	}
 	unlock(&connection->releasing);
 }
 

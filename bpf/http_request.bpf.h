@@ -35,7 +35,7 @@ static __always_inline struct http_request *allocate_request(struct http_connect
 	if (!connection->slot_owner) {
 		struct http_request *slot = &connection->slot;
 
-		__builtin_memset(slot, 0, offsetof(struct http_request, record.text));
+		__builtin_memset(slot, 0, offsetof(struct http_request, text));
 		connection->slot_owner = number + 1;
 		return slot;
 	}
@@ -73,7 +73,7 @@ static __always_inline bool begin_request(struct http_connection *connection, co
 		return false;
 	request->first_ns = work->now;
 	request->begin = work->evidence;
-	request->record.request_sequence = sequence_now(work);
+	request->request_sequence = sequence_now(work);
 	if (number == connection->answered) {
 		connection->max_rtt_us = 0;
 		connection->rtt_floor_us = work->rtt_floor_us;
@@ -94,11 +94,9 @@ static __always_inline struct http_request *request_being_answered(struct http_c
 static __always_inline void answer_request(struct http_connection *connection, struct http_request *request,
 					   const struct http_stream *response, u64 now, u32 sequence, u8 request_end)
 {
-	struct request_record *record = &request->record;
-
-	record->response_bytes = response->message_bytes;
-	record->response_body_bytes = response->body_bytes;
-	record->request_end = request_end;
+	request->response_bytes = response->message_bytes;
+	request->response_body_bytes = response->body_bytes;
+	request->request_end = request_end;
 	request->response_last_ns = now;
 	request->response_end = sequence;
 	__sync_fetch_and_add(&connection->answered, 1);
@@ -112,7 +110,7 @@ static long abandon_one(u32 index, struct http_connection **at)
 	if (connection->answered == connection->begun)
 		return 1;
 	if (request) {
-		request->record.request_end = connection->abandoned_end;
+		request->request_end = connection->abandoned_end;
 		request->response_last_ns = connection->abandoned_ns;
 		request->response_end = connection->streams[HTTP_RESPONSE].next_sequence;
 	}
@@ -137,8 +135,8 @@ static __always_inline struct http_request *leave_request(struct http_connection
 	request = request_being_read(connection);
 	if (!request)
 		return NULL;
-	request->record.request_bytes = bytes_read(stream);
-	request->record.request_body_bytes = stream->body_bytes;
+	request->request_bytes = bytes_read(stream);
+	request->request_body_bytes = stream->body_bytes;
 	request->request_over = 1;
 	return request;
 }
@@ -151,12 +149,12 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 
 	/* What was seen of an answer that broke off belongs to the first of them. */
 	if (current && bytes_read(response)) {
-		current->record.response_bytes = bytes_read(response);
-		current->record.response_body_bytes = response->body_bytes;
+		current->response_bytes = bytes_read(response);
+		current->response_body_bytes = response->body_bytes;
 	}
 	/* Where it would have begun is known at both ends, also if only one of them has seen it begin. */
-	if (current && response->state == HTTP_STATE_START && !current->record.response_sequence)
-		current->record.response_sequence = response->next_sequence;
+	if (current && response->state == HTTP_STATE_START && !current->response_sequence)
+		current->response_sequence = response->next_sequence;
 	connection->abandoned_ns = now;
 	connection->abandoned_end = request_end;
 	bpf_loop(HTTP_PIPELINE_MAX + 1, abandon_one, &connection, 0);
@@ -166,8 +164,8 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 static __always_inline void end_request(struct http_request *request, const struct http_stream *stream, u64 now,
 					bool late)
 {
-	request->record.request_bytes = stream->message_bytes;
-	request->record.request_body_bytes = stream->body_bytes;
+	request->request_bytes = stream->message_bytes;
+	request->request_body_bytes = stream->body_bytes;
 	request->request_last_ns = now;
 	request->request_late = late;
 	request->request_over = 1;

@@ -3,7 +3,7 @@
 #ifndef FLOWSPAN_HTTP_SCAN_BPF_H
 #define FLOWSPAN_HTTP_SCAN_BPF_H
 
-#include "http_state.bpf.h"
+#include "http_work.bpf.h"
 #include "verifier.bpf.h"
 
 #define EACH_BYTE(value) (0x0101010101010101ull * (value))

@@ -126,22 +126,6 @@ __noinline int http_judge_segment(struct http_connection *connection, struct htt
 	return HTTP_SEGMENT_READ;
 }
 
-/* Most packets have the very next bytes. */
-static __always_inline int judge_segment(struct http_connection *connection, struct http_work *work)
-{
-	struct http_stream *stream = stream_of(connection, work);
-	struct http_segment *segment = &work->segment;
-
-	if (segment->sequence != stream->next_sequence)
-		return http_judge_segment(connection, work);
-	if (!segment->bytes || reads_nothing(stream))
-		return HTTP_SEGMENT_IGNORE;
-	segment->skip = 0;
-	if (segment->ingress && segment->sequence == segment->accepted)
-		take_checkpoint(connection, stream);
-	return HTTP_SEGMENT_READ;
-}
-
 /*
  * Passes over body bytes that TCP has accepted although they were not seen in order; what else is missing is lost.
  * True if the stream moved.
@@ -179,16 +163,35 @@ __noinline int http_pass_accepted(struct http_connection *connection, struct htt
 	return 1;
 }
 
+/* The packet itself, that begins where the stream stands. */
+static __always_inline void take_next_segment(struct http_cursor *cursor, bool apart)
+{
+	const struct http_segment *segment = &cursor->work->segment;
+	struct http_stream *stream = stream_of(cursor->connection, cursor->work);
+
+	if (!segment->bytes || reads_nothing(stream))
+		return;
+	if (segment->ingress && segment->sequence == segment->accepted)
+		take_checkpoint(cursor->connection, stream);
+	cursor->piece = NULL;
+	read_source(cursor, segment->offset, segment->bytes, segment->sequence, apart);
+}
+
 /* The packet itself. */
 static __always_inline void take_segment(struct http_cursor *cursor)
 {
-	struct http_segment *segment = &cursor->work->segment;
-	int judgement = judge_segment(cursor->connection, cursor->work);
+	const struct http_segment *segment = &cursor->work->segment;
+	int judgement;
 
+	if (segment->sequence == stream_of(cursor->connection, cursor->work)->next_sequence) {
+		take_next_segment(cursor, false);
+		return;
+	}
+	judgement = http_judge_segment(cursor->connection, cursor->work);
 	if (judgement == HTTP_SEGMENT_READ) {
 		cursor->piece = NULL;
 		read_source(cursor, segment->offset + segment->skip, segment->bytes - segment->skip,
-			    segment->sequence + segment->skip);
+			    segment->sequence + segment->skip, false);
 	} else if (judgement == HTTP_SEGMENT_KEEP && !keep_pieces(cursor)) {
 		http_lose_stream(cursor->connection, cursor->work, DISCARD_REASON_REORDER_FULL);
 	}
@@ -211,7 +214,7 @@ static long advance_step(u32 index, struct http_cursor *cursor)
 	if (piece) {
 		cursor->piece = piece;
 		offset = stream->next_sequence - piece->sequence;
-		read_source(cursor, offset, piece->bytes - offset, stream->next_sequence);
+		read_source(cursor, offset, piece->bytes - offset, stream->next_sequence, false);
 		return 0;
 	}
 	if (http_pass_accepted(connection, work))
@@ -251,6 +254,11 @@ static __noinline void note_late_requests(struct http_connection *connection, u6
 	bpf_loop(HTTP_PIPELINE_MAX + 1, note_late_request, &lateness, 0);
 }
 
+static __always_inline bool is_behind(const struct http_stream *stream, const struct http_segment *segment)
+{
+	return segment->ingress && before(stream->next_sequence, segment->accepted);
+}
+
 /*
  * Takes the segment in `work`, whose bytes are in `skb`; if it has none, what TCP has accepted meanwhile. Caller owns
  * the stream.
@@ -266,7 +274,7 @@ __noinline int http_advance(struct __sk_buff *skb, struct http_connection *conne
 		return 0;
 	segment = &work->segment;
 	stream = stream_of(connection, work);
-	behind = segment->ingress && before(stream->next_sequence, segment->accepted);
+	behind = is_behind(stream, segment);
 	if (!connection->hole && !behind) {
 		take_segment(&cursor);
 		return 0;
@@ -283,6 +291,19 @@ __noinline int http_advance(struct __sk_buff *skb, struct http_connection *conne
 	if (reads_nothing(stream) || (!connection->passed && !before(stream->next_sequence, connection->hole_end)))
 		drop_pieces(connection);
 	return 0;
+}
+
+/* The same. Most packets have the very next bytes: they are read without a call. */
+static __always_inline void advance(struct __sk_buff *skb, struct http_connection *connection, struct http_work *work)
+{
+	struct http_cursor cursor = {.skb = skb, .connection = connection, .work = work};
+	const struct http_stream *stream = stream_of(connection, work);
+	const struct http_segment *segment = &work->segment;
+
+	if (!connection->hole && !is_behind(stream, segment) && segment->sequence == stream->next_sequence)
+		take_next_segment(&cursor, true);
+	else
+		http_advance(skb, connection, work);
 }
 
 #endif

@@ -104,44 +104,53 @@ struct http_evidence {
 	u32 tail_loss_probes;
 };
 
-/* What a release goes by: read once, for all that it writes out. */
-struct http_facts {
-	struct http_evidence end;
-	u64 now;
-	u64 rtt_sent_us;	/* tcp_sock.rack.mstamp: when the segment of the latest sample was sent */
-	u32 rtt_us;
-	u32 srtt_us;
-	u32 confirmed;		/* responses that end here or before are safe */
-	u8 tcp_state;
-	u8 everything;		/* the connection is over */
-	u8 by_acknowledgement;	/* this very packet confirms: TCP has not taken its sample yet */
-	u8 request_end;		/* everything: how what is not safe ended */
-};
-
 enum http_method {
 	HTTP_METHOD_OTHER = 0,
 	HTTP_METHOD_HEAD = 1,
 	HTTP_METHOD_CONNECT = 2,
 };
 
+/*
+ * A request as it is read; its record is made of this when it is written out. The second of its three cache lines is
+ * what the other direction and the application's read write to.
+ */
 struct http_request {
 	struct http_evidence begin;
 	u64 first_ns;
 	u64 request_last_ns;
+	u64 request_bytes;
+
 	u64 read_ns;
 	u64 response_first_ns;
 	u64 response_last_ns;
+	u64 response_bytes;
+	u64 response_body_bytes;
 	u32 head_end;			/* sequence numbers behind the request's head and behind the response */
 	u32 response_end;
-	u8 method;
-	u8 start_line_read;		/* without it there is nothing to tell */
-	u8 request_over;		/* nothing more is to be learned of the request itself */
+	u32 response_sequence;
+	u16 status_code;
+	u8 method;			/* enum http_method */
 	u8 head_read;
-	u8 request_late;		/* its last byte was read, and bytes before it are still missing */
+	u8 request_end;			/* enum request_end */
 	u8 response_late;
+	u8 request_late;		/* its last byte was read, and bytes before it are still missing */
+	u8 request_over;		/* nothing more is to be learned of the request itself */
+	u8 reserved[4];
+
+	u64 request_body_bytes;
+	u32 request_sequence;
+	u16 target_length;
+	u16 host_at;			/* where host and traceparent are in the text */
+	u16 host_length;
+	u16 traceparent_at;
+	u8 method_length;
+	u8 traceparent_length;
+	u8 http_version;
+	u8 text_truncated;
+	u8 start_line_read;		/* without it there is nothing to tell */
 	u8 sight_lost;			/* bytes of it were never seen: sizes are of what was */
-	u8 reserved;
-	struct request_record record;	/* filled as it is read, written as it stands */
+	u8 reserved_end[6];
+	char text[REQUEST_TEXT_MAX];	/* method, target; host and traceparent in the order in which they came */
 };
 
 /* The ingress stream where TCP had accepted all that was read: a later copy of the same bytes is judged from here. */
@@ -161,14 +170,12 @@ struct http_checkpoint {
 /*
  * Requests are numbered. begun: by the request stream; answered: by the response stream; released: written out, by
  * whoever owns `releasing`. released <= answered <= begun.
+ * Storage begins eight bytes before the value: the first 56 bytes, either stream, what follows them and the slot each
+ * begin a cache line.
  */
 struct http_connection {
-	struct http_stream streams[2];
-	struct http_checkpoint checkpoint;
 	u64 id;
-	u64 out_of_order_bytes;
 	u64 rtt_floor_us;	/* tcp_sock.tcp_mstamp when the request began: older samples are not its own */
-	u64 abandoned_ns;	/* when the requests that are open were given up */
 	u32 max_rtt_us;
 	u32 begun;
 	u32 answered;
@@ -176,24 +183,37 @@ struct http_connection {
 	u32 releasing;
 	u32 read;		/* requests that the application has taken */
 	u32 slot_owner;		/* number + 1 of the request in `slot`; 0: free. The rest: http_pipelined */
-	u32 pieces;		/* kept in http_pieces */
-	u32 hole_end;		/* behind the farthest byte that came out of order */
-	u32 passed_end;		/* behind the last hole that was passed over: chunk data, whatever it holds */
-	u16 peer_port;		/* taken over from the listener: whose first bytes they were */
-	u16 local_port;
+	u8 pieces;		/* kept in http_pieces */
 	u8 confirmed;		/* a whole request line was read */
 	u8 rejected;		/* what it is instead: enum application_protocol */
 	u8 hole;		/* bytes of the ingress stream are missing */
 	u8 unverified;		/* ports not yet compared with the socket's */
 	u8 joined;		/* started in the middle of a connection, and not yet answered */
 	u8 lost_for_good;	/* more was asked than is followed: no later start can be certain */
-	u8 abandoned_end;	/* and why: enum request_end */
 	u8 passed;		/* passed_end is behind what TCP has */
-	u8 reserved[4];
-	struct http_facts facts;	/* of whoever owns `releasing` */
+	u8 told;		/* what the connection's records call it: enum application_protocol */
+	u8 lost[2];		/* HTTP_STATE_LOST, where the other direction sees it without a look at this one's stream */
+	u8 reserved;
+	struct http_stream streams[2];
+	struct http_checkpoint checkpoint;
+	u64 out_of_order_bytes;
+	u32 hole_end;		/* behind the farthest byte that came out of order */
+	u32 passed_end;		/* behind the last hole that was passed over: chunk data, whatever it holds */
+	u16 peer_port;		/* taken over from the listener: whose first bytes they were */
+	u16 local_port;
+	u8 reserved_end[4];
 	struct http_request slot;
 	u8 lines[2][HTTP_LINE_KEPT];
+	u64 abandoned_ns;	/* when the requests that are open were given up */
+	u8 abandoned_end;	/* and why: enum request_end */
+	u8 reserved_last[7];
 };
+
+_Static_assert(offsetof(struct http_connection, streams) % 64 == 56 && sizeof(struct http_stream) == 64 &&
+		       offsetof(struct http_connection, slot) % 64 == 56 &&
+		       offsetof(struct http_request, read_ns) == 64 &&
+		       offsetof(struct http_request, request_body_bytes) == 128,
+	       "cache lines");
 
 /* Freed with the socket, or when the connection is over or turns out not to be HTTP. */
 struct {
@@ -248,46 +268,6 @@ struct {
 	__type(key, u32);
 	__type(value, struct http_request);
 } http_empty_request SEC(".maps");
-
-/* The packet in hand, and how far it was dealt with. */
-struct http_segment {
-	u32 sequence;
-	u32 offset;	/* of its payload in the packet */
-	u32 bytes;
-	u32 accepted;	/* rcv_nxt */
-	u32 skip;	/* bytes at its beginning that are not for us */
-	u8 ingress;
-	u8 phase;
-	u8 reserved[2];
-};
-
-/* Room to work in, for the length of one packet. */
-struct http_work {
-	struct http_segment segment;
-	u32 busy;
-	u32 direction;
-	u64 now;
-	u64 rtt_floor_us;
-	u32 source_sequence;	/* of the source's first byte */
-	u32 source_offset;	/* where the source begins in the packet */
-	u32 source_bytes;
-	u32 loaded;		/* bytes of the source copied or passed over */
-	u32 position;		/* first byte of the window that is not used up */
-	u32 scan;		/* first byte not searched */
-	u32 used;		/* bytes in the window */
-	struct http_evidence evidence;
-	u8 window[HTTP_WINDOW + HTTP_LOAD]; /* what stands beyond HTTP_WINDOW is never believed */
-};
-
-#define HTTP_WORK_SLOTS 4
-
-/* A softirq may interrupt a program in process context: more than one per CPU. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, HTTP_WORK_SLOTS);
-	__type(key, u32);
-	__type(value, struct http_work);
-} http_work_slots SEC(".maps");
 
 /* Parser state of first bytes that came to a listener, until the connection exists: same CPU, same softirq. */
 struct {

@@ -32,38 +32,42 @@ struct flow_counters {
 /*
  * What we keep of a socket while it lives. Freed by the kernel with the socket. The map is kept from one run of the
  * collector to the next as long as this struct's text stays the same: a field that changes its meaning changes its name.
+ * The first 56 bytes share a cache line with what finds them: all that most packets, reads and writes need.
  */
 struct socket_state {
+	u64 opened_ns;			/* boot clock; 0: not connected */
+	u64 connect_started_ns;		/* first SYN, client only */
+	u64 zero_window_since_ns;	/* 0: the peer's window is open */
+	u64 zero_window_ns;		/* closed stalls, summed */
+	u32 fast_retransmits;		/* segments */
+	u32 timeouts;			/* for kernels without tcp_sock.total_rto */
+	u32 tail_loss_probes;
+	u32 stamped_pid;		/* who read or wrote last; 0: nobody yet */
+	u8 role;			/* enum observation_point, as soon as connection holds ends and roles */
+	u8 opened;			/* a first row was written */
+	u8 closing;			/* the connection is over; what follows says why */
+	u8 final_written;
+	/* Owned by http*.bpf.h. */
+	u8 payload_seen;		/* enum payload_seen: how the payload was judged */
+	u8 payload_direction;		/* of the last payload: enum http_direction + 1; 0: none yet, or all is read */
+	u8 http_attention;		/* the parser waits for what TCP accepts: packets without payload matter */
+	u8 reserved;
+	/* Behind the first cache line. */
 	struct connection connection;
 	struct flow_counters reported;	/* what rows have already told */
 	struct flow_counters in_files;	/* what rows that reached a file have told: see kept.bpf.h */
-	u64 opened_ns;			/* boot clock; 0: not connected */
-	u64 connect_started_ns;		/* first SYN, client only */
 	u64 connect_ns;
 	u64 reported_ns;		/* end of the last row's interval */
 	u64 in_files_ns;		/* end of the interval of the last row known to be in a file */
-	u64 zero_window_since_ns;	/* 0: the peer's window is open */
-	u64 zero_window_ns;		/* closed stalls, summed */
 	u32 interval_index;
-	u32 timeouts;			/* for kernels without tcp_sock.total_rto */
-	u32 tail_loss_probes;
-	u32 fast_retransmits;		/* segments */
 	u32 zero_windows;
 	u32 counted_retransmits;	/* tcp_sock.total_retrans when last looked at */
 	u32 busy;			/* one writer of rows at a time */
 	u16 error_number;
-	u8 stamped;			/* connection holds ends and roles */
-	u8 opened;			/* a first row was written */
-	u8 closing;			/* the connection is over; what follows says why */
-	u8 final_written;
 	u8 close_cause;
 	u8 closed_by;
+	u8 reserved_end[4];
 	char command[16];
-	/* Owned by http*.bpf.h. */
-	u8 payload_seen;		/* enum payload_seen: how the payload was judged */
-	u8 payload_direction;		/* of the last payload: enum http_direction + 1; 0: none yet */
-	u8 http_attention;		/* the parser waits for what TCP accepts: packets without payload matter */
-	u8 reserved;
 };
 
 struct {

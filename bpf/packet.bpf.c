@@ -50,7 +50,7 @@ static __noinline void full_listener_packet(struct __sk_buff *skb, struct tcp_so
 
 static __always_inline bool tells_of_window(const struct socket_state *state, const struct packet_header *header)
 {
-	return !(header->flags & (TCP_FLAG_SYN | TCP_FLAG_RST)) && state->stamped &&
+	return !(header->flags & (TCP_FLAG_SYN | TCP_FLAG_RST)) && state->role &&
 	       (header->window == 0 || state->zero_window_since_ns);
 }
 

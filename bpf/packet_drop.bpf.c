@@ -68,10 +68,10 @@ int BPF_PROG(kfree_skb, struct sk_buff *skb, void *location, u32 reason)
 		count_discard(DISCARD_REASON_DROP_EVENT_LIMIT);
 		return 0;
 	}
-	record = event_reserve(EVENT_KIND_DROP, state ? &state->connection : NULL, now);
+	record = event_reserve(EVENT_KIND_DROP, state, now);
 	if (!record)
 		return 0;
-	if (state && state->stamped) {
+	if (state && state->role) {
 		bool local_sent = tuple.sender_port == (state->connection.observation_point == OBSERVATION_POINT_CLIENT ?
 								state->connection.source_port :
 								state->connection.destination_port);

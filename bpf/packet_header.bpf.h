@@ -16,8 +16,8 @@
 #define IPPROTO_DSTOPTS 60
 
 struct packet_header {
-	u32 transport_offset;
-	u32 payload_offset;
+	u16 transport_offset;
+	u16 payload_offset;
 	u32 payload_bytes;
 	u32 sequence;
 	u32 acknowledged;

@@ -24,7 +24,7 @@ static __always_inline bool is_another_connection(const struct socket_state *sta
 	    sk->__sk_common.skc_state != TCP_STATE_SYN_RECV)
 		return true;
 	/* Closed sockets have forgotten their peer. */
-	return state->stamped && remote && remote != (server ? connection->source_port : connection->destination_port);
+	return state->role && remote && remote != (server ? connection->source_port : connection->destination_port);
 }
 
 /* What the parser knew went with the run that ended: the next request that starts for certain is read again. */
@@ -77,7 +77,7 @@ int resume_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	}
 	if (!state->closing && state->opened && sk->__sk_common.skc_state == TCP_STATE_CLOSE)
 		note_unseen_end(state, sk);
-	if (state->stamped)
+	if (state->role)
 		write_missed_retransmits(state, tp, RETRANSMIT_CAUSE_NONE, now);
 	return 0;
 }

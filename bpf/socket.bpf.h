@@ -165,8 +165,9 @@ static __always_inline void stamp_owner(struct socket_state *state)
 {
 	u32 pid = bpf_get_current_pid_tgid() >> 32;
 
-	if (state->connection.pid == pid || pid == 0)
+	if (state->stamped_pid == pid || pid == 0)
 		return;
+	state->stamped_pid = pid;
 	state->connection.pid = pid;
 	state->connection.owner_cgroup_id = bpf_get_current_cgroup_id();
 	bpf_get_current_comm(state->command, sizeof(state->command));

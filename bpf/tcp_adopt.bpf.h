@@ -29,7 +29,7 @@ static __always_inline void adopt_connection(struct socket_state *state, const s
 /* The kernel kept the change to ESTABLISHED from us: a program that runs on the CPU already is not called again. */
 static __always_inline bool opening_was_missed(const struct socket_state *state, const struct sock *sk)
 {
-	return state->opened_ns && !state->opened && !state->stamped && is_connected(sk->__sk_common.skc_state);
+	return state->opened_ns && !state->opened && !state->role && is_connected(sk->__sk_common.skc_state);
 }
 
 /*
@@ -47,7 +47,7 @@ static __always_inline void open_late(struct socket_state *state, const struct s
 		state->counted_retransmits = tp->total_retrans - segments;
 	}
 	stamp_sequences(&state->connection, tp);
-	state->stamped = 1;
+	state->role = state->connection.observation_point;
 	state->opened = 1;
 }
 
@@ -72,7 +72,7 @@ static __always_inline void stamp_adopted(struct socket_state *state, const stru
 	}
 	stamp_peer(&state->connection);
 	stamp_sequences(&state->connection, tp);
-	state->stamped = 1;
+	state->role = state->connection.observation_point;
 }
 
 #endif

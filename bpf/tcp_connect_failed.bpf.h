@@ -7,7 +7,7 @@
 
 static __always_inline void write_connect_failed(struct socket_state *state, const struct tcp_sock *tp, u64 now)
 {
-	struct tcp_event_record *record = event_reserve(EVENT_KIND_CONNECT_FAILED, &state->connection, now);
+	struct tcp_event_record *record = event_reserve(EVENT_KIND_CONNECT_FAILED, state, now);
 
 	if (!record)
 		return;

@@ -8,9 +8,9 @@
 
 /*
  * Room for an event with nothing in it but its kind, time and weight, or NULL and a loss counted, or that it was shed.
- * `whose` is the connection, as far as it tells the cgroup; NULL where that is not known.
+ * `whose` tells the cgroup; NULL where that is not known.
  */
-static __always_inline struct tcp_event_record *event_reserve(u8 event_kind, struct connection *whose, u64 now)
+static __always_inline struct tcp_event_record *event_reserve(u8 event_kind, struct socket_state *whose, u64 now)
 {
 	struct tcp_event_record *record;
 	u32 weight = event_weight(whose);

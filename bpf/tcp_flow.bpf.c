@@ -66,10 +66,10 @@ static __always_inline void application_moved_bytes(struct sock *sk, int bytes, 
 		return;
 	if (!state)
 		return;
-	if (!state->connection.netns)
+	if (!state->stamped_pid && !state->connection.netns)
 		stamp_socket(&state->connection, sk, 0);
 	stamp_owner(state);
-	if (read && state->connection.application_protocol == APPLICATION_PROTOCOL_HTTP1)
+	if (read && state->payload_seen == PAYLOAD_HTTP)
 		http_application_read(sk, state);
 }
 
@@ -104,9 +104,9 @@ int snapshot_flows(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	now = bpf_ktime_get_boot_ns();
 	http_snapshot(tp, state, now);
-	if (!state->stamped)
+	if (!state->role)
 		stamp_adopted(state, sk, tp);
-	if (!state->stamped || !state->opened)
+	if (!state->role || !state->opened)
 		return 0;
 	if (state->closing) {
 		/* It ended while nobody watched, or its last row was lost with the run that wrote it. */

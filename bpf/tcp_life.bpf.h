@@ -53,7 +53,7 @@ static __always_inline void established(struct socket_state *state, struct tcp_s
 		state->counted_retransmits = tp->total_retrans;
 	}
 	stamp_sequences(&state->connection, tp);
-	state->stamped = 1;
+	state->role = state->connection.observation_point;
 	if (!try_own_rows(state))
 		return;
 	state->opened = 1;
@@ -99,11 +99,11 @@ static __always_inline void closed(struct socket_state *state, struct tcp_sock *
 
 	if (!state->opened_ns || state->closing)
 		return;
-	if (!state->stamped) {
+	if (!state->role) {
 		u8 point = state->connect_started_ns ? OBSERVATION_POINT_CLIENT : OBSERVATION_POINT_SERVER;
 
 		stamp_ends(&state->connection, sk, point, 1);
-		state->stamped = 1;
+		state->role = state->connection.observation_point;
 		/* Only SYN-ACKs were sent again: anything else would have stamped it. */
 		if (point == OBSERVATION_POINT_SERVER)
 			state->counted_retransmits = tp->total_retrans;

@@ -18,10 +18,10 @@ int BPF_PROG(tcp_send_reset, struct sock *sk, struct sk_buff *skb)
 	/* A listener answers for a connection that is not its own. */
 	if (is_full && tcp_state != TCP_STATE_LISTEN)
 		state = socket_state_of(sk);
-	record = event_reserve(EVENT_KIND_RESET_SENT, state ? &state->connection : NULL, bpf_ktime_get_boot_ns());
+	record = event_reserve(EVENT_KIND_RESET_SENT, state, bpf_ktime_get_boot_ns());
 	if (!record)
 		return 0;
-	if (state && state->stamped) {
+	if (state && state->role) {
 		event_connection(record, state, sk);
 		record->sent_by = sent_by_side(&state->connection, true);
 	} else if (skb) {
@@ -65,12 +65,12 @@ int BPF_PROG(tcp_receive_reset, struct sock *sk)
 	}
 	if (!state && !is_watched(sk))
 		return 0;
-	record = event_reserve(EVENT_KIND_RESET_RECEIVED, state ? &state->connection : NULL, bpf_ktime_get_boot_ns());
+	record = event_reserve(EVENT_KIND_RESET_RECEIVED, state, bpf_ktime_get_boot_ns());
 	if (!record)
 		return 0;
 	if (state) {
 		event_connection(record, state, sk);
-		if (!state->stamped || !record->connection.source_port)
+		if (!state->role || !record->connection.source_port)
 			stamp_ends(&record->connection, sk, state->connection.observation_point ?: OBSERVATION_POINT_UNKNOWN,
 				   state->connection.initiator_known);
 	} else {

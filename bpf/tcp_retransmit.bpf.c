@@ -53,12 +53,12 @@ static __always_inline void retransmitted(struct sock *sk, const struct sk_buff 
 	} else if (!is_watched(sk)) {
 		return;
 	}
-	record = event_reserve(EVENT_KIND_RETRANSMIT, state ? &state->connection : NULL, bpf_ktime_get_boot_ns());
+	record = event_reserve(EVENT_KIND_RETRANSMIT, state, bpf_ktime_get_boot_ns());
 	if (!record)
 		return;
 	if (state)
 		event_connection(record, state, sk);
-	if (!state || !state->stamped) {
+	if (!state || !state->role) {
 		u8 point = state && state->connect_started_ns ? OBSERVATION_POINT_CLIENT : OBSERVATION_POINT_UNKNOWN;
 
 		stamp_socket(&record->connection, sk, bpf_get_socket_cookie(sk));

@@ -26,7 +26,7 @@ static __always_inline void write_missed_retransmits(struct socket_state *state,
 
 	if (!segments)
 		return;
-	record = event_reserve(EVENT_KIND_RETRANSMIT, &state->connection, now);
+	record = event_reserve(EVENT_KIND_RETRANSMIT, state, now);
 	if (!record)
 		return;
 	event_connection(record, state, &tp->inet_conn.icsk_inet.sk);

@@ -28,7 +28,7 @@ static __always_inline void peer_window_seen(struct socket_state *state, struct 
 	state->zero_window_ns += stalled;
 	if (stalled < zero_window_event_ns)
 		return;
-	record = event_reserve(EVENT_KIND_ZERO_WINDOW, &state->connection, now);
+	record = event_reserve(EVENT_KIND_ZERO_WINDOW, state, now);
 	if (!record)
 		return;
 	event_connection(record, state, &tp->inet_conn.icsk_inet.sk);

@@ -44,13 +44,13 @@ static __always_inline bool is_kept(u32 random, u32 weight)
  * What an event that is written stands for; 0: it is shed, and counted. `whose` is NULL where that is not known. As
  * `throttled_request_weight`, the verifier walks it once.
  */
-__noinline int event_weight(struct connection *whose)
+__noinline int event_weight(struct socket_state *whose)
 {
 	const struct cgroup_throttle *throttle;
 
 	if (!whose)
 		return 1;
-	throttle = throttle_of(whose);
+	throttle = throttle_of(&whose->connection);
 	if (!throttle || throttle->event_weight <= 1)
 		return 1;
 	if (is_kept(bpf_get_prandom_u32(), throttle->event_weight))

@@ -120,6 +120,6 @@ describe('maps that are kept', { skip: whyNot() ?? false }, () => {
     const text = object.mapLayout('sockets');
     object.close();
     assert.match(text, /^type 24, flags 1, 0 entries, keys of 4 bytes, values of \d+\n/);
-    assert.match(text, /struct socket_state \{\n\tstruct connection connection;\n/);
+    assert.match(text, /struct socket_state \{\n\t\w+ opened_ns;\n/);
   });
 });

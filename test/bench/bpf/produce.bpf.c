@@ -155,7 +155,7 @@ static __always_inline void open_connection(struct socket_state *state, u32 inde
 	state->opened_ns = now;
 	state->reported_ns = now;
 	__builtin_memcpy(state->command, "bench", 6);
-	state->stamped = 1;
+	state->role = state->connection.observation_point;
 }
 
 static __always_inline void produce_flow(struct socket_state *state, struct tcp_sock *tp, u64 number, u64 bits, u64 now)
@@ -220,29 +220,31 @@ static __always_inline void write_traceparent(u8 *to, u64 number, u64 bits)
 	to[54] = '1';
 }
 
-static __always_inline void write_texts(struct request_record *record, const struct bench_target *target, bool unique,
+static __always_inline void write_texts(struct http_request *request, const struct bench_target *target, bool unique,
 					bool traced, u64 number, u64 bits)
 {
 	u32 id_at = target->id_at;
 
-	__builtin_memcpy(record->text, target->text, TARGET_BYTES);
-	__builtin_memcpy(record->text + HTTP_HOST_AT, target->host, HOST_BYTES);
-	record->method_length = target->method_length;
-	record->target_length = target->target_length;
-	record->host_length = target->host_length;
+	__builtin_memcpy(request->text, target->text, TARGET_BYTES);
+	__builtin_memcpy(request->text + HTTP_START_TEXT_MAX, target->host, HOST_BYTES);
+	request->method_length = target->method_length;
+	request->target_length = target->target_length;
+	request->host_at = HTTP_START_TEXT_MAX;
+	request->host_length = target->host_length;
 	ONE_REGISTER(id_at);
 	if (unique && id_at <= TARGET_BYTES - ID_DIGITS) {
 		u64 rest = number;
 #pragma unroll
 		for (int i = ID_DIGITS - 1; i >= 0; i--) {
-			record->text[id_at + i] = '0' + rest % 10;
+			request->text[id_at + i] = '0' + rest % 10;
 			rest /= 10;
 		}
 	}
 	if (!traced)
 		return;
-	record->traceparent_length = TRACEPARENT_BYTES;
-	write_traceparent((u8 *)record->text + HTTP_TRACEPARENT_AT, number, bits);
+	request->traceparent_at = HTTP_TRACEPARENT_AT_MAX;
+	request->traceparent_length = TRACEPARENT_BYTES;
+	write_traceparent((u8 *)request->text + HTTP_TRACEPARENT_AT_MAX, number, bits);
 }
 
 static __always_inline void produce_request(struct bench_socket *socket, struct tcp_sock *tp, u32 at, u64 number,
@@ -279,13 +281,13 @@ static __always_inline void produce_request(struct bench_socket *socket, struct 
 	request->request_last_ns = now - duration + 2000;
 	request->read_ns = now - duration + 9000;
 	request->response_first_ns = now - (duration >> 2);
-	request->record.request_sequence = number;
-	request->record.response_sequence = number * 3;
-	request->record.request_bytes = 200 + (bits & 0x3ff);
-	request->record.http_status_code = (bits >> 40 & 0x3f) == 0 ? 503 : 200;
-	request->record.http_version = 11;
-	request->record.request_end = REQUEST_END_COMPLETE;
-	write_texts(&request->record, target, (bits >> 8 & 0xff) < bench_unique,
+	request->request_sequence = number;
+	request->response_sequence = number * 3;
+	request->request_bytes = 200 + (bits & 0x3ff);
+	request->status_code = (bits >> 40 & 0x3f) == 0 ? 503 : 200;
+	request->http_version = 11;
+	request->request_end = REQUEST_END_COMPLETE;
+	write_texts(request, target, (bits >> 8 & 0xff) < bench_unique,
 		    (bits >> 24 & 0xff) < bench_traced, number, bits);
 	request->start_line_read = 1;
 	request->request_over = 1;
@@ -306,7 +308,7 @@ static long produce_one(u32 index, const u64 *first)
 
 	if (!socket || !tcp)
 		return 1;
-	if (!socket->state.stamped)
+	if (!socket->state.role)
 		open_connection(&socket->state, place, now);
 	if (kind < bench_flows)
 		produce_flow(&socket->state, tp, number, bits, now);

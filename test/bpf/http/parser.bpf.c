@@ -53,15 +53,15 @@ static __always_inline void begin(struct http_connection *connection, const stru
 }
 
 static __always_inline void release(struct http_connection *connection, struct socket_state *state,
-				    const struct told_segment *told)
+				    struct http_work *work, const struct told_segment *told)
 {
 	if (!has_answers(connection) || !try_lock(&connection->releasing))
 		return;
-	connection->facts.now = told->now;
-	connection->facts.confirmed = told->confirmed;
-	connection->facts.everything = told->action == TOLD_CLOSE;
-	connection->facts.request_end = REQUEST_END_CONNECTION_CLOSED;
-	release_by_facts(connection, state);
+	work->facts.now = told->now;
+	work->facts.confirmed = told->confirmed;
+	work->facts.everything = told->action == TOLD_CLOSE;
+	work->facts.request_end = REQUEST_END_CONNECTION_CLOSED;
+	release_by_facts(connection, state, work);
 	unlock(&connection->releasing);
 }
 
@@ -84,7 +84,7 @@ int tell_segment(struct __sk_buff *skb)
 	if (told.action == TOLD_CLOSE) {
 		leave_request(connection);
 		abandon_requests(connection, told.now, REQUEST_END_CONNECTION_CLOSED);
-		release(connection, state, &told);
+		release(connection, state, work, &told);
 		drop_pieces(connection);
 		return TC_ACT_OK;
 	}
@@ -95,8 +95,8 @@ int tell_segment(struct __sk_buff *skb)
 	work->segment.ingress = told.ingress;
 	work->direction = told.direction;
 	work->now = told.now;
-	http_advance(skb, connection, work);
-	release(connection, state, &told);
+	advance(skb, connection, work);
+	release(connection, state, work, &told);
 	return connection->rejected;
 }
 
