@@ -44,23 +44,17 @@ static __always_inline void state_changes(struct bpf_sock_ops *ctx, int oldstate
 	struct bpf_sock *sk = ctx->sk;
 	struct socket_state *state;
 	struct tcp_sock *tp;
-	u64 now;
 
-	/* The rest tells nothing about a connection. */
-	if (newstate != TCP_STATE_ESTABLISHED && newstate != TCP_STATE_FIN_WAIT1 &&
-	    newstate != TCP_STATE_CLOSE_WAIT && newstate != TCP_STATE_CLOSE)
-		return;
-	if (!sk)
+	if (!sk || !is_told(newstate))
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return;
 	state = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	now = bpf_ktime_get_boot_ns();
 	if (!state && oldstate == TCP_STATE_SYN_RECV && newstate == TCP_STATE_ESTABLISHED)
-		state = begin_late(ctx, tp, now);
+		state = begin_late(ctx, tp, bpf_ktime_get_boot_ns());
 	if (state)
-		life_goes_on(state, tp, oldstate, newstate, now);
+		life_goes_on(state, tp, oldstate, newstate);
 }
 
 SEC("sockops")

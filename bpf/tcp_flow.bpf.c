@@ -27,11 +27,11 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 			note_listener(sk, newstate == TCP_STATE_LISTEN);
 			return 0;
 		}
-	now = bpf_ktime_get_boot_ns();
 	if (newstate == TCP_STATE_SYN_SENT || newstate == TCP_STATE_SYN_RECV) {
 		state = socket_state_create(sk);
 		if (!state)
 			return 0;
+		now = bpf_ktime_get_boot_ns();
 		begin_connection(state, sk, bpf_get_socket_cookie(sk), now);
 		if (newstate == TCP_STATE_SYN_SENT) {
 			begin_client(state, sk, now);
@@ -41,12 +41,14 @@ int BPF_PROG(inet_sock_set_state, struct sock *sk, int oldstate, int newstate)
 		}
 		return 0;
 	}
+	if (!is_told(newstate))
+		return 0;
 	state = socket_state_of(sk);
 	if (!state)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (tp)
-		life_goes_on(state, tp, oldstate, newstate, now);
+		life_goes_on(state, tp, oldstate, newstate);
 	return 0;
 }
 

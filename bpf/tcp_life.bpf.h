@@ -32,12 +32,14 @@ static __always_inline void begin_client(struct socket_state *state, const struc
 	stamp_peer(&state->connection);
 }
 
-static __always_inline void established(struct socket_state *state, struct tcp_sock *tp, u64 now)
+static __always_inline void established(struct socket_state *state, struct tcp_sock *tp)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	u64 now;
 
 	if (state->opened)
 		return;
+	now = bpf_ktime_get_boot_ns();
 	if (state->connect_started_ns) {
 		stamp_ends(&state->connection, sk, OBSERVATION_POINT_CLIENT, 1);
 		state->connect_ns = now - state->connect_started_ns;
@@ -93,12 +95,14 @@ static __always_inline void note_close_cause(struct socket_state *state, int old
 	}
 }
 
-static __always_inline void closed(struct socket_state *state, struct tcp_sock *tp, int oldstate, u64 now)
+static __always_inline void closed(struct socket_state *state, struct tcp_sock *tp, int oldstate)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	u64 now;
 
 	if (!state->opened_ns || state->closing)
 		return;
+	now = bpf_ktime_get_boot_ns();
 	if (!state->role) {
 		u8 point = state->connect_started_ns ? OBSERVATION_POINT_CLIENT : OBSERVATION_POINT_SERVER;
 
@@ -118,17 +122,23 @@ static __always_inline void closed(struct socket_state *state, struct tcp_sock *
 	write_final_flow(state, tp, now);
 }
 
-/* A change of state of a connection that has begun. */
-static __always_inline void life_goes_on(struct socket_state *state, struct tcp_sock *tp, int oldstate, int newstate,
-					 u64 now)
+/* Whether a change to this state tells anything about a connection that has begun. */
+static __always_inline bool is_told(int newstate)
+{
+	return newstate == TCP_STATE_ESTABLISHED || newstate == TCP_STATE_FIN_WAIT1 ||
+	       newstate == TCP_STATE_CLOSE_WAIT || newstate == TCP_STATE_CLOSE;
+}
+
+/* A change of state, one that is told, of a connection that has begun. Asks for the time where there is work to do. */
+static __always_inline void life_goes_on(struct socket_state *state, struct tcp_sock *tp, int oldstate, int newstate)
 {
 	if (newstate == TCP_STATE_ESTABLISHED) {
-		established(state, tp, now);
+		established(state, tp);
 	} else if (newstate == TCP_STATE_FIN_WAIT1 || newstate == TCP_STATE_CLOSE_WAIT) {
 		if (state->closed_by == CLOSED_BY_NONE)
 			state->closed_by = side_of(&state->connection, newstate == TCP_STATE_FIN_WAIT1);
 	} else if (newstate == TCP_STATE_CLOSE) {
-		closed(state, tp, oldstate, now);
+		closed(state, tp, oldstate);
 	}
 }
 
