@@ -172,8 +172,9 @@ describe('the collector when its disk fails', { skip: whyNot() ?? false }, () =>
   it('EIO at every read: what cannot be read is counted, and what comes later is stored', async () => {
     await proxy.set('closed');
     const before = (await status()).counters.request!.lost!;
-    const rows = await ask('unreadable');
+    // From the first row on: what was read once is sent, whatever becomes of its file.
     writeFileSync(how, 'r 5');
+    const rows = await ask('unreadable');
     await proxy.set('open');
     await eventually(
       'them to be counted',
