@@ -30,6 +30,11 @@ export function quoteName(name: string): string {
   return `\`${name.replaceAll('\\', '\\\\').replaceAll('`', '\\`')}\``;
 }
 
+/** A table of tables.ts in a statement. @param database undefined: the connection's own */
+export function tableSql(database: string | undefined, { name }: { readonly name: string }): string {
+  return database === undefined ? name : `${quoteName(database)}.${name}`;
+}
+
 /** A string literal. */
 export function quoteText(text: string): string {
   return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;

@@ -4,7 +4,7 @@
  * have come in that concern it. A build replaces the whole minute, whatever was there: edges that it finds, and as `gone`
  * those that it does not find any more. Minutes that are not built yet are read from the rows.
  */
-import { quoteName, quoteText } from './ddl.ts';
+import { quoteText, tableSql } from './ddl.ts';
 import { EXPIRATIONS } from './expirations.ts';
 import { OTHER_END_WITHIN_S, withOtherEnds } from './other_views.ts';
 import { resolvedRows, type TimeWindow } from './resolved.ts';
@@ -42,9 +42,6 @@ export const TOUCHED_MINUTES: StoredTable = {
   ttlColumn: 'minute',
 };
 
-const named = (database: string | undefined, { name }: { readonly name: string }) =>
-  database === undefined ? name : `${quoteName(database)}.${name}`;
-
 /** What notes the minutes that inserts concern. News of an address concern the minutes, so far, that had rows. */
 export const TOUCHES: readonly View[] = [
   ...SOURCES.map(
@@ -53,7 +50,7 @@ export const TOUCHES: readonly View[] = [
       doc: `Notes the minutes that rows of ${table.name} fall into.`,
       feed: { from: table.name, into: TOUCHED_MINUTES.name },
       select: (database) =>
-        `SELECT ${MINUTE} AS minute, now64(9) AS touched FROM ${named(database, table)} GROUP BY minute`,
+        `SELECT ${MINUTE} AS minute, now64(9) AS touched FROM ${tableSql(database, table)} GROUP BY minute`,
     }),
   ),
   {
@@ -63,8 +60,8 @@ export const TOUCHES: readonly View[] = [
     select: (database) =>
       [
         'SELECT m.minute AS minute, now64(9) AS touched',
-        `FROM (SELECT toStartOfMinute(min(changed_from)) AS since FROM ${named(database, ENDPOINT_ADDRESSES)}) AS news`,
-        `CROSS JOIN (SELECT DISTINCT minute FROM ${named(database, TOUCHED_MINUTES)}) AS m`,
+        `FROM (SELECT toStartOfMinute(min(changed_from)) AS since FROM ${tableSql(database, ENDPOINT_ADDRESSES)}) AS news`,
+        `CROSS JOIN (SELECT DISTINCT minute FROM ${tableSql(database, TOUCHED_MINUTES)}) AS m`,
         'WHERE m.minute >= news.since',
       ].join('\n'),
   },
@@ -77,7 +74,7 @@ export const TOUCHES: readonly View[] = [
  */
 export function builtUntilSql(database?: string): string {
   const passed = `toStartOfMinute(now() - ${EDGE_HOLD_BACK_S})`;
-  return `(SELECT least(max(minute) + 60, ${passed}) FROM ${named(database, EDGES_1M)})`;
+  return `(SELECT least(max(minute) + 60, ${passed}) FROM ${tableSql(database, EDGES_1M)})`;
 }
 
 /**
@@ -90,7 +87,7 @@ export function rowsOfEdges(database: string, table: Table, since: string, windo
   const within = `toIntervalSecond(${OTHER_END_WITHIN_S})`;
   const until = window === undefined ? '' : ` AND v.time < ${window.until} + ${within}`;
   const views = {
-    from: `${named(database, REQUESTS)} AS v`,
+    from: `${tableSql(database, REQUESTS)} AS v`,
     where: `v.time >= ${since} - ${within}${until}`,
   };
   return `(${withOtherEnds(table, resolvedRows(database, table, window), views)})`;
@@ -110,17 +107,17 @@ const merged = EDGE_AGGREGATES.map(({ name, merge }) => `${merge}(e.${name}) AS 
  * reach back for days, waits behind them.
  */
 export function dirtyMinutesSql(database: string): string {
-  const edges = named(database, EDGES_1M);
+  const edges = tableSql(database, EDGES_1M);
   const names = `(${SOURCES.map(({ name }) => quoteText(name)).join(', ')})`;
   const lastBuild = `(SELECT max(build) FROM ${edges} WHERE minute >= (SELECT max(minute) FROM ${edges}) - 600)`;
-  const touched = `SELECT minute, max(t.touched) AS last_touched FROM ${named(database, TOUCHED_MINUTES)} AS t WHERE t.touched >= ${lastBuild} - toIntervalHour(${LOOKED_AT_H}) GROUP BY minute`;
+  const touched = `SELECT minute, max(t.touched) AS last_touched FROM ${tableSql(database, TOUCHED_MINUTES)} AS t WHERE t.touched >= ${lastBuild} - toIntervalHour(${LOOKED_AT_H}) GROUP BY minute`;
   const days = `(SELECT minOrNull(toUInt32OrNull(extract(engine_full, 'toIntervalDay\\\\((\\\\d+)\\\\)'))) FROM system.tables WHERE database = ${quoteText(database)} AND name IN ${names})`;
   return [
     `SELECT toUnixTimestamp(t.minute) AS minute FROM (${touched}) AS t`,
     `LEFT JOIN (SELECT minute, max(build) AS last_build FROM ${edges} WHERE minute IN (SELECT minute FROM (${touched})) GROUP BY minute) AS b ON t.minute = b.minute`,
     `WHERE t.minute <= now() - ${60 + EDGE_HOLD_BACK_S} AND t.last_touched > b.last_build - toIntervalSecond(${OVERLAP_S})`,
     // Minutes of which rows have been deleted stay as they were built.
-    `  AND t.minute >= ifNull((SELECT maxOrNull(expired_before) FROM ${named(database, EXPIRATIONS)} WHERE table_name IN ${names}), toDateTime64(0, 9, 'UTC'))`,
+    `  AND t.minute >= ifNull((SELECT maxOrNull(expired_before) FROM ${tableSql(database, EXPIRATIONS)} WHERE table_name IN ${names}), toDateTime64(0, 9, 'UTC'))`,
     `  AND t.minute > now() - toIntervalDay(ifNull(${days}, 10000))`,
     'ORDER BY b.last_build > toDateTime64(0, 9), minute',
   ].join('\n');
@@ -151,7 +148,7 @@ export function buildSql(database: string, minutes: readonly number[]): string {
   const inMinutes = `time >= ${window.since} AND time < ${window.until} AND toUnixTimestamp(${MINUTE}) IN (${list})`;
   const built = `minute >= ${minutes[0]} AND minute <= ${minutes.at(-1)} AND toUnixTimestamp(minute) IN (${list})`;
   const empty = EDGE_AGGREGATES.map((one) => `${one.empty} AS ${one.name}`).join(', ');
-  const edges = named(database, EDGES_1M);
+  const edges = tableSql(database, EDGES_1M);
   return [
     `INSERT INTO ${edges} (minute, ${KEY}, ${EDGE_AGGREGATES.map(({ name }) => name).join(', ')}, build, gone)`,
     `SELECT e.minute AS minute, ${KEY_COLUMNS}, ${merged}, now64(9) AS build, min(e.gone) AS gone FROM (`,
@@ -179,7 +176,7 @@ export const CURRENT_EDGES: View = {
     const until = builtUntilSql(database);
     const columns = ['minute', ...EDGE_KEY, ...EDGE_AGGREGATES.map(({ name }) => name)].join(', ');
     return [
-      `SELECT ${columns} FROM ${named(database, EDGES_1M)} FINAL WHERE minute < ${until}`,
+      `SELECT ${columns} FROM ${tableSql(database, EDGES_1M)} FINAL WHERE minute < ${until}`,
       'UNION ALL',
       `SELECT e.minute AS minute, ${KEY_COLUMNS}, ${merged}`,
       `FROM (${SOURCES.map((table) => edgesOf(database, table, `time >= ${until}`, until)).join('\nUNION ALL ')}) AS e ${BY_KEY}`,

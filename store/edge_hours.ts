@@ -3,7 +3,7 @@
  * edges_1m once all of it are built. edge_hours tells which hours are; before a minute is built again, its hour is noted
  * there as one that has yet to be, and questions read its minutes meanwhile.
  */
-import { quoteName } from './ddl.ts';
+import { tableSql } from './ddl.ts';
 import { EDGE_HOLD_BACK_S } from './edge_builds.ts';
 import { EDGE_COUNTS, seenByEnds } from './edge_counts.ts';
 import { EDGES_1M } from './rollups.ts';
@@ -77,8 +77,6 @@ export const EDGE_HOURS = {
 const MOST_HOURS = 10;
 const HOUR_S = 3600;
 
-const named = (database: string, { name }: StoredTable) => `${quoteName(database)}.${name}`;
-
 /** Begin of the hour of a time; seconds since the epoch. */
 export const hourOf = (second: number): number => second - (second % HOUR_S);
 
@@ -93,7 +91,7 @@ export function builtHoursSql(from: string = EDGE_HOURS.name): string {
  * @param patienceS only if nobody has built any for so long, seconds
  */
 export function unbuiltHoursSql(database: string, patienceS: number): string {
-  const [edges, hours] = [named(database, EDGES_1M), named(database, EDGE_HOURS)];
+  const [edges, hours] = [tableSql(database, EDGES_1M), tableSql(database, EDGE_HOURS)];
   const kept = `now() - ${EDGES_1M.ttlDays * 86_400 - HOUR_S}`;
   const first = `toUnixTimestamp(toStartOfHour(greatest(min(minute), ${kept})))`;
   const passed = `toUnixTimestamp(now()) - ${HOUR_S + EDGE_HOLD_BACK_S + patienceS}`;
@@ -112,7 +110,7 @@ export function unbuiltHoursSql(database: string, patienceS: number): string {
  */
 export function hoursChangeSql(database: string, minutes: readonly number[]): string {
   const hours = [...new Set(minutes.map(hourOf))];
-  return `INSERT INTO ${named(database, EDGE_HOURS)} (hour, is_built, at) SELECT arrayJoin([${hours.join(', ')}]) AS hour, 0, now64(9) WHERE hour <= now() - ${HOUR_S}`;
+  return `INSERT INTO ${tableSql(database, EDGE_HOURS)} (hour, is_built, at) SELECT arrayJoin([${hours.join(', ')}]) AS hour, 0, now64(9) WHERE hour <= now() - ${HOUR_S}`;
 }
 
 /**
@@ -120,11 +118,11 @@ export function hoursChangeSql(database: string, minutes: readonly number[]): st
  * @param hour seconds since the epoch
  */
 export function buildHourSql(database: string, hour: number): string {
-  const [edges, hours] = [named(database, EDGES_1M), named(database, EDGES_1H)];
+  const [edges, hours] = [tableSql(database, EDGES_1M), tableSql(database, EDGES_1H)];
   const pair = 'cluster, source_endpoint_id, destination_endpoint_id';
   const seen = `SELECT ${pair}, ${seenByEnds(EDGE_COUNTS, undefined, true).columns.join(', ')} FROM ${edges} FINAL WHERE minute >= ${hour} AND minute < ${hour + HOUR_S} GROUP BY ${pair}`;
   // the latest names of who can have been there then
-  const names = `SELECT endpoint_id, ${HOUR_PROPERTIES.map((name) => `argMax(e.${name}, e.updated) AS ${name}`).join(', ')} FROM ${named(database, ENDPOINTS)} AS e WHERE e.valid_to > toDateTime64(${hour - HOUR_S}, 9, 'UTC') GROUP BY e.endpoint_id`;
+  const names = `SELECT endpoint_id, ${HOUR_PROPERTIES.map((name) => `argMax(e.${name}, e.updated) AS ${name}`).join(', ')} FROM ${tableSql(database, ENDPOINTS)} AS e WHERE e.valid_to > toDateTime64(${hour - HOUR_S}, 9, 'UTC') GROUP BY e.endpoint_id`;
   const counts = EDGE_COUNTS.map(({ name }) => name);
   const counted = EDGE_COUNTS.map(({ name, of }) => `${of} AS ${name}`).join(', ');
   const keys = END_COLUMNS.map(({ name, end, of }) => `${end}.${of} AS ${name}`).join(', ');
@@ -146,5 +144,5 @@ export function buildHourSql(database: string, hour: number): string {
  * @param begun of unbuiltHoursSql, before the build
  */
 export function hourBuiltSql(database: string, hour: number, begun: string): string {
-  return `INSERT INTO ${named(database, EDGE_HOURS)} (hour, is_built, at) SELECT ${hour}, 1, fromUnixTimestamp64Nano(${begun}, 'UTC')`;
+  return `INSERT INTO ${tableSql(database, EDGE_HOURS)} (hour, is_built, at) SELECT ${hour}, 1, fromUnixTimestamp64Nano(${begun}, 'UTC')`;
 }

@@ -12,7 +12,7 @@
  * end nobody told would have the address back as soon as the next one left it. Of two that are sure from the same moment
  * neither is the later one: nobody knows.
  */
-import { quoteName } from './ddl.ts';
+import { tableSql } from './ddl.ts';
 import { ENDPOINT_ADDRESSES, FLOWS, REQUESTS, type StoredTable, TCP_EVENTS } from './tables.ts';
 import type { View } from './view.ts';
 
@@ -61,10 +61,6 @@ export function askedAddress(end: End, alias: string): string {
 /** Condition that what a row `alias` says of an end is a hint. */
 export const isHint = (end: End, alias: string): string => `${alias}.${end}_basis NOT IN ('socket', 'cgroup')`;
 
-/** Name of a table in SQL. @param database undefined: the connection's own */
-const named = (database: string | undefined, { name }: StoredTable) =>
-  database === undefined ? name : `${quoteName(database)}.${name}`;
-
 /** Name of the view of a table's resolved rows. */
 export const resolvedName = (table: StoredTable): string => `${table.name}_resolved`;
 
@@ -91,7 +87,7 @@ function claims(columns: string, { database, addresses, held }: ClaimsRead, fina
     ...(addresses === undefined ? [] : [`address IN (${addresses})`]),
   ];
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
-  return `SELECT ${columns} FROM ${named(database, ENDPOINT_ADDRESSES)} ${final}${where}`;
+  return `SELECT ${columns} FROM ${tableSql(database, ENDPOINT_ADDRESSES)} ${final}${where}`;
 }
 
 /**
@@ -189,7 +185,7 @@ export function decidedRows(table: StoredTable, read: RowsToResolve): string {
  * @param window time that the rows are of which are asked for, where it is known
  */
 export function resolvedRows(database: string, table: StoredTable, window?: TimeWindow): string {
-  const rows = named(database, table);
+  const rows = tableSql(database, table);
   // Where nobody claims an address, rows are what they say: the first branch then costs nothing, and else the second.
   const nobody = `(SELECT count() = 0 FROM (${claims('1', { database }, '')} LIMIT 1))`;
   const from = `(SELECT * FROM ${rows} WHERE NOT ${nobody})`;
