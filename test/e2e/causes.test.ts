@@ -17,6 +17,7 @@ import { whyNot } from '../support/flowspan.ts';
 import { writeRecording } from '../support/recorded_answers.ts';
 
 const PAIRS = FAULTS.length + 1;
+// With fewer than three, a service behind a gateway was never met at the address that the chains use.
 const ROUNDS = Number(process.env.FLOWSPAN_CAUSES_ROUNDS ?? (process.env.FLOWSPAN_SOAK === '1' ? 20 : 3));
 const SEED = Number(process.env.FLOWSPAN_CAUSES_SEED ?? 4);
 /** Folder that the answers of each round are written to, for new recordings for test/query-api/explain.test.ts. */
