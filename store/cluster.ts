@@ -16,6 +16,7 @@ import {
   settingsOf,
 } from './ddl.ts';
 import { MigrationError } from './errors.ts';
+import { databaseColumns } from './remainders.ts';
 import { createViewSql, SCHEMA, type Schema } from './schema.ts';
 import type { StoredTable } from './tables.ts';
 import type { View } from './view.ts';
@@ -27,12 +28,14 @@ const DEDUPLICATION_WINDOW_S = 7 * 86_400;
 
 /**
  * Settings of every INSERT into a cluster. Acknowledged means: on the shards, not in the queue of the server that was
- * asked; the token goes along to the shards, and through the feeds.
+ * asked; the token goes along to the shards, and through the feeds. The server that was asked makes the rests of columns
+ * (remainders.ts), because it does not send on what they are made of; without the last setting it would keep them too.
  */
 export const CLUSTER_INSERT_SETTINGS = {
   distributed_foreground_insert: 1,
   insert_deduplicate: 1,
   deduplicate_blocks_in_dependent_materialized_views: 1,
+  insert_allow_materialized_columns: 1,
 } as const;
 
 /** Settings of every question to a cluster: subqueries over a Distributed table are asked once and sent to the shards. */
@@ -84,7 +87,7 @@ function distributedTableSql(database: string, table: StoredTable, cluster: stri
 
 /** Columns that a later version has added. */
 function addColumnsSql(database: string, table: StoredTable, name: string, cluster: string): string {
-  const columns = table.columns.map((column) => {
+  const columns = databaseColumns(table).map((column) => {
     // Distributed tables store nothing, so that their columns have no codec.
     const sql = name === table.name ? columnSql(column).replace(/ CODEC\(.*\)$/, '') : columnSql(column);
     return `ADD COLUMN IF NOT EXISTS ${sql}`;
@@ -119,21 +122,39 @@ export function clusterStatements(database: string, cluster: string, schema: Sch
   ];
 }
 
+function fail(query: string, cause: Error): never {
+  throw new MigrationError(
+    'FLOW_STORE_MIGRATION',
+    `${cause.message}: check that clickhouse.cluster is a cluster of the server, that its servers have the macros shard and replica, and the account's rights; it was: ${query.slice(0, 300)}`,
+    { cause },
+  );
+}
+
+/** Tables of a version that stored by itself what is put together now would read as empty what new rows have there. */
+async function refuseOlder(client: ClickHouseClient, database: string): Promise<void> {
+  const putTogether = SCHEMA.tables.flatMap((table) =>
+    table.columns
+      .filter(({ remainder }) => remainder !== undefined)
+      .map(({ name }) => `(${quoteText(table.name)}, ${quoteText(name)})`),
+  );
+  const query = `SELECT DISTINCT table FROM system.columns WHERE database = ${quoteText(database)} AND default_kind != 'ALIAS' AND (table, name) IN (${putTogether.join(', ')})`;
+  const answer = client.query({ query, format: 'JSONEachRow' }).then((result) => result.json<{ table: string }>());
+  const older = (await answer.catch((cause) => fail(query, cause))).map(({ table }) => table);
+  if (older.length === 0) return;
+  throw new MigrationError(
+    'FLOW_STORE_MIGRATION',
+    `${older.join(', ')} of ${database} are of a version that stored other columns, and rows are not copied on a cluster: set clickhouse.database to a new one, and drop ${database} when its rows have served`,
+  );
+}
+
 /**
  * Makes the schema on a cluster, and adds columns that are missing. Other changes of a schema (types, sort keys, feeds)
  * are not made on a cluster; the embedded store and a single server have migrate.ts.
- * @throws MigrationError FLOW_STORE_MIGRATION with the statement that failed
+ * @throws MigrationError FLOW_STORE_MIGRATION with the statement that failed, or the tables that cannot be brought here
  */
 export async function migrateCluster(client: ClickHouseClient, database: string, cluster: string): Promise<void> {
+  await refuseOlder(client, database);
   for (const query of clusterStatements(database, cluster)) {
-    try {
-      await client.command({ query });
-    } catch (cause) {
-      throw new MigrationError(
-        'FLOW_STORE_MIGRATION',
-        `${(cause as Error).message}: check that clickhouse.cluster is a cluster of the server, that its servers have the macros shard and replica, and the account's rights; it was: ${query.slice(0, 300)}`,
-        { cause },
-      );
-    }
+    await client.command({ query }).catch((cause) => fail(query, cause));
   }
 }

@@ -1,5 +1,6 @@
 /** What tables and columns are, and how a column follows from a field of a wire record. */
 import { ENUMS, type WireField } from '../bpf/wire/events.gen.ts';
+import type { Remainder } from './remainders.ts';
 
 /** A column as the database keeps it: what it is called in every layer and what it means. */
 export interface StoredColumn {
@@ -13,6 +14,8 @@ export interface StoredColumn {
   readonly doc: string;
   /** 0 (or the empty string, or ::) means "not known" and is shown as null in answers. */
   readonly zeroIsUnknown?: true;
+  /** What is stored in its stead, where other columns of the row nearly tell it. */
+  readonly remainder?: Remainder;
 }
 
 /** A column that collectors fill. */
@@ -48,6 +51,7 @@ export interface WireOverride {
   readonly type?: string;
   readonly codec?: string;
   readonly zeroIsUnknown?: true;
+  readonly remainder?: Remainder;
 }
 
 const SCALARS: Record<string, string> = { u8: 'UInt8', u16: 'UInt16', u32: 'UInt32', u64: 'UInt64', bytes16: 'IPv6' };
@@ -95,6 +99,7 @@ export function fromWire(
         ...(unit === undefined ? {} : { unit, codec: MEASURE_CODEC }),
         ...(override.codec === undefined ? {} : { codec: override.codec }),
         ...(override.zeroIsUnknown === undefined ? {} : { zeroIsUnknown: true }),
+        ...(override.remainder === undefined ? {} : { remainder: override.remainder }),
       };
     });
 }
@@ -103,12 +108,11 @@ const HEADER_FIELDS = ['length', 'record_kind', 'time_boot_ns'];
 /** For columns in which 0 means that it is not known. */
 export const UNKNOWN = { zeroIsUnknown: true } as const;
 /** Times and amounts differ from row to row by less than their width. `make bench NAME=disk` chose between codecs. */
-const MEASURE_CODEC = 'T64, ZSTD(1)';
+export const MEASURE_CODEC = 'T64, ZSTD(1)';
 const COMMON_OVERRIDES: Record<string, WireOverride> = {
-  socket_cookie: { codec: 'Delta, ZSTD(1)' },
   initiator_known: { type: 'Bool' },
   owner_cgroup_id: UNKNOWN,
   pid: UNKNOWN,
-  srtt_us: UNKNOWN,
+  srtt_us: { codec: "T64('bit'), ZSTD(1)", ...UNKNOWN },
   error_number: UNKNOWN,
 };

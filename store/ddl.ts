@@ -2,7 +2,8 @@
  * SQL that creates the tables of tables.ts as MergeTree tables: on the embedded store and on a single ClickHouse server;
  * on a cluster in the form that cluster.ts gives them.
  */
-import type { StoredColumn, StoredTable } from './tables.ts';
+import { type DatabaseColumn, databaseColumns } from './remainders.ts';
+import type { StoredTable } from './tables.ts';
 
 /** Blocks whose deduplication token a table remembers; at one insert a second, more than a day. */
 export const DEDUPLICATION_WINDOW = 100_000;
@@ -41,8 +42,14 @@ export function quoteText(text: string): string {
 }
 
 /** `name type COMMENT '…' CODEC(…)` as CREATE TABLE and ALTER TABLE … ADD/MODIFY COLUMN take it. */
-export function columnSql(column: StoredColumn): string {
-  return `${quoteName(column.name)} ${column.type} COMMENT ${quoteText(column.doc)} CODEC(${column.codec ?? 'ZSTD(1)'})`;
+export function columnSql({ name, type, made, doc, codec = 'ZSTD(1)' }: DatabaseColumn): string {
+  const isStored = made === undefined || made.startsWith('MATERIALIZED');
+  return [
+    `${quoteName(name)} ${type}`,
+    ...(made === undefined ? [] : [made]),
+    `COMMENT ${quoteText(doc)}`,
+    ...(isStored ? [`CODEC(${codec})`] : []),
+  ].join(' ');
 }
 
 /** The TTL expression of the table, or undefined if its rows are kept. */
@@ -84,7 +91,7 @@ export function createTableSql(
   const ttl = ttlSql(table);
   return [
     `CREATE TABLE IF NOT EXISTS ${quoteName(database)}.${quoteName(name)}${onCluster(form?.cluster)}\n(`,
-    [...table.columns.map(columnSql), ...(table.indices ?? []).map((index) => `INDEX ${index}`)]
+    [...databaseColumns(table).map(columnSql), ...(table.indices ?? []).map((index) => `INDEX ${index}`)]
       .map((line) => `    ${line}`)
       .join(',\n'),
     `)\nENGINE = ${form?.engine ?? table.engine}`,

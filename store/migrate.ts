@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { columnSql, createTableSql, quoteName, quoteText } from './ddl.ts';
 import { MigrationError } from './errors.ts';
+import { databaseColumns, insertedAs } from './remainders.ts';
 import { createViewSql, SCHEMA, type Schema, schemaHash, viewComment } from './schema.ts';
 import type { StoredTable } from './tables.ts';
 
@@ -42,6 +43,7 @@ interface IndexState {
 }
 
 interface TableState {
+  /** Engine, partitions and order, and of what columns are made: nothing of it can be altered under rows that are there. */
   readonly layout: string;
   readonly ttl: string;
   readonly settings: string;
@@ -157,9 +159,9 @@ async function bringTable(run: Run, table: StoredTable, schema: Schema): Promise
 }
 
 /**
- * A table whose engine or order has changed is replaced by the fresh one and its rows are copied: ClickHouse cannot alter
- * these. Rows that are inserted meanwhile are in the fresh one already. Its feeds are down while it is copied, so that
- * no row is counted twice.
+ * A table whose engine or order has changed, or what its columns are made of, is replaced by the fresh one and its rows
+ * are copied: ClickHouse cannot alter these. Rows that are inserted meanwhile are in the fresh one already. Its feeds are
+ * down while it is copied, so that no row is counted twice.
  */
 async function replace(run: Run, table: StoredTable, schema: Schema): Promise<void> {
   for (const { name, feed } of schema.views) {
@@ -176,6 +178,7 @@ async function copyReplaced(run: Run, table: StoredTable): Promise<void> {
   const before = await stateOf(run, replaced);
   if (before === undefined) return;
   const kept = table.columns.filter(({ name }) => before.columns.some((column) => column.name === name));
+  const into = kept.map((column) => quoteName(insertedAs(column))).join(', ');
   const names = kept.map(({ name }) => quoteName(name)).join(', ');
   // Rows of one key that no merge has put together yet would become one of them under another engine.
   const final = /^(Aggregating|Replacing)/.test(before.layout) ? ' FINAL' : '';
@@ -186,7 +189,7 @@ async function copyReplaced(run: Run, table: StoredTable): Promise<void> {
   for (const { id } of partitions) {
     // One thread makes the same blocks again, and the token then keeps a second copy of them out.
     await run.command(
-      `INSERT INTO ${run.named(table.name)} (${names}) SELECT ${names} FROM ${run.named(replaced)}${final} WHERE _partition_id = ${quoteText(id)} SETTINGS max_threads = 1, max_insert_threads = 1, insert_deduplicate = 1, insert_deduplication_token = ${quoteText(`copy-${id}`)}`,
+      `INSERT INTO ${run.named(table.name)} (${into}) SELECT ${names} FROM ${run.named(replaced)}${final} WHERE _partition_id = ${quoteText(id)} SETTINGS max_threads = 1, max_insert_threads = 1, insert_deduplicate = 1, insert_deduplication_token = ${quoteText(`copy-${id}`)}`,
     );
     await run.command(`ALTER TABLE ${run.named(replaced)} DROP PARTITION ID ${quoteText(id)}`);
   }
@@ -222,8 +225,9 @@ async function alter(run: Run, table: StoredTable, before: TableState, wanted: T
     await run.command(`${alterTable} DROP COLUMN IF EXISTS ${quoteName(name)}`);
     present.splice(present.indexOf(name), 1);
   }
-  for (const [position, column] of table.columns.entries()) {
-    const place = position === 0 ? 'FIRST' : `AFTER ${quoteName(table.columns[position - 1]!.name)}`;
+  const columns = databaseColumns(table);
+  for (const [position, column] of columns.entries()) {
+    const place = position === 0 ? 'FIRST' : `AFTER ${quoteName(columns[position - 1]!.name)}`;
     const old = before.columns.find(({ name }) => name === column.name);
     if (old === undefined) {
       await run.command(`${alterTable} ADD COLUMN IF NOT EXISTS ${columnSql(column)} ${place}`);
@@ -253,13 +257,16 @@ async function stateOf(run: Run, name: string): Promise<TableState | undefined> 
   const columns = await run.rows<ColumnState>(
     `SELECT name, type, compression_codec AS codec, comment FROM system.columns WHERE ${where} ORDER BY position`,
   );
+  const made = await run.rows<Record<string, string>>(
+    `SELECT name, default_kind, default_expression FROM system.columns WHERE ${where} AND default_kind != '' ORDER BY name`,
+  );
   const indices = await run.rows<IndexState>(
     `SELECT name, concat(name, ' ', expr, ' TYPE ', type_full, ' GRANULARITY ', toString(granularity)) AS definition
      FROM system.data_skipping_indices WHERE ${where}`,
   );
   const [, layout, ttl, settings] = /^(.*?)(?: TTL (.*?))?(?: SETTINGS (.*))?$/s.exec(table.engine_full) ?? [];
   return {
-    layout: layout ?? '',
+    layout: [layout ?? '', ...made.map((column) => Object.values(column).join(' '))].join('\n'),
     ttl: ttl ?? '',
     settings: (settings ?? '').split(', ').sort().join(', '),
     comment: table.comment,

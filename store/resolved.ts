@@ -13,6 +13,7 @@
  * neither is the later one: nobody knows.
  */
 import { tableSql } from './ddl.ts';
+import { allColumns } from './remainders.ts';
 import { ENDPOINT_ADDRESSES, FLOWS, REQUESTS, type StoredTable, TCP_EVENTS } from './tables.ts';
 import type { View } from './view.ts';
 
@@ -139,7 +140,7 @@ function endpointOf(table: StoredTable, end: End, read: ClaimsRead): string {
 
 /** What of a table's rows is resolved. */
 export interface RowsToResolve {
-  /** What to read them from: a table, or a subquery in parentheses with all its columns. */
+  /** What to read them from: a subquery in parentheses with all columns of the table. */
   readonly from: string;
   /** The ends that are decided. */
   readonly ends: readonly End[];
@@ -188,9 +189,10 @@ export function resolvedRows(database: string, table: StoredTable, window?: Time
   const rows = tableSql(database, table);
   // Where nobody claims an address, rows are what they say: the first branch then costs nothing, and else the second.
   const nobody = `(SELECT count() = 0 FROM (${claims('1', { database }, '')} LIMIT 1))`;
-  const from = `(SELECT * FROM ${rows} WHERE NOT ${nobody})`;
+  const all = allColumns(table, 'r');
+  const from = `(SELECT ${all} FROM ${rows} AS r WHERE NOT ${nobody})`;
   return `(
-  SELECT r.*, ${stamps(ENDS)} FROM ${rows} AS r WHERE ${nobody}
+  SELECT ${all}, ${stamps(ENDS)} FROM ${rows} AS r WHERE ${nobody}
   UNION ALL
   ${decidedRows(table, { from, ends: ENDS, database, window })}
 )`;

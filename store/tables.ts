@@ -3,10 +3,11 @@
  * field list and the docs come from here. Columns that a kernel record carries take name, type and doc from the wire.
  */
 import { FLOW_RECORD_FIELDS, REQUEST_RECORD_FIELDS, TCP_EVENT_RECORD_FIELDS } from '../bpf/wire/events.gen.ts';
-import { type Column, fromWire, type Table, UNKNOWN } from './columns.ts';
+import { type Column, fromWire, MEASURE_CODEC, type Table, UNKNOWN } from './columns.ts';
 import { ENDS, IDENTITY_BASES, SAMPLE_WEIGHT, SCOPE, text, word, words } from './common_columns.ts';
 import { ENDPOINT_ADDRESSES, ENDPOINTS } from './endpoint_tables.ts';
 import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL } from './ids.ts';
+import { difference, type Remainder } from './remainders.ts';
 
 export { type Column, enumLabel, type StoredColumn, type StoredTable, type Table } from './columns.ts';
 export { ENDPOINT_ADDRESSES, ENDPOINTS, IDENTITY_BASES };
@@ -30,6 +31,23 @@ const OF_COLLECTOR = ['peer_endpoint_id', 'source_sequence_begin', 'destination_
 /** Sequence numbers of a connection grow from row to row; between connections they are as good as random. */
 const SEQUENCE = { codec: 'Delta, ZSTD(1)' } as const;
 
+/** Since when a connection is open: the same in all of its rows, where its age is different in each. */
+const OPENED = difference('UInt64', 'toUnixTimestamp64Nano(time)', 'ZSTD(1)');
+/** What another amount of the row has more, little or nothing. */
+const lessThan = (other: string, type = 'UInt64') => ({ remainder: difference(type, other, MEASURE_CODEC) });
+
+/** What a route template and the paths of the route have in common: all before its first parameter. */
+const ROUTE_BEGIN = "substringIndex(resource, '{', 1)";
+const behindRoute = (path: string) => `substring(${path}, length(${ROUTE_BEGIN}) + 1)`;
+/** A path without what its route tells; paths that do not begin like their route stand whole behind a space. */
+const BEHIND_ROUTE: Remainder = {
+  type: 'String',
+  codec: 'ZSTD(1)',
+  of: (path) =>
+    `if(startsWith(${path}, ${ROUTE_BEGIN}) AND NOT startsWith(${behindRoute(path)}, ' '), ${behindRoute(path)}, concat(' ', ${path}))`,
+  value: (rest) => `if(startsWith(${rest}, ' '), substring(${rest}, 2), concat(${ROUTE_BEGIN}, ${rest}))`,
+};
+
 const BY_DAY = 'toYYYYMMDD(time)';
 /** Of the tables that grow fast: the byte budget deletes whole partitions. */
 const BY_HOUR = 'toStartOfHour(time)';
@@ -50,7 +68,11 @@ export const FLOWS: Table = {
     ...fromWire(FLOW_RECORD_FIELDS, [...OF_COLLECTOR, 'command_length'], {
       command: { type: 'LowCardinality(String)', ...UNKNOWN },
       connect_ns: { codec: 'ZSTD(1)', ...UNKNOWN },
-      min_rtt_us: UNKNOWN,
+      connection_age_ns: { remainder: OPENED },
+      bytes_acked: lessThan('bytes_sent'),
+      delivered_segments: lessThan('data_segments_sent', 'UInt32'),
+      owner_cgroup_id: { ...UNKNOWN, ...lessThan('socket_cgroup_id') },
+      min_rtt_us: { codec: 'ZSTD(1)', ...UNKNOWN },
       rttvar_us: UNKNOWN,
     }),
     SAMPLE_WEIGHT,
@@ -93,7 +115,8 @@ export const REQUESTS: Table = {
       [...OF_COLLECTOR, 'method_length', 'target_length', 'host_length', 'traceparent_length', 'text'],
       {
         application_read_ns: UNKNOWN,
-        response_start_ns: UNKNOWN,
+        response_start_ns: { ...UNKNOWN, ...lessThan('duration_ns') },
+        response_body_bytes: lessThan('response_bytes'),
         http_status_code: UNKNOWN,
         max_rtt_us: UNKNOWN,
         request_sequence: SEQUENCE,
@@ -129,7 +152,10 @@ export const REQUESTS: Table = {
     word('status', "The protocol's own status, as text; empty if none was seen."),
     word('error_type', 'Why it failed: the status, or what became of the connection; empty if it did not.'),
     text('http_host', 'Host header.', 'ZSTD(3)'),
-    text('http_path', 'Path of the target; segments that look like secrets read REDACTED.'),
+    {
+      ...text('http_path', 'Path of the target; segments that look like secrets read REDACTED.'),
+      remainder: BEHIND_ROUTE,
+    },
     text('http_query', 'Query of the target; values read REDACTED unless allowed by name.'),
     {
       name: 'span_decision',

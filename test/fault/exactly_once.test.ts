@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { BUILD_SETTINGS, buildSql } from '../../store/edge_builds.ts';
 import { migrate } from '../../store/migrate.ts';
+import { insertColumns } from '../../store/remainders.ts';
 import { encodeRow } from '../../store/rowbinary.ts';
 import { REQUESTS } from '../../store/tables.ts';
 import { RunningStore } from '../store/running_store.ts';
@@ -142,7 +143,7 @@ async function passWindow(firstNs: bigint): Promise<void> {
 
 async function insert(rows: readonly Buffer[], token: string): Promise<void> {
   const query = new URLSearchParams({
-    query: 'INSERT INTO flowspan.requests FORMAT RowBinary',
+    query: `INSERT INTO flowspan.requests ${insertColumns(REQUESTS)} FORMAT RowBinary`,
     insert_deduplication_token: token,
   });
   const response = await fetch(`${store.url}/?${query}`, {

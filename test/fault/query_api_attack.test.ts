@@ -30,7 +30,7 @@ before(async () => {
   scene = await Scene.start({ max_execution_s: 2, max_live_clients: WATCHERS }, ['--store-max-execution-s', '2']);
   await insertSamples(scene);
   await scene.command(
-    `INSERT INTO requests (time, destination_endpoint_id, source_endpoint_id, resource, http_path, duration_ns, source_port, socket_cookie)
+    `INSERT INTO requests (time, destination_endpoint_id, source_endpoint_id, resource, given_http_path, duration_ns, source_port, socket_cookie)
        SELECT now64(9) - toIntervalMillisecond(number), number % 50, number % 30, toString(number % 200),
               concat('/p/', toString(number)), cityHash64(number) % 1000000000, number % 60000, number FROM numbers(300000)`,
   );

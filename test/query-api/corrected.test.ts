@@ -5,6 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { allColumns } from '../../store/remainders.ts';
 import { decidedRows } from '../../store/resolved.ts';
 import { ENDPOINT_ADDRESSES, ENDPOINTS, FLOWS, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
 import { BEGIN, clientView, endpoint, event, flow, MS, NODE_B, request, SECOND, window } from './rows.ts';
@@ -280,7 +281,11 @@ test('claims picked out by what rows ask for decide as all of them', async () =>
   const reader = scene.store.reader({ database: 'flowspan' });
   for (const table of [FLOWS, REQUESTS, TCP_EVENTS]) {
     const decided = async (onlyAsked: boolean) => {
-      const rows = decidedRows(table, { from: table.name, ends: ['source', 'destination'], onlyAsked });
+      const rows = decidedRows(table, {
+        from: `(SELECT ${allColumns(table, 't')} FROM ${table.name} AS t)`,
+        ends: ['source', 'destination'],
+        onlyAsked,
+      });
       const query = `SELECT time, source_port, toString(source_endpoint_id) AS source, toString(destination_endpoint_id) AS destination FROM (${rows}) ORDER BY ALL`;
       return await (await reader.query({ query, format: 'JSONEachRow' })).json<Row>();
     };

@@ -6,6 +6,7 @@ import pino from 'pino';
 import { type Config, loadConfig } from '../../collector/src/config.ts';
 import { type RunningQueryApi, startQueryApi } from '../../query-api/src/main.ts';
 import { migrate } from '../../store/migrate.ts';
+import { insertColumns } from '../../store/remainders.ts';
 import { encodeRow } from '../../store/rowbinary.ts';
 import type { Table } from '../../store/tables.ts';
 import { RunningStore } from '../store/running_store.ts';
@@ -54,7 +55,7 @@ export class Scene {
   async insert(table: Table, rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
     const bytes = Buffer.concat(rows.map((row) => encodeRow(table, row)));
     const { stream } = await this.#writer.exec({
-      query: `INSERT INTO ${table.name} FORMAT RowBinary`,
+      query: `INSERT INTO ${table.name} ${insertColumns(table)} FORMAT RowBinary`,
       values: Readable.from([bytes], { objectMode: false }),
     });
     stream.resume();

@@ -77,6 +77,20 @@ test('the engine knows the settings', async () => {
   await known('settings', [...Object.keys(CLUSTER_INSERT_SETTINGS), ...Object.keys(CLUSTER_QUERY_SETTINGS)]);
 });
 
+test('tables that stored what is put together now are refused, and left as they are', async () => {
+  const client = store.writer();
+  await client.command({ query: 'CREATE DATABASE older' });
+  await client.command({
+    query: 'CREATE TABLE older.requests (time DateTime, http_path String) ENGINE = MergeTree ORDER BY time',
+  });
+  await assert.rejects(migrateCluster(client, 'older', 'main'), (error: Error & { code?: string }) => {
+    assert.equal(error.code, 'FLOW_STORE_MIGRATION');
+    assert.match(error.message, /requests of older are of a version.*clickhouse\.database/);
+    return true;
+  });
+  assert.equal(await ask('SHOW TABLES FROM older'), 'requests');
+});
+
 test('where there is no cluster it says so, and what to check', async () => {
   const client = store.writer();
   await assert.rejects(migrateCluster(client, 'flowspan', 'nonesuch'), (error: Error & { code?: string }) => {

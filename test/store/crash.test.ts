@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { migrate } from '../../store/migrate.ts';
+import { insertColumns } from '../../store/remainders.ts';
 import { encodeRow } from '../../store/rowbinary.ts';
 import { REQUESTS } from '../../store/tables.ts';
 import { RunningStore } from './running_store.ts';
@@ -36,7 +37,7 @@ async function send(bytes: Buffer, token: string): Promise<boolean> {
   const key = readFileSync(join(store.dataDir, 'writer_password'), 'utf8').trim();
   try {
     const response = await fetch(
-      `${store.url}/?query=INSERT+INTO+flowspan.requests+FORMAT+RowBinary&insert_deduplication_token=${token}`,
+      `${store.url}/?query=INSERT INTO flowspan.requests ${insertColumns(REQUESTS)} FORMAT RowBinary&insert_deduplication_token=${token}`,
       {
         method: 'POST',
         headers: { 'X-ClickHouse-User': 'collector', 'X-ClickHouse-Key': key },

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { migrate } from '../../store/migrate.ts';
+import { REQUESTS } from '../../store/tables.ts';
 import { insertSql, requestColumns } from './generated_rows.ts';
 import { RunningStore } from './running_store.ts';
 
@@ -31,7 +32,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     const store = await RunningStore.start();
     try {
       await migrate(store.writer(), 'flowspan');
-      await store.writer().command({ query: insertSql('flowspan.requests', requestColumns(BEGIN, SPACING_NS), ROWS) });
+      await store.writer().command({ query: insertSql(REQUESTS, requestColumns(BEGIN, SPACING_NS), ROWS) });
       await until('a build', async () => (await numbers(store, BUILDING))[0] === 1);
       const begun = performance.now();
       const code = await store.kill(signal);

@@ -1,4 +1,6 @@
 /** SQL that fills tables with rows drawn from a seed: the same rows for the same seed and count. */
+import { insertColumns } from '../../store/remainders.ts';
+import type { Table } from '../../store/tables.ts';
 
 /** A deterministic number below `limit` per row and salt. */
 export const drawn = (salt: string, limit: number | string): string => `(cityHash64(number, '${salt}') % (${limit}))`;
@@ -44,7 +46,7 @@ export function requestColumns(beginSql: string, spacingNs: number): Record<stri
 }
 
 /** INSERT of `count` generated rows. */
-export function insertSql(table: string, columns: Readonly<Record<string, string>>, count: number): string {
+export function insertSql(table: Table, columns: Readonly<Record<string, string>>, count: number): string {
   const values = Object.entries(columns).map(([name, value]) => `${value} AS ${name}`);
-  return `INSERT INTO ${table} (${Object.keys(columns).join(', ')}) SELECT ${values.join(', ')} FROM numbers(${count})`;
+  return `INSERT INTO flowspan.${table.name} ${insertColumns(table, Object.keys(columns))} SELECT ${values.join(', ')} FROM numbers(${count})`;
 }

@@ -8,6 +8,7 @@ import { Endpoints } from '../../collector/src/correlate/endpoints.ts';
 import { Resources, serviceName } from '../../collector/src/deliver/spans/resources.ts';
 import { Reporter, type ReporterOptions } from '../../collector/src/reporter.ts';
 import { migrate } from '../../store/migrate.ts';
+import { insertColumns } from '../../store/remainders.ts';
 import { encodeRow } from '../../store/rowbinary.ts';
 import { ENDPOINTS, REQUESTS, type Table } from '../../store/tables.ts';
 import { RunningStore } from './running_store.ts';
@@ -133,7 +134,7 @@ after(() => store.close());
 
 async function insert(table: Table, rows: readonly Readonly<Record<string, unknown>>[]): Promise<void> {
   const { stream } = await store.writer({ database: 'flowspan' }).exec({
-    query: `INSERT INTO ${table.name} FORMAT RowBinary`,
+    query: `INSERT INTO ${table.name} ${insertColumns(table)} FORMAT RowBinary`,
     values: Readable.from([Buffer.concat(rows.map((row) => encodeRow(table, row)))], { objectMode: false }),
   });
   stream.resume();

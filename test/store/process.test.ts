@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { migrate } from '../../store/migrate.ts';
+import { REQUESTS } from '../../store/tables.ts';
 import { insertSql, requestColumns } from './generated_rows.ts';
 import { RunningStore } from './running_store.ts';
 
@@ -58,7 +59,7 @@ test('a second process on the same data says so and leaves it alone', async () =
 test('memory stays bounded while readers ask for too much', async () => {
   const writer = store.writer();
   const begin = "toDateTime64(toStartOfHour(now() - 7200), 9, 'UTC')";
-  await writer.command({ query: insertSql('flowspan.requests', requestColumns(begin, 5_000_000), 300_000) });
+  await writer.command({ query: insertSql(REQUESTS, requestColumns(begin, 5_000_000), 300_000) });
   const queries = [
     'SELECT groupArray(number), uniqExact(number) FROM numbers(500000000)',
     'SELECT * FROM flowspan.requests ORDER BY sipHash64(socket_cookie), http_path',

@@ -12,7 +12,7 @@ const BEGIN = (BigInt(Date.now()) / 60_000n) * 60_000_000_000n - 1_800_000_000_0
 const ROWS_PER_TABLE = 1500;
 /** How a row tells how long before its time its ends were settled; an event by the longer of two. */
 const AGES = {
-  flows: (age: bigint) => ({ connection_age_ns: age }),
+  flows: (age: bigint) => ({ given_connection_age_ns: age }),
   requests: (age: bigint) => ({ duration_ns: age }),
   tcp_events: (age: bigint, number: number) =>
     number % 2 === 0 ? { connection_age_ns: age, latency_ns: age / 3n } : { connection_age_ns: 0, latency_ns: age },
@@ -52,6 +52,7 @@ async function insert(database: string, table: string, values: readonly object[]
         Object.entries(row).map(([name, value]) => [name, typeof value === 'number' ? value : `${value}`]),
       ),
     ),
+    columns: [...new Set(values.flatMap(Object.keys))] as [string, ...string[]],
     format: 'JSONEachRow',
   });
 }

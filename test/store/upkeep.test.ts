@@ -25,7 +25,7 @@ after(async () => {
 const run = (sql: string) => engine.run({ sql, role: 'upkeep' });
 
 async function fill(table: string, hoursAgo: number): Promise<void> {
-  const [name, value] = table === 'requests' ? ['http_path', 'toString(rand64())'] : ['duration_ns', 'rand64()'];
+  const [name, value] = table === 'requests' ? ['given_http_path', 'toString(rand64())'] : ['duration_ns', 'rand64()'];
   const time = `toStartOfHour(now()) - toIntervalHour(${hoursAgo}) + toIntervalMillisecond(number)`;
   await run(`INSERT INTO d.${table} (time, ${name}) SELECT ${time}, ${value} FROM numbers(20000)`);
 }

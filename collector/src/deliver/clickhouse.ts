@@ -7,9 +7,14 @@ import {
   type ClickHouseSettings,
   createClient,
 } from '@clickhouse/client';
+import { insertColumns } from '../../../store/remainders.ts';
+import { TABLES } from '../../../store/tables.ts';
 import type { Account } from '../accounts.ts';
 import type { Segment } from './segment.ts';
 import type { Answer } from './sender.ts';
+
+/** By what rows of a table name their columns. */
+const COLUMNS = new Map(TABLES.map((table) => [table.name, insertColumns(table)]));
 
 /** Longest that one INSERT may take, milliseconds. */
 export const LONGEST_INSERT_MS = 60_000;
@@ -81,7 +86,7 @@ export async function insertRows(
 ): Promise<Answer> {
   try {
     const { stream } = await client.exec({
-      query: `INSERT INTO ${table} FORMAT RowBinary`,
+      query: `INSERT INTO ${table} ${COLUMNS.get(table) ?? ''} FORMAT RowBinary`,
       values: Readable.from(rows, { objectMode: false, highWaterMark: 256 * 1024 }),
       clickhouse_settings: {
         insert_deduplication_token: token,

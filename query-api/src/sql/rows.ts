@@ -4,6 +4,7 @@
  * possible: filters that say nothing of the ends come first, and those on ends leave out beforehand what cannot pass.
  */
 import { type Views, withOtherEnds } from '../../../store/other_views.ts';
+import { allColumns } from '../../../store/remainders.ts';
 import { decidedRows, stampOf } from '../../../store/resolved.ts';
 import { REQUESTS, type Table } from '../../../store/tables.ts';
 import { ENDS, type End } from '../endpoint_names.ts';
@@ -99,7 +100,7 @@ export function rowsSql(asked: RowsAsked, read: RowsRead, parameters: Parameters
   const rest = late.length === 0 ? page : '';
   const undecided = ends.length === 0 && views !== undefined;
   const stamps = undecided ? ENDS.map((end) => `, t.${idColumn(end)} AS ${stampOf(end)}`).join('') : '';
-  const plain = `(SELECT t.*${stamps} FROM ${from} WHERE ${stored} ${rest})`;
+  const plain = `(SELECT ${allColumns(table, 't')}${stamps} FROM ${from} WHERE ${stored} ${rest})`;
   // few claims are read in less time than it takes to find out which of them matter
   const isMany = scope.claims === 'many';
   const window = isMany

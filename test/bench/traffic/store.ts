@@ -9,8 +9,10 @@ import { createTableSql } from '../../../store/ddl.ts';
 import { BUILD_SETTINGS, buildSql, nextMinutes } from '../../../store/edge_builds.ts';
 import { buildHourSql, EDGES_1H, hourBuiltSql } from '../../../store/edge_hours.ts';
 import { Engine } from '../../../store/embedded/engine.ts';
+import { databaseColumns, insertColumns } from '../../../store/remainders.ts';
 import { EDGES_1M } from '../../../store/rollups.ts';
 import { createViewSql, SCHEMA } from '../../../store/schema.ts';
+import { FLOWS, REQUESTS } from '../../../store/tables.ts';
 import { insertSql } from './connections.ts';
 import { FLOW_MODEL, flowsSql } from './flows.ts';
 import { REQUEST_MODEL, requestsSql } from './requests.ts';
@@ -28,9 +30,10 @@ export const connectionsFor = (rows: number): number => Math.round(rows / ROWS_P
 /** Changes when the traffic does, or how it is stored. */
 export function trafficKey(): string {
   const piece = { index: 0, first: 0, count: 1 };
-  const tables = SCHEMA.tables.map(({ doc: _doc, columns, ...table }) => ({
+  const tables = SCHEMA.tables.map((table) => ({
     ...table,
-    columns: columns.map(({ name, type, codec }) => [name, type, codec]),
+    doc: '',
+    columns: databaseColumns(table).map(({ name, type, codec, made }) => [name, type, codec, made]),
   }));
   const text = JSON.stringify([
     requestsSql(piece),
@@ -56,12 +59,13 @@ export async function createSchema(engine: Engine): Promise<void> {
 /** Inserts the requests and flow rows of a piece; a second time changes nothing. */
 export async function insertPiece(engine: Engine, piece: Piece): Promise<void> {
   const inserts = [
-    ['requests', REQUEST_MODEL, requestsSql(piece)],
-    ['flows', FLOW_MODEL, flowsSql(piece)],
+    [REQUESTS, REQUEST_MODEL, requestsSql(piece)],
+    [FLOWS, FLOW_MODEL, flowsSql(piece)],
   ] as const;
   await Promise.all(
     inserts.map(async ([table, model, select]) => {
-      const sql = `INSERT INTO ${DATABASE}.${table} (${Object.keys(model).join(', ')}) ${select}`;
+      const columns = insertColumns(table, Object.keys(model));
+      const sql = `INSERT INTO ${DATABASE}.${table.name} ${columns} ${select}`;
       const settings = { ...INSERT_SETTINGS, insert_deduplication_token: `piece-${piece.index}` };
       await engine.run({ sql, role: 'upkeep', settings });
     }),

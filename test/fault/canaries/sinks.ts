@@ -64,16 +64,18 @@ export function filesOf(directory: string): Found[] {
     });
 }
 
-/** Every row of every table of the store, as text. */
+/** Every row of every table of the store, as text, with the columns that are put together from others. */
 export async function rowsOf(flowspan: Flowspan): Promise<Found[]> {
-  const tables = await flowspan.query<{ name: string }>(
-    "SELECT name FROM system.tables WHERE database = 'flowspan' AND engine LIKE '%MergeTree' ORDER BY name",
+  const tables = await flowspan.query<{ name: string; made: string[] }>(
+    `SELECT table AS name, groupArrayIf(columns.name, default_kind = 'ALIAS') AS made
+     FROM system.columns JOIN system.tables ON tables.database = columns.database AND tables.name = columns.table
+     WHERE database = 'flowspan' AND engine LIKE '%MergeTree' GROUP BY table ORDER BY table`,
   );
   const found: Found[] = [];
-  for (const { name } of tables) {
+  for (const { name, made } of tables) {
     const response = await fetch(`${flowspan.storeUrl}/?database=flowspan&default_format=TSVWithNames`, {
       method: 'POST',
-      body: `SELECT * FROM \`${name}\``,
+      body: `SELECT ${['*', ...made].join(', ')} FROM \`${name}\``,
       signal: AbortSignal.timeout(60_000),
     });
     const bytes = Buffer.from(await response.arrayBuffer());

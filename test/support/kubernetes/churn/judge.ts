@@ -8,6 +8,8 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { endpointId } from '../../../../collector/src/control/identity.ts';
 import { openClient } from '../../../../collector/src/deliver/clickhouse.ts';
 import { migrate } from '../../../../store/migrate.ts';
+import { insertColumns } from '../../../../store/remainders.ts';
+import { FLOWS, REQUESTS, TCP_EVENTS } from '../../../../store/tables.ts';
 import { buildEdges } from '../../../store/edges.ts';
 import type { LivedPod } from './churn.ts';
 import { fromRows, rolledUp } from './edges.ts';
@@ -75,10 +77,11 @@ export class Judge {
     }));
     await this.#client.insert({ table: `${STRIPPED}.truth`, values, format: 'JSONEachRow' });
     const unknown = ['source', 'destination'].map((end) => `0 AS ${end}_endpoint_id, 'none' AS ${end}_basis`);
-    for (const table of ROW_TABLES) {
+    for (const table of [FLOWS, REQUESTS, TCP_EVENTS]) {
+      const names = table.columns.map(({ name }) => name).join(', ');
       await this.run(
-        `INSERT INTO ${STRIPPED}.${table}
-         SELECT * REPLACE (time - toIntervalMinute(${OLDER_MIN}) AS time, ${unknown.join(', ')}) FROM ${OBSERVED}.${table}`,
+        `INSERT INTO ${STRIPPED}.${table.name} ${insertColumns(table)}
+         SELECT * REPLACE (time - toIntervalMinute(${OLDER_MIN}) AS time, ${unknown.join(', ')}) FROM (SELECT ${names} FROM ${OBSERVED}.${table.name})`,
       );
     }
   }
