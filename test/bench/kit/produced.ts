@@ -2,6 +2,7 @@
  * What the records of bpf/produce.bpf.c hold, read from its source a second time: from a record's number follows what its
  * row must say. A difference is a bug of the path in between, or of one of the two.
  */
+import { FLOWS, REQUESTS, TCP_EVENTS } from '../../../store/tables.ts';
 
 /** What a request asks for. Ten digits in a row stand for an id. */
 export interface Target {
@@ -150,17 +151,21 @@ export function expectedOf(number: number, mix: Mix): Expected {
   return { table: 'requests', row: { ...connection, ...requestColumns(index, wide, bits, mix) } };
 }
 
+/** Columns that hold bytes, where an answer should have text. */
+const IDS_OF_TRACES = ['trace_id', 'parent_span_id'];
+
 /**
  * Rows for `differences` from a store, by a hash of their time so that they are of all the run; what else the kernel may
  * tell of the machine (packet drops) is left out.
  */
 export function sampleQuery(table: Expected['table'], rows: number): string {
-  const columns =
-    table === 'requests'
-      ? '* REPLACE (lower(hex(trace_id)) AS trace_id, lower(hex(parent_span_id)) AS parent_span_id)'
-      : '*';
-  const ours = table === 'tcp_events' ? "event_kind = 'retransmit'" : 'true';
-  return `SELECT ${columns} FROM ${table} WHERE ${ours} ORDER BY cityHash64(time) LIMIT ${rows}`;
+  const columns = [FLOWS, TCP_EVENTS, REQUESTS]
+    .find(({ name }) => name === table)!
+    .columns.map(({ name }) =>
+      IDS_OF_TRACES.includes(name) ? `lower(hex(t.${name})) AS ${name}` : `t.${name} AS ${name}`,
+    );
+  const ours = table === 'tcp_events' ? "t.event_kind = 'retransmit'" : 'true';
+  return `SELECT ${columns.join(', ')} FROM ${table} AS t WHERE ${ours} ORDER BY cityHash64(t.time) LIMIT ${rows}`;
 }
 
 /** Column that holds the record's number, by table. */

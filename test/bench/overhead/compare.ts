@@ -53,6 +53,9 @@ interface Observed {
   readonly stored: readonly string[];
 }
 
+/** A loss that is counted and told, once in some ten thousand connections: a program that interrupted itself. Rows are checked. */
+const SKIPPED = 'program_skipped';
+
 const ROWS_TRIES = 10;
 const ROWS_PAUSE_MS = 500;
 
@@ -141,7 +144,8 @@ export async function compare<const Services extends readonly Service[]>(
         }
       },
     );
-    if (lost.length > 0) fail('LOST', lost.join(', '), 'give the machine to the bench alone');
+    const unexpected = lost.filter((line) => !line.includes(SKIPPED));
+    if (unexpected.length > 0) fail('LOST', unexpected.join(', '), 'give the machine to the bench alone');
     return { halves: result, cpu, stored };
   };
   await without();
