@@ -23,6 +23,8 @@ export class CgroupLoads {
   readonly #inUse = new Uint8Array(SLOTS);
   readonly #taken = new Float64Array(SLOTS * STREAMS);
   readonly #offered = new Float64Array(SLOTS * STREAMS);
+  /** The slots in use: few are, and only they are read and cleared. */
+  readonly #slots = new Uint16Array(SLOTS);
   #used = 0;
 
   constructor(arena: Arena) {
@@ -45,8 +47,7 @@ export class CgroupLoads {
   /** What was counted since the last call. */
   take(): CgroupLoad[] {
     const loads: CgroupLoad[] = [];
-    for (let slot = 0; slot < SLOTS; slot += 1) {
-      if (this.#inUse[slot] === 0) continue;
+    for (const slot of this.#slots.subarray(0, this.#used)) {
       const cgroup = (BigInt(this.#highs[slot] as number) << 32n) | BigInt(this.#lows[slot] as number);
       for (const [number, kind] of KINDS.entries()) {
         for (let observationPoint = 0; observationPoint < POINTS; observationPoint += 1) {
@@ -55,10 +56,10 @@ export class CgroupLoads {
           if (taken > 0) loads.push({ cgroup, kind, observationPoint, taken, offered });
         }
       }
+      this.#inUse[slot] = 0;
+      this.#taken.fill(0, slot * STREAMS, (slot + 1) * STREAMS);
+      this.#offered.fill(0, slot * STREAMS, (slot + 1) * STREAMS);
     }
-    this.#inUse.fill(0);
-    this.#taken.fill(0);
-    this.#offered.fill(0);
     this.#used = 0;
     return loads;
   }
@@ -69,6 +70,7 @@ export class CgroupLoads {
       if (this.#lows[slot] === low && this.#highs[slot] === high) return slot;
     }
     if (this.#used >= MOST && low !== BEYOND) return this.#slot(BEYOND, BEYOND);
+    this.#slots[this.#used] = slot;
     this.#used += 1;
     this.#inUse[slot] = 1;
     this.#lows[slot] = low;
