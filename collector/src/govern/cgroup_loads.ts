@@ -6,6 +6,7 @@ import type { CgroupLoad } from './noise.ts';
 /** A power of two. Cgroups beyond three quarters of it are counted together until the next look at them. */
 const SLOTS = 1024;
 const MOST = SLOTS * 0.75;
+/** Both halves of the id below. */
 const BEYOND = 0xffff_ffff;
 /** The cgroup that those beyond are counted as; no cgroup has this id. */
 export const CGROUPS_BEYOND = 2n ** 64n - 1n;
@@ -69,7 +70,7 @@ export class CgroupLoads {
     for (; this.#inUse[slot] !== 0; slot = (slot + 1) % SLOTS) {
       if (this.#lows[slot] === low && this.#highs[slot] === high) return slot;
     }
-    if (this.#used >= MOST && low !== BEYOND) return this.#slot(BEYOND, BEYOND);
+    if (this.#used >= MOST && (low & high) >>> 0 !== BEYOND) return this.#slot(BEYOND, BEYOND);
     this.#slots[this.#used] = slot;
     this.#used += 1;
     this.#inUse[slot] = 1;
