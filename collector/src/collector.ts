@@ -12,6 +12,7 @@ import { Drain } from './batch/drain.ts';
 import { DrainSpans } from './batch/drain_spans.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
 import { batchLimits, type Config, configChanges, parseListen } from './config.ts';
+import { tellUnavailable } from './control/dataplane.ts';
 import { KernelAddresses } from './control/kernel_addresses.ts';
 import { openKubernetes } from './control/kubernetes/open.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
@@ -84,7 +85,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     clickhouse.cluster === '' ? {} : CLUSTER_INSERT_SETTINGS,
   );
 
-  const kubernetes = openKubernetes(config.kubernetes, config.node, log);
+  const kubernetes = openKubernetes(config, log);
   let kernel: Kernel | undefined;
   try {
     await kubernetes?.identity.sync();
@@ -267,6 +268,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     collectGarbage();
     giveBackMemory();
     tellKept(kernel.kept, log);
+    tellUnavailable(config.dataplane, log);
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');
 
     return {

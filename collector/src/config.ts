@@ -5,6 +5,7 @@
  */
 
 import { hostname } from 'node:os';
+import { DATAPLANE } from './config_dataplane.ts';
 import {
   flag,
   GiB,
@@ -240,6 +241,11 @@ export const CONFIG_SCHEMA = group(
     ),
     otlp: OTLP,
     kubernetes: KUBERNETES,
+    manifests: text('', {
+      description:
+        'Directory of Kubernetes objects in YAML or JSON, on a machine without an API server: pods, services, EndpointSlices, nodes, namespaces and policies; followed as it changes. Empty: none.',
+    }),
+    dataplane: DATAPLANE,
     collector: COLLECTOR,
     store: STORE,
     query_api: QUERY_API,
@@ -261,7 +267,7 @@ export function isLoopback(value: string): boolean {
  * @param argv flags after the command's name: `--collector-flow-interval-s 5`, `--log-level=debug`
  * @param env environment; variables that name no key are left alone
  * @throws ConfigError with FLOW_CONFIG_FILE, FLOW_CONFIG_SYNTAX, FLOW_CONFIG_FLAG, FLOW_CONFIG_UNKNOWN_KEY,
- * FLOW_CONFIG_VALUE or FLOW_CONFIG_EXPOSED
+ * FLOW_CONFIG_VALUE, FLOW_CONFIG_EXPOSED or FLOW_CONFIG_CONFLICT
  */
 export function loadConfig(argv: readonly string[], env: Readonly<Record<string, string | undefined>>): Config {
   const config = readSources(CONFIG_SCHEMA, argv, env);
@@ -279,6 +285,11 @@ export function loadConfig(argv: readonly string[], env: Readonly<Record<string,
     const value = config.collector[key];
     if (Number.isInteger(Math.log2(value))) continue;
     throw new ConfigError('FLOW_CONFIG_VALUE', `collector.${key}`, value, 'a power of two');
+  }
+  const { manifests, kubernetes } = config;
+  if (manifests !== '' && (kubernetes.enabled === 'on' || kubernetes.kubeconfig !== '')) {
+    const allowed = 'either manifests or an API server (kubernetes.enabled, kubernetes.kubeconfig)';
+    throw new ConfigError('FLOW_CONFIG_CONFLICT', 'manifests', manifests, allowed);
   }
   return config;
 }

@@ -8,6 +8,8 @@ export interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean | SchemaNode;
+  /** What names of a mapping may be. */
+  readonly propertyNames?: { readonly pattern: string };
   readonly items?: SchemaNode;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;

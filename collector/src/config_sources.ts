@@ -16,7 +16,7 @@ export class ConfigError extends FlowspanError {
   /** What is allowed, in words. */
   readonly allowed: string;
 
-  /** @param code FLOW_CONFIG_FILE, _SYNTAX, _FLAG, _UNKNOWN_KEY, _VALUE or _EXPOSED */
+  /** @param code FLOW_CONFIG_FILE, _SYNTAX, _FLAG, _UNKNOWN_KEY, _VALUE, _EXPOSED or _CONFLICT */
   constructor(code: string, key: string, value: unknown, allowed: string, cause?: unknown) {
     super(code, `${key}: ${JSON.stringify(value) ?? 'nothing'} is not allowed; allowed is ${allowed}`, { cause });
     this.key = key;

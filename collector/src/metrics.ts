@@ -5,6 +5,7 @@ import { BpfRunTime } from './deliver/prometheus/bpf_run_time.ts';
 import type { FamilyInfo } from './deliver/prometheus/edge_family.ts';
 import { EdgeMetrics, type EdgeMetricsOptions } from './deliver/prometheus/edge_metrics.ts';
 import { KUBERNETES_INFOS, kubernetesFamilies } from './deliver/prometheus/kubernetes_families.ts';
+import { MANIFEST_INFOS, manifestFamilies } from './deliver/prometheus/manifest_families.ts';
 import { Scrapes } from './deliver/prometheus/scrapes.ts';
 import { type SelfParts, selfFamilies } from './deliver/prometheus/self_families.ts';
 import type { Attempt } from './deliver/sender.ts';
@@ -71,7 +72,7 @@ export class CollectorMetrics {
   tell(
     parts: Omit<SelfParts, 'edges'> & {
       readonly governor: Pick<Governor, 'level' | 'throttledCgroups'>;
-      readonly kubernetes: Pick<Kubernetes, 'watch' | 'identity'> | undefined;
+      readonly kubernetes: Pick<Kubernetes, 'watch' | 'identity' | 'manifests'> | undefined;
     },
   ): void {
     const self = selfFamilies({ ...parts, edges: this.edges.edges });
@@ -79,8 +80,9 @@ export class CollectorMetrics {
     this.#bpf = new BpfRunTime(parts.kernel);
     this.page.add(() => self.families());
     this.page.add(() => governorFamilies(parts.governor, shedRecords(parts.counters)));
-    const { watch, identity } = parts.kubernetes ?? {};
+    const { watch, identity, manifests } = parts.kubernetes ?? {};
     this.page.add(() => kubernetesFamilies(watch?.status() ?? [], identity?.ownAddresses.rows));
+    this.page.add(() => manifestFamilies(manifests?.status()));
     if (identity !== undefined) identity.ownAddresses.toldLate = (seconds) => this.#addressLate.observe(seconds);
   }
 
@@ -123,6 +125,7 @@ export class CollectorMetrics {
       ...(this.#self?.infos ?? []),
       ...GOVERNOR_INFOS,
       ...KUBERNETES_INFOS,
+      ...MANIFEST_INFOS,
       ...(this.#bpf?.infos ?? []),
     ];
   }

@@ -2,7 +2,9 @@
 import { rfc3339 } from '../../store/time.ts';
 import type { Drain } from './batch/drain.ts';
 import type { Config } from './config.ts';
+import { unavailableSteps } from './control/dataplane.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
+import type { ManifestStatus } from './control/manifests/source.ts';
 import type { Endpoints } from './correlate/endpoints.ts';
 import { type Counters, RECORD_KINDS } from './counters.ts';
 import type { Delivery } from './deliver/delivery.ts';
@@ -15,6 +17,9 @@ import type { Reporter } from './reporter.ts';
 import { rowsWaiting } from './row_fates.ts';
 import type { Scope } from './rows.ts';
 import { VERSION } from './version.ts';
+
+/** Conditions that are shown. */
+const MOST_CONDITIONS = 1000;
 
 export interface StatusParts {
   readonly drain: Drain;
@@ -81,6 +86,8 @@ export function statusOf(parts: StatusParts): unknown {
     live: { clients: live.clients },
     spans: { decisions: spans.decisions, exported: spans.exported, lost: spans.lost },
     kubernetes: kubernetes === undefined ? { enabled: false } : kubernetesStatus(kubernetes, kernel),
+    manifests: manifestStatus(kubernetes?.manifests?.status()),
+    dataplane: dataplaneStatus(config, kubernetes),
     clickhouse: { url: config.clickhouse.url, database: config.clickhouse.database },
   };
 }
@@ -97,4 +104,18 @@ function kubernetesStatus({ identity, watch }: Kubernetes, { addressTable }: Ker
       last_event: lastEventMs === 0 ? '' : rfc3339(BigInt(Math.round(lastEventMs)) * 1_000_000n),
     })),
   };
+}
+
+function manifestStatus(status: ManifestStatus | undefined): unknown {
+  if (status === undefined) return { enabled: false };
+  const { directory, files, objects, refused, reads, lastSoundMs } = status;
+  const last_sound = lastSoundMs === 0 ? '' : rfc3339(BigInt(Math.round(lastSoundMs)) * 1_000_000n);
+  return { enabled: true, directory, files, objects: Object.fromEntries(objects), refused, reads, last_sound };
+}
+
+/** Modes as they are configured, and how what they act on stands: what is refused first, as much as is bearable to read. */
+function dataplaneStatus({ dataplane }: Config, kubernetes: Kubernetes | undefined): unknown {
+  const all = [...unavailableSteps(dataplane), ...(kubernetes?.objects.conditions() ?? [])];
+  const conditions = all.slice(0, MOST_CONDITIONS);
+  return { ...dataplane, conditions, conditions_left_out: all.length - conditions.length };
 }

@@ -26,6 +26,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
     summary: 'forget the connections that a stopped collector left for its next run',
     load: () => import('../../collector/src/detach.ts'),
   },
+  manifests: {
+    summary: 'check a directory of Kubernetes objects for --manifests',
+    load: () => import('../../collector/src/control/manifests/main.ts'),
+  },
   status: { summary: 'show what is attached, rates, losses and lag', load: () => import('./status.ts') },
 };
 

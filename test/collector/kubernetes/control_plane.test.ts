@@ -41,11 +41,8 @@ describe('identity from a real API server', { skip: whyNoControlPlane() ?? false
     await plane.admin.patch(`/api/v1/nodes/${NODE}/status`, {
       status: { addresses: [{ type: 'InternalIP', address: '192.0.2.10' }] },
     });
-    const config = loadConfig(
-      ['--kubernetes-kubeconfig', plane.kubeconfig, '--kubernetes-node-name', NODE],
-      {},
-    ).kubernetes;
-    const opened = openKubernetes(config, 'host', pino({ level: 'silent' }));
+    const config = loadConfig(['--kubernetes-kubeconfig', plane.kubeconfig, '--kubernetes-node-name', NODE], {});
+    const opened = openKubernetes(config, pino({ level: 'silent' }));
     assert.ok(opened !== undefined);
     kubernetes = opened;
     const news = { updated: (one: Identity) => told.updated.push(one), ended: (id: bigint) => told.ended.push(id) };

@@ -29,7 +29,7 @@ describe('hostile objects of a real API server', { skip: whyNoControlPlane() ?? 
   before(async () => {
     plane = await startControlPlane();
     const config = loadConfig(['--kubernetes-kubeconfig', plane.kubeconfig, '--kubernetes-node-name', 'n'], {});
-    const opened = openKubernetes(config.kubernetes, 'n', pino({ level: 'silent' }));
+    const opened = openKubernetes(config, pino({ level: 'silent' }));
     assert.ok(opened !== undefined);
     kubernetes = opened;
     await kubernetes.identity.start(() => undefined, { updated: () => undefined, ended: () => undefined });

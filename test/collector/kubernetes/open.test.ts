@@ -12,7 +12,7 @@ const log = pino({ level: 'silent' });
 
 it('Kubernetes is asked in a pod that may, with a kubeconfig, or where it is told to', () => {
   const isOn = (flags: string[], env: Record<string, string> = {}) =>
-    openKubernetes(loadConfig(flags, {}).kubernetes, 'host', log, env) !== undefined;
+    openKubernetes(loadConfig(flags, {}), log, env) !== undefined;
   assert.equal(isOn([]), false, 'by default not outside of a cluster');
   assert.equal(isOn(['--kubernetes-kubeconfig', '/x']), true);
   assert.equal(isOn(['--kubernetes-kubeconfig', '/x', '--kubernetes-enabled', 'off']), false);
@@ -23,7 +23,7 @@ it('Kubernetes is asked in a pod that may, with a kubeconfig, or where it is tol
 it('GET /metrics tells what is known, how fresh and at what price; nothing without Kubernetes', async () => {
   const status: ResourceStatus = {
     ...{ resource: 'pods', objects: 7, synced: true, lastEventMs: 1_700_000_000_500, relists: 2, skipped: 0 },
-    ...{ requests: 5, bytes: 1234, resourceVersion: '1', watchedSinceMs: 0 },
+    ...{ isAbsent: false, requests: 5, bytes: 1234, resourceVersion: '1', watchedSinceMs: 0 },
   };
   const text = async (statuses: ResourceStatus[]) => {
     let lines = '';

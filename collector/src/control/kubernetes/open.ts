@@ -4,26 +4,31 @@ import { join } from 'node:path';
 import type { ClickHouseClient } from '@clickhouse/client';
 import type { Logger } from 'pino';
 import { giveBackMemory } from '../../../native/addon.ts';
+import type { Config } from '../../config.ts';
+import { stepsWanted } from '../../config_dataplane.ts';
 import type { Delivery } from '../../deliver/delivery.ts';
 import { cgroupMount } from '../../machine.ts';
 import type { Scope } from '../../rows.ts';
 import { VERSION } from '../../version.ts';
+import { ManifestFeed } from '../manifests/identity.ts';
+import { openManifests } from '../manifests/open.ts';
+import type { ManifestSource } from '../manifests/source.ts';
+import { kindsFor } from '../objects/kinds.ts';
+import type { ObjectSource } from '../objects/source.ts';
+import { WatchedObjects } from '../objects/watched.ts';
 import { readAddressesBack } from './address_history.ts';
 import { KubernetesIdentity } from './identity.ts';
 import { KubernetesWatch } from './watch.ts';
 
-export interface KubernetesConfig {
-  readonly enabled: string;
-  readonly kubeconfig: string;
-  readonly context: string;
-  readonly node_name: string;
-  readonly watch_silence_s: number;
-}
-
 /** Kubernetes as a source of identity, and how it stands. */
 export interface Kubernetes {
   readonly identity: KubernetesIdentity;
-  readonly watch: KubernetesWatch;
+  /** Where it comes from: the API server, or files. */
+  readonly watch: Pick<KubernetesWatch, 'synced' | 'status'>;
+  /** The objects themselves, for those who act on them; to be followed before the identity is synced. */
+  readonly objects: ObjectSource;
+  /** Undefined where there is no directory of them. */
+  readonly manifests: Pick<ManifestSource, 'status'> | undefined;
   /** Learns what earlier runs have written, once ClickHouse can be reached; resolved when it is told to stop. */
   readBack(parts: ReadBackParts, signal: AbortSignal): Promise<void>;
 }
@@ -51,31 +56,38 @@ function inPod(env: Readonly<Record<string, string | undefined>>): boolean {
   }
 }
 
+/** Keys of the configuration that say whether and how Kubernetes' objects are known. */
+export type KubernetesKeys = Pick<Config, 'kubernetes' | 'manifests' | 'dataplane' | 'node' | 'data_dir'>;
+
 /**
- * Makes the parts; nothing is asked before the identity is started.
- * @param node name of this node where the configuration has none for Kubernetes
- * @returns undefined where Kubernetes is not to be asked
+ * Makes the parts; nothing is asked before the identity is started. What the steps of the data plane need is watched, too.
+ * @returns undefined where there is neither an API server to be asked nor a directory of manifests in its place
  */
 export function openKubernetes(
-  config: KubernetesConfig,
-  node: string,
+  config: KubernetesKeys,
   log: Logger,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Kubernetes | undefined {
-  const { enabled, kubeconfig, context, node_name, watch_silence_s } = config;
-  if (enabled === 'off' || (enabled === 'auto' && kubeconfig === '' && !inPod(env))) return undefined;
+  const { enabled, kubeconfig, context, node_name, watch_silence_s } = config.kubernetes;
+  const manifests = openManifests(config, log);
+  const isAsked = enabled === 'on' || (enabled === 'auto' && (kubeconfig !== '' || inPod(env)));
+  if (manifests === undefined && !isAsked) return undefined;
   const timing = { watchSilenceMs: watch_silence_s * 1000 };
-  const watch = new KubernetesWatch({ kubeconfig, context, version: VERSION, log, timing, tidy: giveBackMemory });
+  const server = { kubeconfig, context, version: VERSION, log, timing, tidy: giveBackMemory };
+  const objects = new WatchedObjects(kindsFor(stepsWanted(config.dataplane)), log);
+  const feed = manifests === undefined ? new KubernetesWatch({ ...server, objects }) : new ManifestFeed(manifests);
   const mount = cgroupMount();
   const cgroupIsThere = (path: string) => mount !== undefined && existsSync(join(mount, path));
-  const own = { node: node_name || node, nowMs: Date.now, cgroupIsThere };
-  const identity = new KubernetesIdentity({ ...own, feed: watch });
+  const own = { node: node_name || config.node, nowMs: Date.now, cgroupIsThere };
+  const identity = new KubernetesIdentity({ ...own, feed });
   return {
     identity,
-    watch,
+    watch: feed,
+    objects: manifests ?? objects,
+    manifests,
     readBack({ delivery, scope, ...parts }, signal) {
       const startedMs = Number(parts.startedNs / 1_000_000n);
-      const isKnown = () => watch.synced && (delivery.waitingSinceMs() ?? startedMs) >= startedMs;
+      const isKnown = () => feed.synced && (delivery.waitingSinceMs() ?? startedMs) >= startedMs;
       const goneNodes = () => identity.goneNodes();
       return readAddressesBack({ ...parts, ...scope, addresses: identity.ownAddresses, isKnown, goneNodes }, signal);
     },

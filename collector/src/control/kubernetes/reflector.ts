@@ -49,7 +49,7 @@ const UNREADABLE_MOST = 3;
 
 export class Reflector {
   readonly state: ReflectorState = {
-    ...{ synced: false, lastEventMs: 0, watchedSinceMs: Number.POSITIVE_INFINITY },
+    ...{ synced: false, isAbsent: false, lastEventMs: 0, watchedSinceMs: Number.POSITIVE_INFINITY },
     ...{ relists: 0, skipped: 0, resourceVersion: '', requests: 0, bytes: 0 },
   };
   readonly #options: ReflectorOptions;
@@ -192,6 +192,7 @@ export class Reflector {
     this.#listed = true;
     this.#anyVersion = false;
     this.state.synced = true;
+    this.state.isAbsent = false;
     this.state.watchedSinceMs = Date.now();
     this.state.resourceVersion = version;
     this.#recovered();
@@ -262,6 +263,7 @@ export class Reflector {
       log.debug({ path: resource.path, cause: error.message }, 'no streaming list here: it is asked for page by page');
       return 0;
     }
+    if (error instanceof ApiFailure && error.status === 404 && resource.isOptional === true) return this.#absent();
     const { code = 'FLOW_KUBERNETES_REFLECTOR', message } = error as Partial<FlowspanError> & Error;
     this.#unreadable = code === 'FLOW_KUBERNETES_UNREADABLE' ? this.#unreadable + 1 : 0;
     const gone = isGone(error);
@@ -274,6 +276,19 @@ export class Reflector {
     log[level]({ code, path: resource.path, retryInMs, err: cause }, message);
     this.#failing ||= !gone;
     return retryInMs;
+  }
+
+  /** What was known before is kept: a server that has just begun may not know its own resources yet. */
+  #absent(): number {
+    if (!this.state.isAbsent) {
+      this.state.isAbsent = true;
+      this.#options.log.info({ path: this.#options.resource.path }, 'the Kubernetes API server does not have this');
+      if (!this.state.synced) {
+        this.#tell((sink) => sink.begin());
+        this.#tell((sink) => sink.end());
+      }
+    }
+    return Math.round(this.#timing.absentAgainMs * (1 + this.#random()));
   }
 
   #recovered(): void {

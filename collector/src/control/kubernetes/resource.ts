@@ -25,6 +25,8 @@ export interface Resource {
   readonly metadataOnly?: boolean;
   /** What of its objects is told; the rest is not even parsed. Default: all. */
   readonly fields?: Kept;
+  /** The server may not know it, as where nobody has installed its definition: then there is none of it. */
+  readonly isOptional?: boolean;
 }
 
 export interface ReflectorTiming {
@@ -36,6 +38,8 @@ export interface ReflectorTiming {
   readonly listSilenceMs: number;
   /** Streaming lists that were refused are tried again after this, milliseconds. */
   readonly streamingAgainMs: number;
+  /** What the server does not have is asked for again after this, milliseconds. */
+  readonly absentAgainMs: number;
   readonly backoff: BackoffOptions;
 }
 
@@ -45,12 +49,15 @@ export const REFLECTOR_TIMING: ReflectorTiming = {
   watchSilenceMs: 150_000,
   listSilenceMs: 65_000,
   streamingAgainMs: 3_600_000,
+  absentAgainMs: 300_000,
   backoff: API_BACKOFF,
 };
 
 export interface ReflectorState extends Traffic {
   /** A list was complete once. What is known may be stale: see lastEventMs. */
   synced: boolean;
+  /** The server does not have this resource, and may do without. */
+  isAbsent: boolean;
   /** Wall clock of the last item, event or bookmark, milliseconds since the epoch; 0: none yet. */
   lastEventMs: number;
   /** Up to lastEventMs every change has been told since then, milliseconds since the epoch; Infinity: none is sure to be. */

@@ -1,6 +1,8 @@
 /** Watches all that a cluster's index is made of, each resource by a reflector of its own. */
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import type { ReflectedKind } from '../objects/reflected.ts';
+import type { WatchedObjects } from '../objects/watched.ts';
 import { KubernetesApi } from './api.ts';
 import { type Cluster, RESOURCES, type ResourceName } from './cluster.ts';
 import { Credentials } from './credentials.ts';
@@ -21,11 +23,13 @@ export interface WatchOptions {
   readonly timing?: Partial<ReflectorTiming>;
   /** Called a while after a full list, more than once: what it passed through can be given back by then. */
   readonly tidy?: () => void;
+  /** Objects that are wanted for more than who is who. */
+  readonly objects?: WatchedObjects;
 }
 
 /** How one resource stands. */
 export interface ResourceStatus extends ReflectorState {
-  readonly resource: ResourceName;
+  readonly resource: string;
   readonly objects: number;
 }
 
@@ -50,6 +54,8 @@ export class KubernetesWatch implements Feed {
   readonly #api: KubernetesApi;
   readonly #stopping = new AbortController();
   readonly #reflectors = new Map<ResourceName, Reflector>();
+  /** Of what the index is not made of. */
+  readonly #others = new Map<string, { readonly reflector: Reflector; readonly sink: ReflectedKind }>();
   #cluster: Cluster | undefined;
   #tidying: NodeJS.Timeout[] = [];
 
@@ -71,12 +77,20 @@ export class KubernetesWatch implements Feed {
 
   async start(cluster: Cluster): Promise<void> {
     this.#cluster = cluster;
-    const { log, timing = {}, patienceMs = PATIENCE_MS } = this.#options;
+    const { log, objects, timing = {}, patienceMs = PATIENCE_MS } = this.#options;
     const { signal } = this.#stopping;
+    const shared = { api: this.#api, log, timing, listed: () => this.#tidyLater() };
     for (const name of RESOURCES) {
-      const options = { api: this.#api, resource: WATCHED[name], sink: cluster.sink(name), log, timing };
-      const reflector = new Reflector({ ...options, listed: () => this.#tidyLater() });
+      const plain = { resource: WATCHED[name], sink: cluster.sink(name) };
+      const wanted = objects?.widened(name, plain.resource, plain.sink) ?? plain;
+      const reflector = new Reflector({ ...shared, ...wanted });
       this.#reflectors.set(name, reflector);
+      void reflector.start(signal);
+    }
+    for (const { kind, plural, resource, sink } of objects?.others() ?? []) {
+      const reflector = new Reflector({ ...shared, resource, sink });
+      this.#others.set(plural, { reflector, sink });
+      objects?.watching(kind, reflector.state);
       void reflector.start(signal);
     }
     const untilMs = performance.now() + patienceMs;
@@ -93,16 +107,23 @@ export class KubernetesWatch implements Feed {
   close(): void {
     this.#tidying.forEach(clearTimeout);
     this.#stopping.abort();
+    this.#options.objects?.close();
     this.#api.close();
   }
 
   /** How each resource stands. */
   status(): ResourceStatus[] {
     const counts = this.#cluster?.counts();
-    return [...this.#reflectors].map(([resource, { state }]) => ({
-      resource,
-      objects: counts?.[resource] ?? 0,
-      ...state,
-    }));
+    return [
+      ...[...this.#reflectors].map(([resource, { state }]) => ({
+        resource,
+        objects: counts?.[resource] ?? 0,
+        ...state,
+      })),
+      ...[...this.#others].map(([resource, { reflector, sink }]) => ({
+        ...{ resource, objects: sink.conditions().length },
+        ...reflector.state,
+      })),
+    ];
   }
 }
