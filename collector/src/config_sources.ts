@@ -111,7 +111,10 @@ function lookUp(value: unknown, path: readonly string[]): unknown {
 }
 
 function schemaAt(schema: SchemaNode, path: readonly string[]): SchemaNode {
-  return path.reduce<SchemaNode>((at, name) => at.properties?.[name] ?? at.items ?? {}, schema);
+  return path.reduce<SchemaNode>((at, name) => {
+    const others = typeof at.additionalProperties === 'object' ? at.additionalProperties : {};
+    return at.properties?.[name] ?? at.items ?? others;
+  }, schema);
 }
 
 function readFile(path: string): Record<string, unknown> {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import { readerAccount, writerAccount } from '../../collector/src/accounts.ts';
 import { ConfigError, configChanges, isLoopback, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { modeIn, STEPS, stepsWanted } from '../../collector/src/config_dataplane.ts';
 import { configHelp } from '../../collector/src/config_help.ts';
 
 function withFile(text: string, run: (path: string) => void): void {
@@ -137,6 +138,37 @@ test('changes are told apart by what a running collector can take', () => {
   const before = loadConfig([], {});
   const after = loadConfig(['--log-level', 'debug', '--collector-listen', '127.0.0.1:1'], {});
   assert.deepEqual(configChanges(before, after), { reloadable: ['log_level'], restart: ['collector.listen'] });
+});
+
+test('the data plane observes unless a step or a namespace says otherwise', () => {
+  const { dataplane: plain } = loadConfig([], {});
+  assert.deepEqual(plain, { load_balancing: 'observe', policy: 'observe', redirect: 'observe', namespaces: {} });
+  withFile('dataplane:\n  policy: audit\n  namespaces:\n    shop: {policy: enforce, redirect: audit}\n', (path) => {
+    const { dataplane } = loadConfig(['--config', path, '--dataplane-redirect', 'enforce'], {});
+    const modes = (namespace: string) => STEPS.map((step) => modeIn(dataplane, step, namespace));
+    assert.deepEqual(modes('shop'), ['observe', 'enforce', 'audit']);
+    assert.deepEqual(modes('other'), ['observe', 'audit', 'enforce']);
+    assert.deepEqual(modes('constructor'), modes('other'));
+    assert.deepEqual(stepsWanted(dataplane), ['policy', 'redirect']);
+  });
+  const env = { FLOWSPAN_DATAPLANE_NAMESPACES: '{shop: {load_balancing: audit}}' };
+  assert.deepEqual(stepsWanted(loadConfig([], env).dataplane), ['load_balancing']);
+});
+
+test('a mode, a step or a namespace that is none is refused', () => {
+  const cases: [namespaces: string, key: string, code: string][] = [
+    ['{shop: {policy: deny}}', 'dataplane.namespaces.shop.policy', 'FLOW_CONFIG_VALUE'],
+    ['{shop: {polices: audit}}', 'dataplane.namespaces.shop.polices', 'FLOW_CONFIG_UNKNOWN_KEY'],
+    ['{shop: audit}', 'dataplane.namespaces.shop', 'FLOW_CONFIG_VALUE'],
+    ['{Shop: {policy: audit}}', 'dataplane.namespaces', 'FLOW_CONFIG_VALUE'],
+    ['[shop]', 'dataplane.namespaces', 'FLOW_CONFIG_VALUE'],
+  ];
+  for (const [namespaces, key, code] of cases) {
+    const error = refusal(() => loadConfig([], { FLOWSPAN_DATAPLANE_NAMESPACES: namespaces }));
+    assert.deepEqual([error.key, error.code], [key, code], namespaces);
+    assert.match(error.allowed, /observe, audit, enforce|load_balancing, policy, redirect|^a mapping of/, namespaces);
+  }
+  assert.equal(refusal(() => loadConfig(['--dataplane-policy', 'on'], {})).key, 'dataplane.policy');
 });
 
 test('listen values are taken apart', () => {

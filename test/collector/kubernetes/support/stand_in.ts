@@ -24,6 +24,8 @@ export type Answer = (response: ServerResponse, asked: Asked) => void;
 export interface StandIn {
   /** A client of it. */
   readonly api: KubernetesApi;
+  /** Where it is, for `kubeconfigFor`. */
+  readonly url: string;
   /** Everything asked since `script`. */
   readonly asked: Asked[];
   /** The same in short: `list` for a streaming list, `page` for a paged one, `watch VERSION`. */
@@ -69,13 +71,14 @@ export async function startStandIn(): Promise<StandIn> {
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const kubeconfig = kubeconfigFor(`http://127.0.0.1:${port}/prefix`);
+  const url = `http://127.0.0.1:${port}/prefix`;
+  const kubeconfig = kubeconfigFor(url);
   const api = new KubernetesApi(new Credentials({ kubeconfig }), 'flowspan-test');
   const cut = (): void => {
     for (const socket of sockets) socket.destroy();
   };
   return {
-    api,
+    ...{ api, url },
     asked,
     questions: () => asked.map(({ url: { searchParams } }) => question(searchParams)),
     connections: () => connections,
