@@ -41,6 +41,11 @@ const EMPTY_HERE = new Set([
   'Received from the API server',
   'Addresses told late',
   'Rows about addresses',
+  // nor does it read a directory of manifests
+  'Objects in use',
+  'Refused',
+  'Since all was accepted',
+  'Reads',
   'Losses',
   'Missing from this time',
   'Lost by Flowspan',

@@ -187,11 +187,13 @@ async function tryCommand(line: string): Promise<void> {
   const [, port, path = ''] = /^curl 'http:\/\/127\.0\.0\.1:(7470|7471)([^']+)'/.exec(line) ?? [];
   const [program, command, ...words] = line.split(' ');
   if (port === '7470') await finds(line, path);
+  else if (line === "curl 'http://127.0.0.1:7471/status'") return;
   else if (port === '7471')
     assert.match(line, /^curl 'http:\/\/127\.0\.0\.1:7471\/metrics' \| grep (-E '\^)?flowspan_[a-z_|()]+'?$/);
   else if (line !== 'flowspan status') {
     assert.equal(program, 'flowspan', line);
-    if (command === 'explain') assert.ok(readExplainCommand(words, {}) !== undefined, line);
+    if (command === 'manifests') assert.equal(line, 'flowspan manifests check DIR');
+    else if (command === 'explain') assert.ok(readExplainCommand(words, {}) !== undefined, line);
     else {
       assert.equal(command, 'observe', line);
       const read = readObserveCommand(words, {});

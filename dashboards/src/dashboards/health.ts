@@ -9,6 +9,7 @@ import { NOW } from '../variables.ts';
 import { missingAndStored } from './completeness.ts';
 import { COLLECTOR, SPANS } from './health_collector.ts';
 import { KUBERNETES } from './health_kubernetes.ts';
+import { MANIFESTS } from './health_manifests.ts';
 import { PROCESSES, QUERY_API, STORE } from './health_services.ts';
 import { NOTHING_LOST } from './shared.ts';
 
@@ -89,5 +90,5 @@ export const HEALTH: Board = {
     'Whether the other dashboards can be believed: what was lost or not watched, how far storing lags, and what Flowspan costs.',
   variables: [],
   links: [link('Overview', dashboardUrl(UIDS.overview))],
-  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, STORE, QUERY_API, PROCESSES],
+  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, MANIFESTS, STORE, QUERY_API, PROCESSES],
 };

@@ -92,6 +92,16 @@ export function ownAlerts({ span, links }: RuleContext): AlertRule[] {
       ...about,
     },
     {
+      alert: 'FlowspanManifestsRefused',
+      severity: 'warning',
+      expr: 'max by (instance) (flowspan_manifests_refused) > 0',
+      forS: 600,
+      keepFiringS: 0,
+      summary: 'Manifests are not in use as they are written; what was taken from them before is.',
+      description: 'The collector {{ $labels.instance }} refuses {{ $value }} files and objects of its directory.',
+      ...about,
+    },
+    {
       alert: 'FlowspanProcessDown',
       severity: 'critical',
       expr: 'up{job=~"flowspan.*"} == 0',

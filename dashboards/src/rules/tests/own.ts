@@ -117,6 +117,21 @@ export const OWN: readonly Scenario[] = [
     ),
   },
   {
+    name: 'a file and an object of it are refused for half an hour; the other collector accepts all',
+    series: [
+      gauge('flowspan_manifests_refused', COLLECTOR, { minutes: WRONG, value: 2 }, { minutes: WELL, value: 0 }),
+      gauge('flowspan_manifests_refused', OTHER, { minutes: WRONG + WELL, value: 0 }),
+    ],
+    alerts: firesInBetween(
+      'FlowspanManifestsRefused',
+      ownAlert(
+        'FlowspanManifestsRefused',
+        { instance: 'n1:7471' },
+        'The collector n1:7471 refuses 2 files and objects of its directory.',
+      ),
+    ),
+  },
+  {
     name: 'a collector cannot be scraped; the other can, and what is not Flowspan does not matter',
     series: [
       gauge('up', COLLECTOR, { minutes: WRONG, value: 0 }, { minutes: WELL, value: 1 }),
