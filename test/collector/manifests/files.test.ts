@@ -132,7 +132,7 @@ describe('a file is refused whole', () => {
     ['no number', 'a: .inf', /^InvalidNumber/],
     ['too large', Buffer.alloc(FILE_BYTES + 1, 'a'), /^TooLarge: .*split it/],
     ['brackets in brackets', '['.repeat(100_000), /^TooDeep/],
-    ['lists in lists', '- '.repeat(100_000), /^TooDeep/],
+    ['lists in lists', '- '.repeat(50_000), /^TooDeep/],
     ['mappings in mappings', Array.from({ length: 500 }, (_, at) => `${' '.repeat(at)}a:`).join('\n'), /^TooDeep/],
     ['deep JSON', '['.repeat(100_000) + ']'.repeat(100_000), /^TooDeep/, 'a.json'],
     ['too many words', `a: [${'b,'.repeat(400_000)}]`, /^TooLarge: .*JSON/],

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { readDirectory } from '../../../collector/src/control/manifests/directory.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import { temporaryFolder } from '../../support/flowspan.ts';
 import { type Followed, follow, policy, remove, TIMING } from './support/directory.ts';
 
@@ -259,6 +260,17 @@ describe('after a restart', () => {
     await first.refuses('NetworkPolicy x Duplicate');
     const second = await first.restart();
     assert.equal(second.holder.text, 'x=1');
+    second.source.close();
+  });
+
+  it('it is known which file has an object by then', async () => {
+    const first = await follow({ 'a.yaml': policy('x', 7) });
+    renameSync(join(first.path, 'a.yaml'), join(first.path, 'b.yaml'));
+    await eventually('the other file', () => first.source.conditions().every(({ file }) => file === 'b.yaml'));
+    first.source.close();
+    first.write('b.yaml', BROKEN);
+    const second = await first.restart();
+    assert.equal(second.holder.text, 'x=7');
     second.source.close();
   });
 

@@ -13,7 +13,7 @@ export interface ReadFile {
   readonly name: string;
   /** Of its bytes; empty if they could not be read. */
   readonly digest: string;
-  /** Undefined where the bytes are those of the digest that was known. */
+  /** Neither these nor a refusal where the bytes are those of the digest that was known. */
   readonly objects?: readonly ManifestObject[] | undefined;
   readonly refusal?: Refusal | undefined;
 }

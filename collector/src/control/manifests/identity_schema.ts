@@ -113,7 +113,7 @@ const CHECKS = new Map(Object.entries(SCHEMAS).map(([kind, schema]) => [kind, AJ
 /** Why identity cannot be taken from an object; undefined if it can. */
 export function checkIdentity({ kind }: ObjectId, object: unknown): Refusal | undefined {
   const isRight = CHECKS.get(kind);
-  if (isRight === undefined || isRight(withoutNulls(object)))
+  if (isRight === undefined || isRight(object) || isRight(withoutNulls(object)))
     return kind === 'EndpointSlice' ? slice(object) : undefined;
   const [error] = isRight.errors ?? [];
   return error === undefined ? undefined : refusal(error);

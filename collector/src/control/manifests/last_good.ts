@@ -17,6 +17,8 @@ export class LastGood {
   readonly #directory: string;
   readonly #log: Pick<Logger, 'warn'>;
   #isFailing = false;
+  /** What the file is known to hold. */
+  #written = '';
 
   /** @param directory whose objects they are: those of another one do not count */
   constructor(dataDir: string, directory: string, log: Pick<Logger, 'warn'>) {
@@ -50,11 +52,14 @@ export class LastGood {
   write({ inUse }: Pick<Manifests, 'inUse'>): void {
     const byFile = Map.groupBy(inUse.values(), ({ file }) => file);
     const files = Object.fromEntries([...byFile].map(([file, all]) => [file, all.map(({ object }) => object)]));
+    const text = JSON.stringify({ directory: this.#directory, files });
+    if (text === this.#written) return;
     const path = join(this.#dataDir, NAME);
     try {
       mkdirSync(this.#dataDir, { recursive: true });
-      writeFileSync(`${path}.new`, JSON.stringify({ directory: this.#directory, files }), { mode: 0o600 });
+      writeFileSync(`${path}.new`, text, { mode: 0o600 });
       renameSync(`${path}.new`, path);
+      this.#written = text;
       this.#isFailing = false;
     } catch (err) {
       if (!this.#isFailing) {

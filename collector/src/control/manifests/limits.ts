@@ -15,11 +15,11 @@ export const DEPTH = 64;
 /** Values of one document, counted again at each place that an alias stands for. */
 export const VALUES = 500_000;
 /** Marks and words of one YAML file: each takes some 500 bytes while it is read. */
-export const WORDS = 500_000;
+export const WORDS = 200_000;
 /** Longest that reading a directory may take, milliseconds. */
 export const READ_MS = 30_000;
 /** Most memory that reading may take, MiB. */
-export const READ_MIB = 640;
+export const READ_MIB = 384;
 
 /** A file, or what is in it, cannot be taken. */
 export class ManifestError extends Error {

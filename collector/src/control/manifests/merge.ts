@@ -24,8 +24,8 @@ export interface InUse {
 export interface Manifests {
   /** By `keyOf`. */
   readonly inUse: ReadonlyMap<string, InUse>;
-  /** Of each file that could be read, by name: what it said last. */
-  readonly files: ReadonlyMap<string, { readonly digest: string; readonly objects: readonly ManifestObject[] }>;
+  /** What each file says now, by name. */
+  readonly files: ReadonlyMap<string, ReadFile>;
   /** Those that are not accepted first. */
   readonly conditions: readonly ManifestCondition[];
 }
@@ -66,19 +66,16 @@ export function merge(
     return { ...before, conditions, gone: [], taken: [] };
   }
   const conditions: ManifestCondition[] = [];
-  const files = new Map<string, { digest: string; objects: readonly ManifestObject[] }>();
+  const files = new Map(read.files.map((file) => [file.name, completed(file, before.files.get(file.name))]));
   const words = new Map<string, Word[]>();
   const say = (key: string, word: Word) => {
     const there = words.get(key);
     if (there === undefined) words.set(key, [word]);
     else there.push(word);
   };
-  for (const file of read.files) {
-    const known = before.files.get(file.name);
-    const objects = file.objects ?? (file.refusal === undefined ? known?.objects : undefined);
-    if (objects !== undefined) {
-      files.set(file.name, { digest: file.digest, objects });
-      for (const said of objects) say(keyOf(said.id), { file: file.name, said });
+  for (const file of files.values()) {
+    if (file.objects !== undefined) {
+      for (const said of file.objects) say(keyOf(said.id), { file: file.name, said });
     } else {
       const held = [...before.inUse].filter(([, { file: from }]) => from === file.name);
       for (const [key] of held) say(key, { file: file.name, said: undefined });
@@ -109,6 +106,11 @@ export function merge(
   return { inUse, files, conditions, gone, taken };
 }
 
+/** Of a file with the bytes of before, what it said then. */
+function completed(file: ReadFile, known: ReadFile | undefined): ReadFile {
+  return file.objects === undefined && file.refusal === undefined && known !== undefined ? known : file;
+}
+
 interface Decision {
   readonly use: InUse | undefined;
   readonly condition: ManifestCondition;
@@ -127,9 +129,10 @@ function decide(
   }
   const { object } = said;
   const id = said.id as ObjectId;
-  const refusal = said.refusal ?? check(id, object);
+  // What is in use was accepted; to check it again at each change of another file would take a second for 20,000.
+  const isSame = last !== undefined && isDeepStrictEqual(last.object, object);
+  const refusal = said.refusal ?? (isSame ? undefined : check(id, object));
   if (refusal === undefined) {
-    const isSame = last !== undefined && isDeepStrictEqual(last.object, object);
     const use = { id, object: isSame ? last.object : object, file };
     return { use, condition: { ...id, accepted: true, ...ACCEPTED, file } };
   }

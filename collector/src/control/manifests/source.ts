@@ -28,6 +28,7 @@ export interface ManifestSourceOptions {
 /** How the directory stands. */
 export interface ManifestStatus {
   readonly directory: string;
+  /** Those that could be read. */
   readonly files: number;
   /** Objects in use, by kind. */
   readonly objects: ReadonlyMap<string, number>;
@@ -110,7 +111,7 @@ export class ManifestSource implements ObjectSource {
     for (const { id } of inUse.values()) objects.set(id.kind, (objects.get(id.kind) ?? 0) + 1);
     return {
       directory: this.#options.directory,
-      files: files.size,
+      files: [...files.values()].filter(({ objects }) => objects !== undefined).length,
       objects,
       refused: conditions.filter(({ accepted }) => !accepted).length,
       reads: this.#reads,
@@ -143,8 +144,8 @@ export class ManifestSource implements ObjectSource {
     this.#manifests = merged;
     if (merged.gone.length + merged.taken.length > 0) {
       log.info({ taken: merged.taken.length, gone: merged.gone.length }, 'manifests have changed');
-      lastGood.write(merged);
     }
+    lastGood.write(merged);
     if (merged.conditions.every(({ accepted }) => accepted)) this.#lastSoundMs = this.#nowMs();
     this.#logRefusals();
     return merged;
