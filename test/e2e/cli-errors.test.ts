@@ -11,7 +11,7 @@ describe('flowspan on the command line', () => {
     for (const words of [['help'], ['--help'], []]) {
       const { code, output } = await flowspanCommand({}, ...words);
       assert.equal(code, 0);
-      for (const command of ['up', 'collector', 'store', 'query-api', 'observe', 'status'])
+      for (const command of ['up', 'collector', 'store', 'query-api', 'observe', 'manifests', 'status'])
         assert.match(output, new RegExp(`^  ${command} `, 'm'));
     }
   });

@@ -8,6 +8,7 @@ import { readDirectory } from '../../../collector/src/control/manifests/director
 import { FILE_BYTES, FILES, TOTAL_BYTES } from '../../../collector/src/control/manifests/limits.ts';
 import { answer, checkManifests, EXIT } from '../../../collector/src/control/manifests/main.ts';
 import { objectsOf } from '../../../collector/src/control/manifests/objects.ts';
+import { readInThread } from '../../../collector/src/control/manifests/reader.ts';
 import { temporaryFolder } from '../../support/flowspan.ts';
 import { policy } from './support/directory.ts';
 
@@ -114,6 +115,29 @@ describe('a directory is read', () => {
     const count = TOTAL_BYTES / FILE_BYTES + 1;
     const path = directoryOf(Object.fromEntries(Array.from({ length: count }, (_, at) => [`${at}.yaml`, large])));
     assert.equal((await checkManifests(path))[0]?.reason, 'TooLarge');
+  });
+});
+
+describe('the thread that reads', () => {
+  const reasonOf = async (path: string, limits: { ms?: number; mib?: number }, signal?: AbortSignal) =>
+    (await readInThread(path, new Map(), signal, limits)).refusal?.reason;
+  const large = directoryOf({ 'a.yaml': `a: [${'b,'.repeat(60_000)}]`, 'b.json': `[${'{},'.repeat(400_000)}{}]` });
+
+  it('says what reading says, and leaves out what is known', async () => {
+    const path = directoryOf({ 'a.yaml': NAMESPACE });
+    const read = await readInThread(path, new Map());
+    assert.deepEqual(read, await readDirectory(path, new Map()));
+    const [file] = read.files;
+    assert.deepEqual((await readInThread(path, new Map([['a.yaml', file?.digest ?? '']]))).files, [
+      { name: 'a.yaml', digest: file?.digest },
+    ]);
+  });
+
+  it('ends where it takes too long, or too much memory, or nobody waits any more', async () => {
+    assert.equal(await reasonOf(large, { ms: 200 }), 'TooSlow');
+    assert.equal(await reasonOf(large, { mib: 8 }), 'TooLarge');
+    assert.equal(await reasonOf(large, {}, AbortSignal.abort()), 'TooSlow');
+    assert.equal(await reasonOf(large, {}), undefined);
   });
 });
 

@@ -13,19 +13,23 @@ export interface ReadOrder {
   readonly known: ReadonlyMap<string, string>;
 }
 
-/** As `readDirectory`; never throws. */
+/**
+ * As `readDirectory`; never throws.
+ * @param limits milliseconds and MiB beyond which it is given up
+ */
 export async function readInThread(
   directory: string,
   known: ReadonlyMap<string, string>,
   signal?: AbortSignal,
+  { ms = READ_MS, mib = READ_MIB }: { readonly ms?: number; readonly mib?: number } = {},
 ): Promise<ReadDirectory> {
   const order: ReadOrder = { directory, known };
   const thread = new Worker(new URL('./reader_thread.ts', import.meta.url), {
     workerData: order,
-    resourceLimits: { maxOldGenerationSizeMb: READ_MIB, maxYoungGenerationSizeMb: 32 },
+    resourceLimits: { maxOldGenerationSizeMb: mib, maxYoungGenerationSizeMb: 32 },
   });
   try {
-    const ending = AbortSignal.any([AbortSignal.timeout(READ_MS), ...(signal === undefined ? [] : [signal])]);
+    const ending = AbortSignal.any([AbortSignal.timeout(ms), ...(signal === undefined ? [] : [signal])]);
     const ended = once(thread, 'exit', { signal: ending }).then(() => {
       throw new Error('the thread that reads ended');
     });
@@ -35,7 +39,7 @@ export async function readInThread(
     const { code, name, message } = error as NodeJS.ErrnoException;
     const tooLarge = code === 'ERR_WORKER_OUT_OF_MEMORY';
     const tooSlow = name === 'AbortError';
-    const why = tooLarge ? `more than ${READ_MIB} MiB of memory` : tooSlow ? `more than ${READ_MS / 1000} s` : message;
+    const why = tooLarge ? `more than ${mib} MiB of memory` : tooSlow ? `more than ${ms / 1000} s` : message;
     const reason = tooLarge ? 'TooLarge' : tooSlow ? 'TooSlow' : 'Unreadable';
     return { files: [], refusal: { reason, message: `the directory cannot be read (${why})` }, signature: '' };
   } finally {
