@@ -6,11 +6,9 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { readDirectory } from '../../../collector/src/control/manifests/directory.ts';
 import { FILE_BYTES, FILES, TOTAL_BYTES } from '../../../collector/src/control/manifests/limits.ts';
-import { answer, checkManifests, EXIT } from '../../../collector/src/control/manifests/main.ts';
+import { checkManifests } from '../../../collector/src/control/manifests/main.ts';
 import { objectsOf } from '../../../collector/src/control/manifests/objects.ts';
-import { readInThread } from '../../../collector/src/control/manifests/reader.ts';
-import { temporaryFolder } from '../../support/flowspan.ts';
-import { policy } from './support/directory.ts';
+import { directoryOf, policy } from './support/directory.ts';
 
 const NAMESPACE = 'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n';
 const pod = (rest: string, name = 'web') =>
@@ -18,13 +16,6 @@ const pod = (rest: string, name = 'web') =>
 const service = (spec: string) => `apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: ${spec}\n`;
 const slice = (rest: string) =>
   `apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: web-1, labels: {kubernetes.io/service-name: web}}\n${rest}\n`;
-
-/** A directory with files in it. */
-function directoryOf(files: Readonly<Record<string, string | Buffer>>): string {
-  const path = temporaryFolder();
-  for (const [name, content] of Object.entries(files)) writeFileSync(join(path, name), content);
-  return path;
-}
 
 /** `file: Kind namespace/name Reason` of each condition, in their order. */
 async function judged(files: Readonly<Record<string, string | Buffer>>): Promise<string[]> {
@@ -115,29 +106,6 @@ describe('a directory is read', () => {
     const count = TOTAL_BYTES / FILE_BYTES + 1;
     const path = directoryOf(Object.fromEntries(Array.from({ length: count }, (_, at) => [`${at}.yaml`, large])));
     assert.equal((await checkManifests(path))[0]?.reason, 'TooLarge');
-  });
-});
-
-describe('the thread that reads', () => {
-  const reasonOf = async (path: string, limits: { ms?: number; mib?: number }, signal?: AbortSignal) =>
-    (await readInThread(path, new Map(), signal, limits)).refusal?.reason;
-  const large = directoryOf({ 'a.yaml': `a: [${'b,'.repeat(60_000)}]`, 'b.json': `[${'{},'.repeat(400_000)}{}]` });
-
-  it('says what reading says, and leaves out what is known', async () => {
-    const path = directoryOf({ 'a.yaml': NAMESPACE });
-    const read = await readInThread(path, new Map());
-    assert.deepEqual(read, await readDirectory(path, new Map()));
-    const [file] = read.files;
-    assert.deepEqual((await readInThread(path, new Map([['a.yaml', file?.digest ?? '']]))).files, [
-      { name: 'a.yaml', digest: file?.digest },
-    ]);
-  });
-
-  it('ends where it takes too long, or too much memory, or nobody waits any more', async () => {
-    assert.equal(await reasonOf(large, { ms: 200 }), 'TooSlow');
-    assert.equal(await reasonOf(large, { mib: 8 }), 'TooLarge');
-    assert.equal(await reasonOf(large, {}, AbortSignal.abort()), 'TooSlow');
-    assert.equal(await reasonOf(large, {}), undefined);
   });
 });
 
@@ -312,32 +280,5 @@ describe('an object is refused, and nothing else of its file', () => {
     assert.deepEqual(await judged({ 'a.yaml': pod('spec:\nstatus: {podIP: , phase: ~}') }), [
       'a.yaml: Pod shop/web Accepted',
     ]);
-  });
-});
-
-describe('flowspan manifests check', () => {
-  it('says how each object stands, for people and for programs', async () => {
-    const path = directoryOf({ 'a.yaml': NAMESPACE, 'b.yaml': 'a: [' });
-    const text = await answer(['check', path]);
-    assert.equal(text.code, EXIT.refused);
-    assert.match(
-      text.out,
-      /^REFUSED {3}b\.yaml: InvalidYaml: .*; nothing is taken from it\naccepted {2}a\.yaml: Namespace shop\n1 accepted, 1 refused\n$/,
-    );
-    const json = await answer(['check', path, '-o', 'json']);
-    const { conditions } = JSON.parse(json.out) as { conditions: unknown[] };
-    assert.equal(json.code, EXIT.refused);
-    const shop = { kind: 'Namespace', namespace: '', name: 'shop', file: 'a.yaml' };
-    assert.deepEqual(conditions[1], { ...shop, accepted: true, reason: 'Accepted', message: '' });
-  });
-
-  it('ends with a code that scripts can go by', async () => {
-    assert.equal((await answer(['check', directoryOf({ 'a.yaml': NAMESPACE })])).code, EXIT.accepted);
-    assert.equal((await answer(['check', '/nonexistent'])).code, EXIT.unreadable);
-    for (const argv of [[], ['check'], ['look', '/'], ['check', '/', '/'], ['check', '/', '-o', 'xml'], ['--bogus']]) {
-      const { code, err } = await answer(argv);
-      assert.deepEqual([code, err.startsWith('FLOW_CLI_USAGE: ')], [EXIT.usage, true], argv.join(' '));
-    }
-    assert.match((await answer(['--help'])).out, /^Usage: flowspan manifests check DIR/);
   });
 });

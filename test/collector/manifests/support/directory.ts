@@ -54,6 +54,13 @@ function specValue(object: unknown): unknown {
   return (object as { spec?: { value?: unknown } }).spec?.value;
 }
 
+/** A directory with files in it. */
+export function directoryOf(files: Readonly<Record<string, string | Buffer>>): string {
+  const path = temporaryFolder();
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(path, name), content);
+  return path;
+}
+
 export interface Followed {
   readonly path: string;
   readonly source: ManifestSource;
