@@ -1,7 +1,7 @@
 /** What is said of a directory without a collector, and how it is read: in a thread that cannot take more than it may. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { readDirectory } from '../../../collector/src/control/manifests/directory.ts';
+import { readDirectory, signatureOf } from '../../../collector/src/control/manifests/directory.ts';
 import { answer, EXIT } from '../../../collector/src/control/manifests/main.ts';
 import { readInThread } from '../../../collector/src/control/manifests/reader.ts';
 import { directoryOf } from './support/directory.ts';
@@ -28,6 +28,8 @@ describe('the thread that reads', () => {
     assert.equal(await reasonOf(large, { mib: 8 }), 'TooLarge');
     assert.equal(await reasonOf(large, {}, AbortSignal.abort()), 'TooSlow');
     assert.equal(await reasonOf(large, {}), undefined);
+    const { signature } = await readInThread(large, new Map(), undefined, { ms: 1 });
+    assert.equal(signature, await signatureOf(large), 'it is not read again before it is another');
   });
 });
 

@@ -1,11 +1,10 @@
 /** A directory of manifests that changes under the collector, on the real file system. */
 import assert from 'node:assert/strict';
-import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { readDirectory } from '../../../collector/src/control/manifests/directory.ts';
-import { eventually } from '../../../deploy/lab/wait.ts';
 import { temporaryFolder } from '../../support/flowspan.ts';
 import { type Followed, follow, policy, remove, TIMING } from './support/directory.ts';
 
@@ -185,6 +184,14 @@ describe('a directory of manifests', () => {
     });
   });
 
+  it('is read though something else is written there all the time', async () => {
+    await withFiles({ 'a.yaml': policy('a') }, async (followed) => {
+      const noise = setInterval(() => appendFileSync(join(followed.path, 'x.log'), 'x'), TIMING.quietMs / 6);
+      followed.write('a.yaml', policy('a', 2));
+      await followed.holds('a=2').finally(() => clearInterval(noise));
+    });
+  });
+
   it('takes nothing from a reading during which something was written', async () => {
     let writes = 0;
     let write = (_: string): void => undefined;
@@ -204,6 +211,31 @@ describe('a directory of manifests', () => {
     await followed.holds('a=99');
     followed.source.close();
     assert.deepEqual(followed.holder.settlements, ['a=1', 'a=99']);
+  });
+
+  it('is read once where it cannot be read, and again when it is another', async () => {
+    let isSlow = false;
+    const followed = await follow(
+      { 'a.yaml': policy('a') },
+      {
+        read: async (directory, known) => {
+          const read = await readDirectory(directory, known);
+          const refusal = { reason: 'TooSlow', message: 'more than 30 s' };
+          return isSlow ? { ...read, files: [], refusal } : read;
+        },
+      },
+    );
+    isSlow = true;
+    followed.write('b.yaml', policy('b'));
+    await followed.refuses('Directory TooSlow');
+    const { reads } = followed.source.status();
+    await wait(6 * TIMING.lookMs);
+    assert.deepEqual([followed.source.status().reads, followed.holder.text], [reads, 'a=1']);
+    isSlow = false;
+    followed.write('b.yaml', policy('b', 2));
+    await followed.holds('a=1 b=2');
+    await followed.refuses();
+    followed.source.close();
   });
 
   it('comes to the same end as the files, whatever order things happen in', async () => {
@@ -232,64 +264,5 @@ describe('a directory of manifests', () => {
       code: 'FLOW_MANIFESTS_DIRECTORY',
       message: /none.*ENOENT.*set manifests/,
     });
-  });
-});
-
-describe('after a restart', () => {
-  it('what was in use last stays in use where its file is broken, and goes where its file is gone', async () => {
-    const first = await follow({ 'a.yaml': policy('a', 7), 'b.yaml': policy('b') });
-    first.source.close();
-    first.write('a.yaml', BROKEN);
-    rmSync(join(first.path, 'b.yaml'));
-    first.write('c.yaml', policy('c'));
-    const second = await first.restart();
-    assert.equal(second.holder.text, 'a=7 c=1');
-    assert.deepEqual(second.holder.settlements, ['a=7 c=1']);
-    assert.deepEqual(second.refused(), ['File a.yaml InvalidYaml', 'NetworkPolicy a LastGood']);
-    second.source.close();
-    remove(second.path);
-    const third = await second.restart();
-    assert.equal(third.holder.text, 'a=7 c=1');
-    assert.deepEqual(third.refused(), ['Directory Unreadable']);
-    third.source.close();
-  });
-
-  it('the file that was in use of two with one object still is', async () => {
-    const first = await follow({ 'b.yaml': policy('x', 1) });
-    first.write('a.yaml', policy('x', 2));
-    await first.refuses('NetworkPolicy x Duplicate');
-    const second = await first.restart();
-    assert.equal(second.holder.text, 'x=1');
-    second.source.close();
-  });
-
-  it('it is known which file has an object by then', async () => {
-    const first = await follow({ 'a.yaml': policy('x', 7) });
-    renameSync(join(first.path, 'a.yaml'), join(first.path, 'b.yaml'));
-    await eventually('the other file', () => first.source.conditions().every(({ file }) => file === 'b.yaml'));
-    first.source.close();
-    first.write('b.yaml', BROKEN);
-    const second = await first.restart();
-    assert.equal(second.holder.text, 'x=7');
-    second.source.close();
-  });
-
-  it('a spoilt memory of it is none', async () => {
-    const dataDir = temporaryFolder();
-    for (const text of ['{', 'null', '[]', '{"directory": 1}', '{"files": {"a": {}}}']) {
-      writeFileSync(join(dataDir, 'manifests.json'), text);
-      const followed = await follow({ 'a.yaml': policy('a') }, { dataDir });
-      assert.equal(followed.holder.text, 'a=1');
-      followed.source.close();
-    }
-  });
-
-  it('a disk that takes nothing is no reason to stop', async () => {
-    const dataDir = temporaryFolder();
-    mkdirSync(join(dataDir, 'manifests.json.new'));
-    const followed = await follow({ 'a.yaml': policy('a') }, { dataDir });
-    assert.equal(followed.holder.text, 'a=1');
-    followed.source.close();
-    chmodSync(dataDir, 0o700);
   });
 });

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import type { ReadDirectory } from './directory.ts';
+import { type ReadDirectory, signatureOf } from './directory.ts';
 import { READ_MIB, READ_MS } from './limits.ts';
 
 /** What the thread is asked to read. */
@@ -24,6 +24,8 @@ export async function readInThread(
   { ms = READ_MS, mib = READ_MIB }: { readonly ms?: number; readonly mib?: number } = {},
 ): Promise<ReadDirectory> {
   const order: ReadOrder = { directory, known };
+  // What cannot be read is not to be tried again before it is another.
+  const signature = await signatureOf(directory);
   const thread = new Worker(new URL('./reader_thread.ts', import.meta.url), {
     workerData: order,
     resourceLimits: { maxOldGenerationSizeMb: mib, maxYoungGenerationSizeMb: 32 },
@@ -41,7 +43,7 @@ export async function readInThread(
     const tooSlow = name === 'AbortError';
     const why = tooLarge ? `more than ${mib} MiB of memory` : tooSlow ? `more than ${ms / 1000} s` : message;
     const reason = tooLarge ? 'TooLarge' : tooSlow ? 'TooSlow' : 'Unreadable';
-    return { files: [], refusal: { reason, message: `the directory cannot be read (${why})` }, signature: '' };
+    return { files: [], refusal: { reason, message: `the directory cannot be read (${why})` }, signature };
   } finally {
     await thread.terminate();
   }

@@ -92,8 +92,8 @@ export class ManifestSource implements ObjectSource {
       { directory, files: this.#manifests.files.size, objects: this.#manifests.inUse.size },
       'manifests are read',
     );
-    // Once more, when it is quiet: what was written while it was read may bear the same time.
-    this.#watcher.start('');
+    // It reads once more: what was written while it was read may bear the same time.
+    this.#watcher.start();
   }
 
   close(): void {

@@ -31,16 +31,19 @@ export class DirectoryWatcher {
   #signature = '';
   #inotify: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** When the next look is due, of performance.now(). */
+  #dueMs = 0;
   #isLooking = false;
+  /** Something happened while it looked. */
+  #isNoticed = false;
   #isClosed = false;
 
   constructor(options: WatcherOptions) {
     this.#options = options;
   }
 
-  /** @param signature of what has been read */
-  start(signature: string): void {
-    this.#signature = signature;
+  /** What is there by then is read once more when it is quiet. */
+  start(): void {
     this.#watch();
     this.#later(this.#options.timing.lookMs);
   }
@@ -63,31 +66,38 @@ export class DirectoryWatcher {
   }
 
   readonly #noticed = (): void => {
-    if (!this.#isLooking) this.#later(this.#options.timing.quietMs);
+    this.#isNoticed = true;
+    const { quietMs } = this.#options.timing;
+    // Not put off by what happens meanwhile, which may be to other files: whether all is quiet is looked at then.
+    if (!this.#isLooking && this.#dueMs > performance.now() + quietMs) this.#later(quietMs);
   };
 
   #later(ms: number): void {
     clearTimeout(this.#timer);
+    this.#dueMs = performance.now() + ms;
     if (!this.#isClosed) this.#timer = setTimeout(() => void this.#look(), ms).unref();
   }
 
   async #look(): Promise<void> {
-    const { directory, read, timing } = this.#options;
+    const { quietMs, lookMs } = this.#options.timing;
     this.#isLooking = true;
-    const now = await signatureOf(directory);
-    let isSettled = now === this.#signature;
-    if (!isSettled && !this.#isClosed) {
-      await new Promise((resolve) => setTimeout(resolve, timing.quietMs).unref());
-      if (!this.#isClosed && (await signatureOf(directory)) === now) {
-        const signature = await read();
-        isSettled = signature !== undefined && signature === (await signatureOf(directory));
-        if (signature !== undefined) this.#signature = signature;
-      }
-    }
+    this.#isNoticed = false;
+    const isSettled = await this.#readIfChanged();
     this.#isLooking = false;
-    if (this.#isClosed) return;
-    // The directory may be another one under the same name.
-    if (!isSettled || this.#inotify === undefined) this.#watch();
-    this.#later(isSettled ? timing.lookMs : timing.quietMs);
+    this.#later(isSettled && !this.#isNoticed ? lookMs : quietMs);
+  }
+
+  /** @returns whether what is there has been read */
+  async #readIfChanged(): Promise<boolean> {
+    const { directory, read, timing } = this.#options;
+    const now = await signatureOf(directory);
+    if (now === this.#signature) return true;
+    // It may be another directory under the same name.
+    if (!this.#isClosed) this.#watch();
+    await new Promise((resolve) => setTimeout(resolve, timing.quietMs).unref());
+    if (this.#isClosed || (await signatureOf(directory)) !== now) return false;
+    const signature = await read();
+    if (signature !== undefined) this.#signature = signature;
+    return signature !== undefined;
   }
 }
