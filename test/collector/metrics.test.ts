@@ -7,6 +7,8 @@ import { loseAtRandom } from '../../deploy/lab/loss.ts';
 import { listening, run } from '../../deploy/lab/program.ts';
 import { type Prometheus, startPrometheus } from '../../deploy/lab/prometheus.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
+import { allColumns } from '../../store/remainders.ts';
+import * as tables from '../../store/tables.ts';
 import { whyNot } from '../support/flowspan.ts';
 import {
   byName,
@@ -21,6 +23,8 @@ import { done, startTalker } from '../support/talker.ts';
 import { createWorld, type World } from '../support/world.ts';
 import { differingSeries, seriesOfRows } from './support/edges.ts';
 import type { Row } from './support/path.ts';
+
+const TABLES = [tables.FLOWS, tables.REQUESTS, tables.TCP_EVENTS];
 
 const OPENMETRICS = 'application/openmetrics-text;version=1.0.0';
 /** Workloads are named by the test, since others use this machine as well. */
@@ -108,11 +112,11 @@ describe('GET /metrics', { skip: whyNot() ?? whyNoJudge() ?? false }, () => {
     return rows.map(({ id }) => id).join(', ');
   }
 
-  async function rowsOf(table: string): Promise<Row[]> {
+  async function rowsOf(table: tables.StoredTable): Promise<Row[]> {
     const own = await ids();
     return world.flowspan.query<Row>(
-      `SELECT *, toString(source_endpoint_id) AS source_endpoint_id, toString(destination_endpoint_id) AS destination_endpoint_id
-       FROM ${table} WHERE source_endpoint_id IN (${own}) OR destination_endpoint_id IN (${own})`,
+      `SELECT ${allColumns(table, 't')}, toString(source_endpoint_id) AS source_endpoint_id, toString(destination_endpoint_id) AS destination_endpoint_id
+       FROM ${table.name} AS t WHERE source_endpoint_id IN (${own}) OR destination_endpoint_id IN (${own})`,
     );
   }
 
@@ -123,9 +127,7 @@ describe('GET /metrics', { skip: whyNot() ?? whyNoJudge() ?? false }, () => {
       'the last rows of the two workloads',
       async () => {
         await world.flowspan.settled();
-        const counts = await Promise.all(
-          ['flows', 'requests', 'tcp_events'].map(async (t) => (await rowsOf(t)).length),
-        );
+        const counts = await Promise.all(TABLES.map(async (table) => (await rowsOf(table)).length));
         const now = counts.join();
         if (now !== before) since = Date.now();
         before = now;
@@ -143,7 +145,7 @@ describe('GET /metrics', { skip: whyNot() ?? whyNoJudge() ?? false }, () => {
         )
       ).map(({ id, namespace, workload }) => [id, [namespace, workload] as const]),
     );
-    const [flows, requests, events] = await Promise.all(['flows', 'requests', 'tcp_events'].map(rowsOf));
+    const [flows, requests, events] = await Promise.all(TABLES.map(rowsOf));
     assert.deepEqual(await world.flowspan.losses(), []);
     const expected = seriesOfRows(
       { flows: flows!, requests: requests!, events: events! },

@@ -12,6 +12,8 @@ import { loseFirstWith } from '../../deploy/lab/loss.ts';
 import { run } from '../../deploy/lab/program.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { REQUEST_ID_SQL } from '../../store/ids.ts';
+import { allColumns } from '../../store/remainders.ts';
+import { REQUESTS } from '../../store/tables.ts';
 import { temporaryFolder, whyNot } from '../support/flowspan.ts';
 import { runWrk } from '../support/wrk.ts';
 import { type Jaeger, missingPeers, type OtelCollector, startJaeger, startOtelCollector } from './otel/peers.ts';
@@ -204,7 +206,7 @@ describe('spans of requests in the OpenTelemetry Collector and in Jaeger', {
 
     it('says of each request what its row says', async () => {
       const rows = await scene.flowspan.query<Record<string, unknown>>(
-        `SELECT *, ${REQUEST_ID_SQL} AS id FROM requests WHERE span_decision != 'not_sent'`,
+        `SELECT ${allColumns(REQUESTS, 'r')}, ${REQUEST_ID_SQL} AS id FROM requests AS r WHERE span_decision != 'not_sent'`,
       );
       const byId = new Map(otel.spans().map((span) => [span.attributes['flowspan.request_id'], span]));
       assert.equal(byId.size, rows.length);
