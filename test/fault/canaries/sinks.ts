@@ -52,16 +52,24 @@ export async function startSpanSink(): Promise<SpanSink> {
 
 /** Every file of the data directory. */
 export function filesOf(directory: string): Found[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .flatMap((entry): Found[] => {
-      const path = join(entry.parentPath, entry.name);
-      try {
-        return [[relative(directory, path), readFileSync(path)]];
-      } catch {
-        return []; // gone meanwhile
-      }
-    });
+  const found: Found[] = [];
+  const ifThere = <T>(read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch {
+      return undefined; // gone meanwhile
+    }
+  };
+  const walk = (folder: string): void => {
+    for (const entry of ifThere(() => readdirSync(folder, { withFileTypes: true })) ?? []) {
+      const path = join(folder, entry.name);
+      if (entry.isDirectory()) walk(path);
+      const bytes = entry.isFile() ? ifThere(() => readFileSync(path)) : undefined;
+      if (bytes !== undefined) found.push([relative(directory, path), bytes]);
+    }
+  };
+  walk(directory);
+  return found;
 }
 
 /** Every row of every table of the store, as text, with the columns that are put together from others. */
