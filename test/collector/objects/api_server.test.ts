@@ -85,7 +85,8 @@ describe('policies of a real API server', { skip: whyNoControlPlane() ?? false }
       'CiliumNetworkPolicy',
       'ClusterNetworkPolicy',
     ]);
-    assert.deepEqual(logged, [], 'nobody is warned of that');
+    const warnings = logged.filter((line) => !line.includes('has not told all yet'));
+    assert.deepEqual(warnings, [], 'nobody is warned of that; a slow machine may say that names come later');
   });
 
   it('are known as soon as their definition is there', async () => {
