@@ -11,7 +11,9 @@ BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
 	-Ibpf -idirafter /usr/include/$(shell uname -m)-linux-gnu
 BPF_OBJECT := build/bpf/flowspan.bpf.o
+DATAPLANE_OBJECT := build/bpf/dataplane.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
+SERVICE_READER := bpf/dataplane/service_lb.gen.ts
 TESTS ?= 'test/**/*.test.ts'
 
 .PHONY: help setup setup-demo setup-test setup-bench packages modules bpf generate native run demo test test-kernels soak fixtures bench dashboards fmt check clean
@@ -78,13 +80,15 @@ packages:
 modules: packages
 	@deploy/setup/modules.sh
 
-bpf: $(BPF_OBJECT) ## Compile the BPF programs
+bpf: $(BPF_OBJECT) $(DATAPLANE_OBJECT) ## Compile the BPF programs
 native: ## Compile the Node addon over libbpf
 	@$(MAKE) --no-print-directory -C collector/native
 	@NODE_COMPILE_CACHE=build/compile_cache node query-api/cli/flowspan.ts collector --help > /dev/null
 
-generate: build/bpf/events.gen.ts ## Write the wire reader anew after a change of bpf/wire/events.h
+generate: build/bpf/events.gen.ts build/bpf/service_lb.gen.ts ## Write the readers of C structs anew after a change of bpf/wire/events.h or bpf/dataplane/
 	@cmp -s $< $(WIRE_READER) || { cp $< $(WIRE_READER); echo "generate: $(WIRE_READER) written"; }
+	@cmp -s build/bpf/service_lb.gen.ts $(SERVICE_READER) || \
+		{ cp build/bpf/service_lb.gen.ts $(SERVICE_READER); echo "generate: $(SERVICE_READER) written"; }
 
 clean: ## Remove what was built
 	rm -rf build
@@ -98,6 +102,12 @@ build/bpf/wire-types.bpf.o: bpf/wire/types.bpf.c | build/bpf
 build/bpf/events.gen.ts: build/bpf/wire-types.bpf.o bpf/wire/generate.ts
 	@node bpf/wire/generate.ts $< $@
 
+build/bpf/service_types.bpf.o: bpf/dataplane/service_types.bpf.c | build/bpf
+	$(CLANG) $(BPF_CFLAGS) -Wpadded -MMD -MP -c $< -o $@
+
+build/bpf/service_lb.gen.ts: build/bpf/service_types.bpf.o bpf/wire/generate.ts
+	@node bpf/wire/generate.ts $< $@ bpf/dataplane/service_lb.h
+
 # The object carries the hash of the layout it was compiled with; the loader compares it with the reader's.
 $(BPF_OBJECT): bpf/flowspan.bpf.c build/bpf/events.gen.ts $(WIRE_READER) | build/bpf
 	@cmp -s build/bpf/events.gen.ts $(WIRE_READER) || \
@@ -105,4 +115,9 @@ $(BPF_OBJECT): bpf/flowspan.bpf.c build/bpf/events.gen.ts $(WIRE_READER) | build
 	$(CLANG) $(BPF_CFLAGS) -DFLOWSPAN_LAYOUT_HASH="\"$$(sed -n "s/.*LAYOUT_HASH = '\(.*\)';/\1/p" $(WIRE_READER))\"" \
 		-MMD -MP -c $< -o $@
 
--include build/bpf/wire-types.bpf.d build/bpf/flowspan.bpf.d
+$(DATAPLANE_OBJECT): bpf/dataplane.bpf.c build/bpf/service_lb.gen.ts $(SERVICE_READER) | build/bpf
+	@cmp -s build/bpf/service_lb.gen.ts $(SERVICE_READER) || \
+		{ echo "FLOW_BUILD_WIRE_READER: $(SERVICE_READER) is not what bpf/dataplane/service_lb.h says: run 'make generate'" >&2; exit 1; }
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
+
+-include build/bpf/wire-types.bpf.d build/bpf/service_types.bpf.d build/bpf/flowspan.bpf.d build/bpf/dataplane.bpf.d

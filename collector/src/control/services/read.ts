@@ -1,0 +1,39 @@
+/** Plain parsed objects to what the model takes; those that cannot be read are told by a condition, and left out whole. */
+import { type Condition, Refused } from './condition.ts';
+import { type BalancedService, readBalancedService } from './service_object.ts';
+import { type BalancedSlice, readBalancedSlice } from './slice_object.ts';
+
+export interface ReadObjects {
+  readonly services: readonly BalancedService[];
+  readonly slices: readonly BalancedSlice[];
+  /** Of objects that were refused. */
+  readonly conditions: readonly Condition[];
+}
+
+/** Text of a metadata field, if it is one, of an object that may be anything. */
+function told(object: unknown, key: string): string {
+  const metadata = typeof object === 'object' && object !== null ? Reflect.get(object, 'metadata') : undefined;
+  const value = typeof metadata === 'object' && metadata !== null ? Reflect.get(metadata, key) : undefined;
+  return typeof value === 'string' && value.isWellFormed() ? value.slice(0, 253) : '';
+}
+
+/** Reads objects of kinds Service and EndpointSlice; others are passed over. */
+export function readObjects(objects: readonly unknown[]): ReadObjects {
+  const services: BalancedService[] = [];
+  const slices: BalancedSlice[] = [];
+  const conditions: Condition[] = [];
+  for (const object of objects) {
+    const kind = typeof object === 'object' && object !== null ? Reflect.get(object, 'kind') : undefined;
+    if (kind !== 'Service' && kind !== 'EndpointSlice') continue;
+    try {
+      if (kind === 'Service') services.push(readBalancedService(object));
+      else slices.push(readBalancedSlice(object));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      const { reason, message } = error;
+      const [namespace, name] = [told(object, 'namespace'), told(object, 'name')];
+      conditions.push({ kind, namespace, name, accepted: false, reason, message });
+    }
+  }
+  return { services, slices, conditions };
+}
