@@ -56,7 +56,7 @@ export class PoolTable {
     if (index === undefined) return undefined;
     const at = room.slots.take(1, nowMs);
     if (at !== undefined) return new PoolTable(room, index, { at, places: 1 });
-    room.services.giveBack(index, 1, nowMs);
+    room.services.cancel(index, 1);
     return undefined;
   }
 
@@ -125,8 +125,8 @@ export class PoolTable {
         taken.push(index);
         continue;
       }
-      for (const each of taken) this.#room.backends.giveBack(each, 1, nowMs);
-      if (!fits) this.#room.slots.giveBack(at, places, nowMs);
+      for (const each of taken) this.#room.backends.cancel(each, 1);
+      if (!fits) this.#room.slots.cancel(at, places);
       return undefined;
     }
     return { backends: taken, table: fits ? this.#table : { at, places } };
@@ -146,9 +146,8 @@ export class PoolTable {
     change.writes.push(headWrite(table.at, this.#version, slots.length, candidates));
   }
 
-  /** The last cell first: it names the table, and the first makes the entry somebody's. */
   #writeCells(change: PoolChange, cells: readonly bigint[]): void {
-    for (const [cell, value] of [...cells.entries()].reverse()) {
+    for (const [cell, value] of cells.entries()) {
       if (value !== this.#cells[cell]) change.writes.push({ target: 'service', cell, index: this.index, value });
     }
     this.#cells = cells;

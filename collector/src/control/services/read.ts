@@ -10,10 +10,13 @@ export interface ReadObjects {
   readonly conditions: readonly Condition[];
 }
 
+function own(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key) ? Reflect.get(value, key) : undefined;
+}
+
 /** Text of a metadata field, if it is one, of an object that may be anything. */
 function told(object: unknown, key: string): string {
-  const metadata = typeof object === 'object' && object !== null ? Reflect.get(object, 'metadata') : undefined;
-  const value = typeof metadata === 'object' && metadata !== null ? Reflect.get(metadata, key) : undefined;
+  const value = own(own(object, 'metadata'), key);
   return typeof value === 'string' && value.isWellFormed() ? value.slice(0, 253) : '';
 }
 
@@ -23,7 +26,7 @@ export function readObjects(objects: readonly unknown[]): ReadObjects {
   const slices: BalancedSlice[] = [];
   const conditions: Condition[] = [];
   for (const object of objects) {
-    const kind = typeof object === 'object' && object !== null ? Reflect.get(object, 'kind') : undefined;
+    const kind = own(object, 'kind');
     if (kind !== 'Service' && kind !== 'EndpointSlice') continue;
     try {
       if (kind === 'Service') services.push(readBalancedService(object));

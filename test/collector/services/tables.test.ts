@@ -1,0 +1,265 @@
+/** Slots that stay where they are, and maps that hold together after every single write. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { FRONTEND, SERVICE, SERVICE_BACKEND, TABLE_HEAD, TABLE_SLOT } from '../../../bpf/dataplane/service_lb.gen.ts';
+import { type Changes, type NodeAddresses, ServiceTables } from '../../../collector/src/control/services/compile.ts';
+import type { CellWrite, Entry } from '../../../collector/src/control/services/layout.ts';
+import { serviceId } from '../../../collector/src/control/services/layout.ts';
+import type { Backend, Frontend, Mode, Pool } from '../../../collector/src/control/services/model.ts';
+import { Places } from '../../../collector/src/control/services/rest.ts';
+import { nextSlots } from '../../../collector/src/control/services/slots.ts';
+import { addressText } from '../../../collector/src/correlate/address_text.ts';
+
+const weights = (text: string): Map<string, number> => {
+  const counts = new Map<string, number>();
+  for (const each of text) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return counts;
+};
+
+describe('slots', () => {
+  const CASES: readonly [before: string, weights: string, after: string][] = [
+    ['', 'abc', 'abc'],
+    ['abc', 'abc', 'abc'],
+    ['abc', 'abcd', 'abcd'],
+    ['abcd', 'acd', 'adc'],
+    ['abcd', 'abc', 'abc'],
+    ['abcd', 'd', 'd'],
+    ['abcd', '', ''],
+    ['abcd', 'axcd', 'axcd'],
+    ['abcd', 'xy', 'xy'],
+    ['aabb', 'ab', 'ab'],
+    ['aab', 'aabbb', 'aabbb'],
+    ['aaab', 'ab', 'ab'],
+  ];
+  for (const [before, wanted, after] of CASES)
+    it(`${before || 'none'} for ${wanted || 'none'} are ${after || 'none'}`, () =>
+      assert.equal(nextSlots([...before], weights(wanted)).join(''), after));
+
+  it('are as many as the weights say, and a backend that leaves moves as many as it had', () => {
+    const random = numbers(7);
+    let slots: readonly string[] = [];
+    for (let step = 0; step < 500; step += 1) {
+      const wanted = new Map<string, number>();
+      for (const name of 'abcdefghij') if (random(3) > 0) wanted.set(name, 1 + random(4));
+      const next = nextSlots(slots, wanted);
+      assert.deepEqual(weights(next.join('')), new Map([...wanted].toSorted(byFirst(next))));
+      const [left] = wanted.keys();
+      if (left !== undefined) {
+        const had = wanted.get(left)!;
+        wanted.delete(left);
+        const without = nextSlots(next, wanted);
+        const moved = without.filter((name, slot) => next[slot] !== name).length;
+        assert.ok(moved <= had, `${moved} moved for ${had} of ${left}`);
+      }
+      slots = next;
+    }
+  });
+});
+
+const byFirst = (slots: readonly string[]) => (one: [string, number], other: [string, number]) =>
+  slots.indexOf(one[0]) - slots.indexOf(other[0]);
+
+/** Whole numbers below a limit, the same on every run. */
+function numbers(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+    return (state >>> 8) % limit;
+  };
+}
+
+describe('places', () => {
+  it('rest before they are given out again', () => {
+    const places = new Places(4);
+    assert.deepEqual([places.take(2, 0), places.take(2, 0), places.take(2, 0)], [0, 2, undefined]);
+    places.giveBack(2, 2, 500);
+    assert.equal(places.take(2, 1499), undefined);
+    assert.equal(places.take(1, 5000), undefined, 'of another size');
+    assert.equal(places.take(2, 1500), 2);
+    assert.equal(places.used, 4);
+  });
+});
+
+/** The kernel's maps, written one entry at a time. */
+class Maps {
+  readonly frontends = new Map<string, Buffer>();
+  readonly slots = new Map<number, bigint>();
+  readonly services = new Map<number, bigint[]>();
+  readonly backends = new Map<number, Buffer>();
+  writes = 0;
+
+  /** @param afterEach runs after each write */
+  apply(changes: Changes, afterEach: () => void): void {
+    const each = <T>(some: readonly T[], write: (one: T) => void) => {
+      for (const one of some) {
+        write(one);
+        this.writes += 1;
+        afterEach();
+      }
+    };
+    const backend = ({ key, value }: Entry) => this.backends.set(key.readUInt32LE(), value);
+    const cell = ({ target, cell, index, value }: CellWrite) => {
+      if (target === 'slot') this.slots.set(index, value);
+      else this.services.set(index, (this.services.get(index) ?? [0n, 0n, 0n]).with(cell, value));
+    };
+    each(changes.backends, backend);
+    each(changes.writes, cell);
+    each(changes.frontends, ({ key, value }) => this.frontends.set(key.toString('latin1'), value));
+    each(changes.frontendsGone, (key) => this.frontends.delete(key.toString('latin1')));
+    each(changes.writesAfter, cell);
+    each(changes.backendsGone, backend);
+  }
+
+  /** Backends by slot of what a frontend leads to; throws where a program would find something half made. */
+  follow(frontend: Buffer): { id: bigint; version: number; backends: string[] } {
+    const index = frontend.readUInt32LE(FRONTEND.service);
+    const service = bytesOf(this.services.get(index) ?? []);
+    const id = service.readBigUInt64LE(SERVICE.service_id);
+    assert.notEqual(id, 0n, 'a frontend leads to a free service');
+    const table = service.readUInt32LE(SERVICE.table);
+    const head = bytesOf([this.slots.get(table) ?? 0n]);
+    const backends = Array.from({ length: head.readUInt16LE(TABLE_HEAD.slots) }, (_, slot) => {
+      const place = bytesOf([this.slots.get(table + 1 + slot)!]).readUInt32LE(TABLE_SLOT.backend);
+      const backend = this.backends.get(place)!;
+      assert.equal(backend.readUInt32LE(SERVICE_BACKEND.service), index, 'a backend of another service');
+      assert.notEqual(backend.readUInt16LE(SERVICE_BACKEND.port), 0, 'a slot without a backend');
+      return `${addressText(backend, 0)} ${backend.readUInt16LE(SERVICE_BACKEND.port)}`;
+    });
+    return { id, version: head.readUInt32LE(TABLE_HEAD.table_version), backends };
+  }
+}
+
+function bytesOf(cells: readonly bigint[]): Buffer {
+  const bytes = Buffer.alloc(cells.length * 8);
+  for (const [at, cell] of cells.entries()) bytes.writeBigUInt64LE(cell, at * 8);
+  return bytes;
+}
+
+const NO_NODES: NodeAddresses = new Map();
+const backend = (number: number, weight = 1): Backend => ({ address: `10.0.0.${number}`, port: 80, weight });
+
+function pool(name: string, candidates: readonly Backend[], mode: Mode = 'enforce'): Pool {
+  const id = `shop/${name}`;
+  return {
+    id,
+    namespace: 'shop',
+    service: name,
+    mode,
+    affinitySeconds: 0,
+    isLocal: false,
+    hasOthers: false,
+    candidates,
+  };
+}
+
+const frontend = (number: number, pool: Pool): Frontend => ({
+  ...{ kind: 'cluster_ip', family: 4, address: `10.96.0.${number}`, port: 80, protocol: 6 },
+  ...{ ownNodeOnly: false, pool: pool.id },
+});
+
+const modelOf = (...pools: readonly Pool[]) => ({
+  pools: new Map(pools.map((each) => [each.id, each])),
+  frontends: pools.map((each) => frontend(Number(each.service.slice(1)), each)),
+});
+
+const CAPACITY = { services: 64, slots: 1024, backends: 256, frontends: 64 };
+
+describe('the tables of the kernel', () => {
+  it('are as the model says, and hold together after every write', () => {
+    const random = numbers(11);
+    const tables = new ServiceTables(CAPACITY);
+    const maps = new Maps();
+    for (let step = 0; step < 300; step += 1) {
+      const pools: Pool[] = [];
+      for (let number = 1; number <= 6; number += 1) {
+        if (random(5) === 0) continue;
+        const some = Array.from({ length: 12 }, (_, at) => backend(at + 1, 1 + random(2)));
+        const mode = random(6) === 0 ? 'observe' : 'enforce';
+        pools.push(
+          pool(
+            `s${number}`,
+            some.filter(() => random(3) === 0),
+            mode,
+          ),
+        );
+      }
+      const made = modelOf(...pools);
+      const changes = tables.change(made, NO_NODES, step * 2000);
+      assert.deepEqual(changes.noRoom, []);
+      maps.apply(changes, () => {
+        for (const each of maps.frontends.values()) maps.follow(each);
+      });
+      const balanced = pools.filter(({ mode }) => mode === 'enforce');
+      assert.equal(maps.frontends.size, balanced.length);
+      const found = new Map([...maps.frontends.values()].map((each) => [maps.follow(each).id, maps.follow(each)]));
+      for (const each of balanced) {
+        const { backends, version } = found.get(serviceId(each.id))!;
+        const wanted = each.candidates.flatMap(({ address, port, weight }) => Array(weight).fill(`${address} ${port}`));
+        assert.deepEqual(backends.toSorted(), wanted.toSorted());
+        assert.equal(tables.view(each.id)?.version, version);
+      }
+      assert.deepEqual(tables.change(made, NO_NODES, step * 2000 + 1), NOTHING, 'the same again is no change');
+    }
+  });
+
+  it('change by what differs', () => {
+    const tables = new ServiceTables(CAPACITY);
+    const some = Array.from({ length: 20 }, (_, at) => backend(at + 1));
+    tables.change(modelOf(pool('s1', some)), NO_NODES, 0);
+    const more = tables.change(modelOf(pool('s1', [...some, backend(21)])), NO_NODES, 1);
+    assert.deepEqual([more.backends.length, more.writes.length], [1, 2], 'a slot and the head');
+    const less = tables.change(modelOf(pool('s1', [...some.slice(1), backend(21)])), NO_NODES, 2);
+    assert.deepEqual([less.writes.length, less.backendsGone.length], [2, 1]);
+    const audited = tables.change(modelOf(pool('s1', [...some.slice(1), backend(21)], 'audit')), NO_NODES, 3);
+    assert.deepEqual([audited.writes.length, audited.frontends.length], [1, 0], 'the mode');
+    assert.equal(tables.view('shop/s1')?.version, 3, 'the mode is no version of the table');
+  });
+
+  it('leave a pool as it was where there is no room for its change, and say so', () => {
+    const tables = new ServiceTables({ ...CAPACITY, backends: 4 });
+    const maps = new Maps();
+    const apply = (...pools: Pool[]) => {
+      const changes = tables.change(modelOf(...pools), NO_NODES, 0);
+      maps.apply(changes, () => {});
+      return changes.noRoom;
+    };
+    assert.deepEqual(
+      apply(
+        pool(
+          's1',
+          [1, 2, 3].map((number) => backend(number)),
+        ),
+      ),
+      [],
+    );
+    const both = [
+      pool(
+        's1',
+        [1, 2, 3, 4, 5].map((number) => backend(number)),
+      ),
+      pool(
+        's2',
+        [6, 7].map((number) => backend(number)),
+      ),
+    ];
+    assert.deepEqual(apply(...both), ['shop/s1', 'shop/s2']);
+    assert.equal(maps.frontends.size, 1);
+    assert.equal(tables.view('shop/s1')?.slots.length, 3);
+    assert.equal(tables.view('shop/s2'), undefined);
+    assert.deepEqual(
+      apply(
+        pool(
+          's1',
+          [1, 2, 3, 4].map((number) => backend(number)),
+        ),
+      ),
+      [],
+      'nothing was taken',
+    );
+  });
+});
+
+const NOTHING: Changes = {
+  ...{ backends: [], writes: [], frontends: [], nodes: [], frontendsGone: [], nodesGone: [] },
+  ...{ writesAfter: [], backendsGone: [], noRoom: [] },
+};
