@@ -79,7 +79,7 @@ struct {
 /* Choices of UDP sockets that are not connected, which may talk to many services; as sent, and as answered. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 131072);
+	__uint(max_entries, 65536);
 	__type(key, struct datagram_key);
 	__type(value, struct service_choice);
 } service_datagrams SEC(".maps");

@@ -38,7 +38,7 @@ describe('a connection to a service', () => {
       assert.equal(choice?.frontend, peer);
       assert.equal(choice?.candidates, 3);
       assert.equal(choice?.backend, `${scene.addresses.b[family]} ${BACKENDS[answer as keyof typeof BACKENDS]}`);
-      const view = scene.tables.view(`shop/web:web/TCP/IPv${family === 'ipv4' ? 4 : 6}/Cluster`);
+      const view = scene.tables().view(`shop/web:web/TCP/IPv${family === 'ipv4' ? 4 : 6}/Cluster`);
       assert.equal(choice?.version, view?.version);
       const slot = view?.slots[choice?.slot ?? -1];
       assert.equal(`${slot?.address} ${slot?.port}`, choice?.backend);
@@ -136,6 +136,22 @@ describe('a connection to a service', () => {
     const answers = await connecting;
     assert.deepEqual([...answers.keys()].toSorted(), ['a', 'b', 'c']);
     assert.ok(changes > 20, `${changes} changes`);
+  });
+
+  it('is balanced as before by a run that takes up what another has written', async () => {
+    const objects = [service('web', both), ...slices('web', 'a', 'b', 'c'), service('empty', ['10.96.0.12'])];
+    scene.apply(objects);
+    const id = 'shop/web:web/TCP/IPv4/Cluster';
+    const { version, slots } = scene.tables().view(id)!;
+    scene.restart();
+    scene.apply(objects);
+    const after = scene.tables().view(id);
+    assert.deepEqual({ version: after?.version, slots: after?.slots }, { version, slots });
+    scene.restart();
+    scene.apply([service('web', both), ...slices('web', 'b', 'c')]);
+    assert.equal(scene.tables().view(id)?.version, version + 1);
+    const answers = await scene.talker.connectMany(VIP.ipv4, 80, 30);
+    assert.deepEqual([...answers.keys()].toSorted(), ['b', 'c']);
   });
 
   it("from outside the cgroup is nobody's of ours", async () => {

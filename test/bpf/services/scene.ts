@@ -6,8 +6,10 @@ import { type BpfObject, openObject } from '../../../collector/native/addon.ts';
 import { type NodeAddresses, ServiceTables } from '../../../collector/src/control/services/compile.ts';
 import type { Condition } from '../../../collector/src/control/services/condition.ts';
 import { capacityOf, ServiceKernel } from '../../../collector/src/control/services/kernel.ts';
-import { type Mode, type Model, modelOf } from '../../../collector/src/control/services/model.ts';
+import { modelOf } from '../../../collector/src/control/services/model.ts';
+import type { Mode } from '../../../collector/src/control/services/pools.ts';
 import { readObjects } from '../../../collector/src/control/services/read.ts';
+import { readLeftTables } from '../../../collector/src/control/services/take_up.ts';
 import { addressText } from '../../../collector/src/correlate/address_text.ts';
 import { createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { connect, createNamespace, type Namespace, type Pair } from '../../../deploy/lab/namespace.ts';
@@ -65,7 +67,10 @@ export interface ServiceScene {
   readonly addresses: Pair;
   readonly object: BpfObject;
   readonly talker: Talker;
-  readonly tables: ServiceTables;
+  /** What is known of the kernel's tables. */
+  tables(): ServiceTables;
+  /** Another run takes up what this one has written. */
+  restart(): void;
   /** Brings objects to the kernel. @returns their conditions */
   apply(objects: readonly unknown[], options?: { mode?: Mode; nodes?: NodeAddresses }): readonly Condition[];
   /** Choices of sockets that live. */
@@ -129,17 +134,21 @@ export async function createServiceScene(backends: Readonly<Record<string, numbe
     for (const program of PROGRAMS)
       for (const family of [4, 6]) object.attachCgroup(`service_${program}${family}`, cgroup.path);
     const told = object.attachIterator('tell_service_choices', 'service_choices');
-    const [tables, kernel] = [new ServiceTables(capacityOf(object)), new ServiceKernel(object)];
+    const kernel = new ServiceKernel(object);
+    let tables = new ServiceTables(capacityOf(object));
     talker = startTalker(places.client);
     return {
       ...places,
       addresses,
       object,
       talker,
-      tables,
+      tables: () => tables,
+      restart: () => {
+        tables = new ServiceTables(capacityOf(object), readLeftTables(object), performance.now());
+      },
       apply: (objects, { mode = 'enforce', nodes = new Map() } = {}) => {
         const { services, slices, conditions } = readObjects(objects);
-        const model: Model = modelOf({ services, slices, node: NODE, modeOf: () => mode });
+        const model = modelOf({ services, slices, node: NODE, modeOf: () => mode });
         kernel.apply(tables.change(model, nodes, performance.now()));
         return [...conditions, ...model.conditions];
       },

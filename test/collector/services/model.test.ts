@@ -15,10 +15,10 @@ function model(...objects: readonly unknown[]): Model {
 }
 
 /** Last numbers of the addresses of the backends that a frontend has. */
-function backendsOf({ frontends, pools }: Model, kind: string, address = ''): string[] {
+function backendsOf({ frontends }: Model, kind: string, address = ''): string[] {
   const frontend = frontends.find((each) => each.kind === kind && (address === '' || each.address === address));
   assert.ok(frontend, `${kind} ${address}`);
-  return pools.get(frontend.pool)!.candidates.map((backend) => backend.address.split(/[.:]/).at(-1)!);
+  return frontend.pool.candidates.map((backend) => backend.address.split(/[.:]/).at(-1)!);
 }
 
 const READY = {};
@@ -141,8 +141,8 @@ describe('candidates of a service', () => {
     assert.deepEqual(backendsOf(made, 'cluster_ip', VIP), ['1', '2']);
     assert.deepEqual(backendsOf(made, 'cluster_ip', 'fd00::10'), ['7']);
     const other = made.frontends.find(({ port }) => port === 81);
-    assert.deepEqual(made.pools.get(other!.pool)?.candidates, []);
-    assert.deepEqual(made.pools.get(made.frontends[0]!.pool)?.candidates[0], {
+    assert.deepEqual(other?.pool.candidates, []);
+    assert.deepEqual(made.frontends[0]?.pool.candidates[0], {
       ...{ address: '10.0.0.1', port: 8080, weight: 1 },
     });
   });
@@ -204,7 +204,7 @@ describe('frontends of a service', () => {
   it('know whether other nodes have backends where the own alone count', () => {
     const others = (...endpoints: EndpointSpec[]) => {
       const made = model(service('web', [VIP], { internalTrafficPolicy: 'Local' }), slice('web', 80, endpoints));
-      return made.pools.get(made.frontends[0]!.pool)?.hasOthers;
+      return made.frontends[0]?.pool.hasOthers;
     };
     assert.equal(others({ address: '10.0.0.1', ...THERE }), true);
     assert.equal(others({ address: '10.0.0.1', ...HERE }), false);
@@ -228,7 +228,7 @@ describe('frontends of a service', () => {
       slice('bank', 80, ['10.0.0.1']),
     );
     const frontend = made.frontends.find(({ address }) => address === VIP);
-    assert.equal(made.pools.get(frontend!.pool)?.service, 'bank');
+    assert.equal(frontend?.pool.service, 'bank');
     const conditions = new Map(made.conditions.map((condition) => [condition.name, condition]));
     assert.equal(conditions.get('bank')?.reason, 'Accepted');
     assert.equal(conditions.get('attacker')?.reason, 'AcceptedInPart');

@@ -2,12 +2,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FRONTEND, SERVICE, SERVICE_BACKEND, TABLE_HEAD, TABLE_SLOT } from '../../../bpf/dataplane/service_lb.gen.ts';
+import type { MapEntries } from '../../../collector/native/addon.ts';
 import { type Changes, type NodeAddresses, ServiceTables } from '../../../collector/src/control/services/compile.ts';
 import type { CellWrite, Entry } from '../../../collector/src/control/services/layout.ts';
-import { serviceId } from '../../../collector/src/control/services/layout.ts';
-import type { Backend, Frontend, Mode, Pool } from '../../../collector/src/control/services/model.ts';
+import {
+  type Backend,
+  type Frontend,
+  type Mode,
+  type Pool,
+  serviceIdOf,
+} from '../../../collector/src/control/services/pools.ts';
 import { Places } from '../../../collector/src/control/services/rest.ts';
 import { nextSlots } from '../../../collector/src/control/services/slots.ts';
+import { readLeftTables } from '../../../collector/src/control/services/take_up.ts';
 import { addressText } from '../../../collector/src/correlate/address_text.ts';
 
 const weights = (text: string): Map<string, number> => {
@@ -74,11 +81,34 @@ describe('places', () => {
     assert.deepEqual([places.take(2, 0), places.take(2, 0), places.take(2, 0)], [0, 2, undefined]);
     places.giveBack(2, 2, 500);
     assert.equal(places.take(2, 1499), undefined);
-    assert.equal(places.take(1, 5000), undefined, 'of another size');
     assert.equal(places.take(2, 1500), 2);
     assert.equal(places.used, 4);
+    places.giveBack(0, 2, 2000);
+    assert.equal(places.take(1, 2500), undefined);
+    assert.deepEqual([places.take(1, 3000), places.take(1, 3000), places.take(1, 3000)], [0, 1, undefined]);
+  });
+
+  it('that an earlier run left are taken, and those between them are free', () => {
+    const places = Places.takenUp(8, [
+      { at: 5, size: 1 },
+      { at: 0, size: 2 },
+    ]);
+    assert.equal(places.used, 3);
+    assert.deepEqual(
+      [6, 7].map(() => places.take(1, 0)),
+      [4, 6],
+    );
+    assert.deepEqual([places.take(2, 0), places.take(1, 0), places.take(1, 0)], [2, 7, undefined]);
+    assert.throws(() => Places.takenUp(8, [{ at: 7, size: 2 }]), RangeError);
+    const twice = [
+      { at: 1, size: 2 },
+      { at: 2, size: 1 },
+    ];
+    assert.throws(() => Places.takenUp(8, twice), RangeError);
   });
 });
+
+class Killed extends Error {}
 
 /** The kernel's maps, written one entry at a time. */
 class Maps {
@@ -86,14 +116,12 @@ class Maps {
   readonly slots = new Map<number, bigint>();
   readonly services = new Map<number, bigint[]>();
   readonly backends = new Map<number, Buffer>();
-  writes = 0;
 
   /** @param afterEach runs after each write */
   apply(changes: Changes, afterEach: () => void): void {
     const each = <T>(some: readonly T[], write: (one: T) => void) => {
       for (const one of some) {
         write(one);
-        this.writes += 1;
         afterEach();
       }
     };
@@ -108,6 +136,25 @@ class Maps {
     each(changes.frontendsGone, (key) => this.frontends.delete(key.toString('latin1')));
     each(changes.writesAfter, cell);
     each(changes.backendsGone, backend);
+  }
+
+  /** As the addon shows a map. */
+  map(name: string): { entries(): MapEntries } {
+    const array = (size: number, entries: ReadonlyMap<number, Buffer>) => {
+      const count = Math.max(-1, ...entries.keys()) + 1;
+      const values = Buffer.alloc((count + 64) * size);
+      for (const [index, value] of entries) value.copy(values, index * size);
+      return { entries: () => ({ keys: Buffer.alloc(0), values, count }) };
+    };
+    if (name === 'services')
+      return array(SERVICE.size, new Map([...this.services].map(([index, cells]) => [index, bytesOf(cells)])));
+    if (name === 'service_slots')
+      return array(8, new Map([...this.slots].map(([index, cell]) => [index, bytesOf([cell])])));
+    if (name === 'service_backends') return array(SERVICE_BACKEND.size, this.backends);
+    const frontends = name === 'service_frontends' ? [...this.frontends] : [];
+    const keys = Buffer.concat(frontends.map(([key]) => Buffer.from(key, 'latin1')));
+    const values = Buffer.concat(frontends.map(([, value]) => value));
+    return { entries: () => ({ keys, values, count: frontends.length }) };
   }
 
   /** Backends by slot of what a frontend leads to; throws where a program would find something half made. */
@@ -140,8 +187,10 @@ const backend = (number: number, weight = 1): Backend => ({ address: `10.0.0.${n
 
 function pool(name: string, candidates: readonly Backend[], mode: Mode = 'enforce'): Pool {
   const id = `shop/${name}`;
+  const serviceId = serviceIdOf(id);
   return {
     id,
+    serviceId,
     namespace: 'shop',
     service: name,
     mode,
@@ -154,7 +203,7 @@ function pool(name: string, candidates: readonly Backend[], mode: Mode = 'enforc
 
 const frontend = (number: number, pool: Pool): Frontend => ({
   ...{ kind: 'cluster_ip', family: 4, address: `10.96.0.${number}`, port: 80, protocol: 6 },
-  ...{ ownNodeOnly: false, pool: pool.id },
+  ...{ ownNodeOnly: false, pool, place: pool.id },
 });
 
 const modelOf = (...pools: readonly Pool[]) => ({
@@ -193,13 +242,55 @@ describe('the tables of the kernel', () => {
       assert.equal(maps.frontends.size, balanced.length);
       const found = new Map([...maps.frontends.values()].map((each) => [maps.follow(each).id, maps.follow(each)]));
       for (const each of balanced) {
-        const { backends, version } = found.get(serviceId(each.id))!;
+        const { backends, version } = found.get(each.serviceId)!;
         const wanted = each.candidates.flatMap(({ address, port, weight }) => Array(weight).fill(`${address} ${port}`));
         assert.deepEqual(backends.toSorted(), wanted.toSorted());
         assert.equal(tables.view(each.id)?.version, version);
       }
       assert.deepEqual(tables.change(made, NO_NODES, step * 2000 + 1), NOTHING, 'the same again is no change');
     }
+  });
+
+  it('are taken up where a run was killed, after whichever write', () => {
+    const random = numbers(23);
+    const maps = new Maps();
+    let killed = 0;
+    for (let run = 0; run < 150; run += 1) {
+      const nowMs = run * 10_000;
+      const left = readLeftTables(maps);
+      const tables = new ServiceTables(CAPACITY, left, nowMs);
+      const pools = [1, 2, 3, 4].flatMap((number) => {
+        const some = Array.from({ length: 9 }, (_, at) => backend(at + 1, 1 + random(2))).filter(() => random(3) === 0);
+        return random(4) === 0 ? [] : [pool(`s${number}`, some)];
+      });
+      const changes = tables.change(modelOf(...pools), NO_NODES, nowMs + 1);
+      let survives = random(40);
+      try {
+        maps.apply(changes, () => {
+          for (const each of maps.frontends.values()) maps.follow(each);
+          survives -= 1;
+          if (survives === 0) throw new Killed();
+        });
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error;
+        killed += 1;
+        continue;
+      }
+      assert.equal(maps.frontends.size, pools.length);
+      const owned = new Set<string>();
+      for (const each of maps.frontends.values()) {
+        const { id, backends } = maps.follow(each);
+        const wanted = pools.find((one) => one.serviceId === id)!.candidates;
+        const names = wanted.flatMap(({ address, port, weight }) => Array(weight).fill(`${address} ${port}`));
+        assert.deepEqual(backends.toSorted(), names.toSorted());
+        for (const name of new Set(backends)) owned.add(`${id} ${name}`);
+      }
+      const living = [...maps.backends.values()].filter((each) => each.readUInt16LE(SERVICE_BACKEND.port) !== 0);
+      assert.equal(living.length, owned.size, 'nobody is left behind');
+      const again = new ServiceTables(CAPACITY, readLeftTables(maps), nowMs + 2);
+      assert.deepEqual(again.change(modelOf(...pools), NO_NODES, nowMs + 3), NOTHING, 'what is there is known');
+    }
+    assert.ok(killed > 30, `${killed} runs were killed`);
   });
 
   it('change by what differs', () => {

@@ -4,9 +4,10 @@
  * way round.
  */
 import { addressBytes } from '../../correlate/address_text.ts';
-import { type CellWrite, type Entry, frontendEntry, indexKey } from './layout.ts';
-import type { Backend, Model, Pool } from './model.ts';
-import { PoolTable, type Room } from './pool_table.ts';
+import { backendEntry, type CellWrite, type Entry, frontendEntry, indexKey } from './layout.ts';
+import type { Model } from './model.ts';
+import { type LeftPool, PoolTable, type Room } from './pool_table.ts';
+import { type Backend, type Frontend, type Pool, serviceIdOf } from './pools.ts';
 import { Places } from './rest.ts';
 
 /** Most entries of each map. */
@@ -41,34 +42,81 @@ export interface TableView {
   readonly slots: readonly Backend[];
 }
 
+/** What an earlier run left in the maps. */
+export interface LeftTables {
+  /** Of each the first cell is its service id. */
+  readonly pools: readonly LeftPool[];
+  /** Backends that no slot names, by index. */
+  readonly strayBackends: readonly number[];
+  readonly frontends: readonly Entry[];
+  readonly nodes: readonly Entry[];
+}
+
+const NOTHING_LEFT: LeftTables = { pools: [], strayBackends: [], frontends: [], nodes: [] };
+
 type Bytes = Map<string, Entry>;
+
+const isSame = (one: Entry | undefined, other: Entry): boolean =>
+  one === other || one?.value.equals(other.value) === true;
 
 /** What is to be set and what is to go so that `held` becomes `wanted`. */
 function difference(held: Bytes, wanted: Bytes): { set: Entry[]; gone: Buffer[] } {
-  const set = [...wanted].filter(([id, entry]) => held.get(id)?.value.equals(entry.value) !== true);
+  const set = [...wanted].filter(([id, entry]) => !isSame(held.get(id), entry));
   const gone = [...held].filter(([id]) => !wanted.has(id));
   return { set: set.map(([, entry]) => entry), gone: gone.map(([, entry]) => entry.key) };
 }
 
-const byKey = (entries: Iterable<Entry>): Bytes =>
-  new Map(Array.from(entries, (entry) => [entry.key.toString('latin1'), entry]));
+const idOf = ({ key }: Entry): string => key.toString('latin1');
+
+const byKey = (entries: Iterable<Entry>): Bytes => new Map(Array.from(entries, (entry) => [idOf(entry), entry]));
+
+/** A frontend as it is written. */
+interface Known {
+  readonly service: number;
+  readonly entry: Entry;
+  readonly id: string;
+}
 
 /** Knows what the kernel's tables hold. */
 export class ServiceTables {
   readonly #room: Room;
   readonly #mostFrontends: number;
-  readonly #pools = new Map<string, PoolTable>();
+  /** By service id. */
+  readonly #pools = new Map<bigint, PoolTable>();
   #frontends: Bytes = new Map();
+  readonly #entries = new WeakMap<Frontend, Known>();
   #nodes: Bytes = new Map();
+  /** To be freed with the next change. */
+  #strays: Entry[] = [];
 
-  constructor({ services, slots, backends, frontends }: Capacity) {
-    this.#room = { services: new Places(services), slots: new Places(slots), backends: new Places(backends) };
+  /**
+   * @param left what an earlier run left in the maps; left out: they are empty
+   * @param nowMs of the clock that `change` is told
+   */
+  constructor({ services, slots, backends, frontends }: Capacity, left: LeftTables = NOTHING_LEFT, nowMs = 0) {
+    const one = (at: number) => ({ at, size: 1 });
+    const indexes = left.pools.flatMap((pool) => [...pool.backends.keys()]).concat(left.strayBackends);
+    this.#room = {
+      services: Places.takenUp(
+        services,
+        left.pools.map(({ index }) => one(index)),
+      ),
+      slots: Places.takenUp(slots, left.pools.map(PoolTable.placesOf)),
+      backends: Places.takenUp(backends, indexes.map(one)),
+    };
     this.#mostFrontends = frontends;
+    for (const pool of left.pools) this.#pools.set(pool.cells[0]!, PoolTable.takeUp(this.#room, pool));
+    this.#frontends = byKey(left.frontends);
+    this.#nodes = byKey(left.nodes);
+    this.#strays = left.strayBackends.map((index) => {
+      this.#room.backends.giveBack(index, 1, nowMs);
+      return backendEntry(index, 0);
+    });
   }
 
   /** The table of a pool that is in the kernel. */
   view(poolId: string): TableView | undefined {
-    return this.#pools.get(poolId);
+    return this.#pools.get(serviceIdOf(poolId));
   }
 
   /**
@@ -77,10 +125,13 @@ export class ServiceTables {
    * @param nowMs of a clock that never goes back
    */
   change(model: Pick<Model, 'pools' | 'frontends'>, nodes: NodeAddresses, nowMs: number): Changes {
-    const changes = { backends: [] as Entry[], writes: [] as CellWrite[], backendsGone: [] as Entry[] };
+    const changes = { backends: [] as Entry[], writes: [] as CellWrite[], backendsGone: this.#strays };
+    this.#strays = [];
     const noRoom: string[] = [];
+    const balanced = new Set<bigint>();
     for (const pool of model.pools.values()) {
       if (pool.mode === 'observe') continue;
+      balanced.add(pool.serviceId);
       const made = this.#changePool(pool, nowMs);
       if (made === undefined) {
         noRoom.push(pool.id);
@@ -90,14 +141,13 @@ export class ServiceTables {
       for (const write of made.writes) changes.writes.push(write);
       for (const entry of made.freed) changes.backendsGone.push(entry);
     }
-    const frontends = this.#changeFrontends(model, noRoom);
+    const frontends = this.#changeFrontends(model.frontends, noRoom);
     const wantedNodes = byKey([...nodes].map(([address, { isOwn }]) => nodeEntry(address, isOwn)));
     const nodeChange = difference(this.#nodes, wantedNodes);
     this.#nodes = wantedNodes;
     const writesAfter: CellWrite[] = [];
     for (const [id, table] of this.#pools) {
-      const pool = model.pools.get(id);
-      if (pool !== undefined && pool.mode !== 'observe') continue;
+      if (balanced.has(id)) continue;
       const ended = table.end(nowMs);
       this.#pools.delete(id);
       for (const write of ended.writes) writesAfter.push(write);
@@ -115,26 +165,38 @@ export class ServiceTables {
   }
 
   #changePool(pool: Pool, nowMs: number) {
-    const known = this.#pools.get(pool.id);
+    const known = this.#pools.get(pool.serviceId);
     const table = known ?? PoolTable.make(this.#room, nowMs);
     const made = table?.become(pool, nowMs);
-    if (table !== undefined && made !== undefined) this.#pools.set(pool.id, table);
+    if (table !== undefined && made !== undefined) this.#pools.set(pool.serviceId, table);
     else if (known === undefined) table?.end(nowMs);
     return made;
   }
 
-  #changeFrontends({ pools, frontends }: Pick<Model, 'pools' | 'frontends'>, noRoom: string[]) {
-    const wanted: Entry[] = [];
+  #changeFrontends(frontends: readonly Frontend[], noRoom: string[]): { set: Entry[]; gone: Buffer[] } {
+    const wanted: Bytes = new Map();
     for (const frontend of frontends) {
-      const table = this.#pools.get(frontend.pool);
+      const table = this.#pools.get(frontend.pool.serviceId);
       // A pool that only observes from now on may still have its table.
-      if (table === undefined || pools.get(frontend.pool)?.mode === 'observe') continue;
-      if (wanted.length < this.#mostFrontends) wanted.push(frontendEntry(frontend, table.index));
-      else noRoom.push(frontend.pool);
+      if (table === undefined || frontend.pool.mode === 'observe') continue;
+      if (wanted.size === this.#mostFrontends) {
+        noRoom.push(frontend.pool.id);
+        continue;
+      }
+      const { id, entry } = this.#entryOf(frontend, table.index);
+      wanted.set(id, entry);
     }
-    const entries = byKey(wanted);
-    const made = difference(this.#frontends, entries);
-    this.#frontends = entries;
+    const made = difference(this.#frontends, wanted);
+    this.#frontends = wanted;
+    return made;
+  }
+
+  #entryOf(frontend: Frontend, service: number): Known {
+    const known = this.#entries.get(frontend);
+    if (known?.service === service) return known;
+    const entry = frontendEntry(frontend, service);
+    const made = { service, entry, id: idOf(entry) };
+    this.#entries.set(frontend, made);
     return made;
   }
 }

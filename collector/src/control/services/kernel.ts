@@ -15,7 +15,11 @@ interface DataPlane extends Pick<BpfObject, 'testRun'> {
 
 /** How much an object's maps hold. */
 export function capacityOf(object: DataPlane): Capacity {
-  const most = (name: string) => object.map(name).maxEntries;
+  const most = (name: string) => {
+    const map = object.map(name);
+    map.close();
+    return map.maxEntries;
+  };
   return {
     services: most('services'),
     slots: most('service_slots'),
@@ -36,23 +40,29 @@ function setAll(map: BpfMap, entries: readonly Entry[]): void {
 export class ServiceKernel {
   readonly #object: DataPlane;
   readonly #writes: BpfMap;
+  readonly #backends: BpfMap;
+  readonly #frontends: BpfMap;
+  readonly #nodes: BpfMap;
 
   /** @param object loaded */
   constructor(object: DataPlane) {
     this.#object = object;
     this.#writes = object.map('service_writes');
+    this.#backends = object.map('service_backends');
+    this.#frontends = object.map('service_frontends');
+    this.#nodes = object.map('node_addresses');
   }
 
   /** @throws FlowspanError FLOW_SERVICES_MAP_FULL if a map had no room; what was written until then holds together */
   apply(changes: Changes): void {
-    setAll(this.#object.map('service_backends'), changes.backends);
+    setAll(this.#backends, changes.backends);
     this.#write(changes.writes);
-    setAll(this.#object.map('service_frontends'), changes.frontends);
-    setAll(this.#object.map('node_addresses'), changes.nodes);
-    this.#object.map('service_frontends').deleteBatch(Buffer.concat(changes.frontendsGone));
-    this.#object.map('node_addresses').deleteBatch(Buffer.concat(changes.nodesGone));
+    setAll(this.#frontends, changes.frontends);
+    setAll(this.#nodes, changes.nodes);
+    this.#frontends.deleteBatch(Buffer.concat(changes.frontendsGone));
+    this.#nodes.deleteBatch(Buffer.concat(changes.nodesGone));
     this.#write(changes.writesAfter);
-    setAll(this.#object.map('service_backends'), changes.backendsGone);
+    setAll(this.#backends, changes.backendsGone);
   }
 
   #write(writes: readonly CellWrite[]): void {

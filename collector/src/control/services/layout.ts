@@ -1,5 +1,4 @@
 /** The bytes of load balancing's map entries (bpf/dataplane/service_lb.h). */
-import { createHash } from 'node:crypto';
 import {
   ENUMS,
   FRONTEND,
@@ -11,7 +10,7 @@ import {
   TABLE_SLOT,
 } from '../../../../bpf/dataplane/service_lb.gen.ts';
 import { addressBytes } from '../../correlate/address_text.ts';
-import type { Backend, Frontend, Pool } from './model.ts';
+import type { Backend, Frontend, Pool } from './pools.ts';
 
 /** Address of a node port, which is any of a node's: zero in its family. */
 const ANY = { 4: '0.0.0.0', 6: '::' } as const;
@@ -33,15 +32,20 @@ export interface Entry {
   readonly value: Buffer;
 }
 
-/** First eight bytes of a hash; never 0, which is nobody's. */
-export function serviceId(poolId: string): bigint {
-  return createHash('sha256').update(poolId).digest().readBigUInt64LE() || 1n;
+/** Writes 16 bytes. There are hundreds of thousands of addresses, nearly all of IPv4. */
+function writeAddress(bytes: Buffer, at: number, address: string): void {
+  if (address.includes(':')) {
+    bytes.set(addressBytes(address), at);
+    return;
+  }
+  bytes.writeUInt16BE(0xffff, at + 10);
+  for (const [part, number] of address.split('.').entries()) bytes[at + 12 + part] = Number(number);
 }
 
 export function frontendEntry(frontend: Frontend, service: number): Entry {
   const key = Buffer.alloc(FRONTEND_KEY.size);
   const isNodePort = frontend.kind === 'node_port';
-  key.set(addressBytes(isNodePort ? ANY[frontend.family] : frontend.address), FRONTEND_KEY.address_high);
+  writeAddress(key, FRONTEND_KEY.address_high, isNodePort ? ANY[frontend.family] : frontend.address);
   key.writeUInt16LE(frontend.port, FRONTEND_KEY.port);
   key.writeUInt8(frontend.protocol, FRONTEND_KEY.protocol);
   key.writeUInt8(isNodePort ? ENUMS.frontend_kind.node_port : 0, FRONTEND_KEY.frontend_kind);
@@ -61,7 +65,7 @@ export function indexKey(index: number): Buffer {
 export function backendEntry(index: number, service: number, backend?: Backend): Entry {
   const value = Buffer.alloc(SERVICE_BACKEND.size);
   if (backend !== undefined) {
-    value.set(addressBytes(backend.address), SERVICE_BACKEND.address_high);
+    writeAddress(value, SERVICE_BACKEND.address_high, backend.address);
     value.writeUInt32LE(service, SERVICE_BACKEND.service);
     value.writeUInt16LE(backend.port, SERVICE_BACKEND.port);
   }
@@ -86,7 +90,7 @@ export function headWrite(index: number, version: number, slots: number, candida
 export function serviceCells(table: number, pool?: Pool): readonly bigint[] {
   const entry = Buffer.alloc(SERVICE.size);
   if (pool !== undefined) {
-    entry.writeBigUInt64LE(serviceId(pool.id), SERVICE.service_id);
+    entry.writeBigUInt64LE(pool.serviceId, SERVICE.service_id);
     entry.writeUInt32LE(pool.affinitySeconds, SERVICE.affinity_s);
     entry.writeUInt8(ENUMS.balancing_mode[pool.mode], SERVICE.balancing_mode);
     entry.writeUInt8(pool.isLocal ? 1 : 0, SERVICE.is_local);

@@ -1,6 +1,6 @@
 /** One pool in the kernel: its entry of `services`, its table, its backends. */
 import { backendEntry, type CellWrite, type Entry, headWrite, serviceCells, slotWrite } from './layout.ts';
-import type { Backend, Pool } from './model.ts';
+import type { Backend, Pool } from './pools.ts';
 import type { Places } from './rest.ts';
 import { nextSlots } from './slots.ts';
 
@@ -32,7 +32,24 @@ function placesFor(slots: number): number {
   return 2 ** Math.ceil(Math.log2(slots + 1));
 }
 
+/** Of an entry of `services`, whose first cell is its id and whose last names its table. */
+const FIRST_CELL_FIRST = [0, 1, 2];
+const LAST_CELL_FIRST = [2, 1, 0];
+
 const keyOf = ({ address, port }: Backend): string => `${address} ${port}`;
+
+/** A pool as an earlier run left it. */
+export interface LeftPool {
+  /** Index in `services`, and its cells. */
+  readonly index: number;
+  readonly cells: readonly bigint[];
+  readonly table: number;
+  readonly version: number;
+  /** Index in `service_backends` by slot. */
+  readonly slots: readonly number[];
+  /** Backends by their index. */
+  readonly backends: ReadonlyMap<number, Pick<Backend, 'address' | 'port'>>;
+}
 
 export class PoolTable {
   readonly #room: Room;
@@ -41,6 +58,8 @@ export class PoolTable {
   readonly #backends = new Map<string, Named>();
   #slots: readonly string[] = [];
   #cells: readonly bigint[] = [];
+  /** What it is now; undefined while it is what an earlier run left. */
+  #pool: Pool | undefined;
   #table: { at: number; places: number };
   #version = 0;
 
@@ -60,6 +79,27 @@ export class PoolTable {
     return undefined;
   }
 
+  /** @param room in which its places are taken */
+  static takeUp(room: Room, left: LeftPool): PoolTable {
+    const pool = new PoolTable(room, left.index, { at: left.table, places: placesFor(left.slots.length) });
+    const keys = new Map<number, string>();
+    for (const [index, { address, port }] of left.backends) {
+      const backend = { address, port, weight: 1 };
+      keys.set(index, keyOf(backend));
+      pool.#backends.set(keyOf(backend), { index, backend });
+    }
+    // A slot of nobody, which a run that was killed may have left, is nobody's wish: it is given to somebody else.
+    pool.#slots = left.slots.map((index) => keys.get(index) ?? '');
+    pool.#cells = left.cells;
+    pool.#version = left.version;
+    return pool;
+  }
+
+  /** Places of a pool's table. */
+  static placesOf({ table, slots }: LeftPool): { at: number; size: number } {
+    return { at: table, size: placesFor(slots.length) };
+  }
+
   /** Version of the table; it counts its changes. */
   get version(): number {
     return this.#version;
@@ -67,11 +107,12 @@ export class PoolTable {
 
   /** Backends by slot. */
   get slots(): readonly Backend[] {
-    return this.#slots.map((key) => this.#backends.get(key)!.backend);
+    return this.#slots.flatMap((key) => this.#backends.get(key)?.backend ?? []);
   }
 
   /** Makes it what the pool says. @returns what is to be written; undefined if there is no room, and all stays as it was */
   become(pool: Pool, nowMs: number): PoolChange | undefined {
+    if (pool === this.#pool) return noChange();
     const wanted = new Map(pool.candidates.map((backend) => [keyOf(backend), backend]));
     const weights = new Map([...wanted].map(([key, { weight }]) => [key, weight]));
     const slots = nextSlots(this.#slots, weights);
@@ -85,7 +126,8 @@ export class PoolTable {
       change.backends.push(backendEntry(index, this.index, backend));
     }
     this.#writeTable(change, slots, wanted.size, taken.table);
-    this.#writeCells(change, serviceCells(taken.table.at, pool));
+    // Its id last: until then the entry is nobody's, also for a run that takes up what this one left half done.
+    this.#writeCells(change, serviceCells(taken.table.at, pool), LAST_CELL_FIRST);
     for (const [key, { index }] of this.#backends) {
       if (wanted.has(key)) continue;
       this.#backends.delete(key);
@@ -94,6 +136,7 @@ export class PoolTable {
     if (taken.table !== this.#table) this.#room.slots.giveBack(this.#table.at, this.#table.places, nowMs);
     this.#table = taken.table;
     this.#slots = slots;
+    this.#pool = pool;
     return change;
   }
 
@@ -102,7 +145,7 @@ export class PoolTable {
     const change = noChange();
     for (const { index } of this.#backends.values()) this.#free(change, index, nowMs);
     change.writes.push(headWrite(this.#table.at, this.#version + 1, 0, 0));
-    this.#writeCells(change, serviceCells(this.#table.at));
+    this.#writeCells(change, serviceCells(this.#table.at), FIRST_CELL_FIRST);
     this.#room.slots.giveBack(this.#table.at, this.#table.places, nowMs);
     this.#room.services.giveBack(this.index, 1, nowMs);
     return change;
@@ -146,8 +189,9 @@ export class PoolTable {
     change.writes.push(headWrite(table.at, this.#version, slots.length, candidates));
   }
 
-  #writeCells(change: PoolChange, cells: readonly bigint[]): void {
-    for (const [cell, value] of cells.entries()) {
+  #writeCells(change: PoolChange, cells: readonly bigint[], order: readonly number[]): void {
+    for (const cell of order) {
+      const value = cells[cell]!;
       if (value !== this.#cells[cell]) change.writes.push({ target: 'service', cell, index: this.index, value });
     }
     this.#cells = cells;

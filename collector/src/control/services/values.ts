@@ -77,10 +77,13 @@ export function whole(of: Located, least: number, most: number, absent?: number)
   return value;
 }
 
+/** Four decimal parts without leading zeros: there is no other spelling. */
+const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?=\d)|$)){4}$/;
+
 /** An address in its one canonical text. */
 export function address(of: Located): string {
   const written = text(of, 45);
-  if (ipaddr.IPv4.isValidFourPartDecimal(written)) return ipaddr.IPv4.parse(written).toString();
+  if (IPV4.test(written)) return written;
   // Not a zone, and no IPv4 address in disguise: it would be another key for the same frontend.
   if (written.includes(':') && !written.includes('%') && ipaddr.IPv6.isValid(written)) {
     const read = ipaddr.IPv6.parse(written);
