@@ -21,6 +21,7 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   'query-api': { summary: 'answer questions over HTTP and WebSocket', load: () => import('../src/main.ts') },
   observe: { summary: 'show flows, requests and events', load: () => import('./observe.ts') },
   explain: { summary: 'say what is wrong, and why', load: () => import('./explain/main.ts') },
+  lb: { summary: 'say whom the clients of a service are brought to, and why', load: () => import('./lb/main.ts') },
   audit: { summary: 'check that every record is accounted for', load: () => import('./audit/main.ts') },
   detach: {
     summary: 'forget the connections that a stopped collector left for its next run',

@@ -197,6 +197,8 @@ function pool(name: string, candidates: readonly Backend[], mode: Mode = 'enforc
     affinitySeconds: 0,
     isLocal: false,
     hasOthers: false,
+    basis: 'ready',
+    endpoints: 12,
     candidates,
   };
 }

@@ -1,6 +1,6 @@
 /** The frontends of one service, and the backends that each of them may bring a client to. */
 import { createHash } from 'node:crypto';
-import { clusterCandidates, localCandidates, type OwnNode } from './candidates.ts';
+import { type Basis, clusterCandidates, localCandidates, type OwnNode } from './candidates.ts';
 import { Refused } from './condition.ts';
 import type { BalancedPort, BalancedService } from './service_object.ts';
 import type { BalancedSlice, SliceEndpoint } from './slice_object.ts';
@@ -30,6 +30,9 @@ export interface Pool {
   /** Whether other nodes have candidates. */
   readonly hasOthers: boolean;
   readonly candidates: readonly Backend[];
+  /** What makes them candidates, and how many endpoints there are, whatever their state. */
+  readonly basis: Basis;
+  readonly endpoints: number;
 }
 
 export type FrontendKind = 'cluster_ip' | 'external_ip' | 'load_balancer_ip' | 'node_port';
@@ -124,8 +127,8 @@ export class ServicePools {
     const id = `${namespace}/${name}:${port.name}/${protocolName(port.protocol)}/IPv${family}/${policy}`;
     const known = this.pools.get(id);
     if (known !== undefined) return known;
-    const everywhere = clusterCandidates(endpoints, this.#node).endpoints;
-    const chosen = isLocal ? localCandidates(endpoints, this.#node).endpoints : everywhere;
+    const everywhere = clusterCandidates(endpoints, this.#node);
+    const { endpoints: chosen, basis } = isLocal ? localCandidates(endpoints, this.#node) : everywhere;
     if (chosen.length > MOST_CANDIDATES)
       throw new Refused('TooManyBackends', `${chosen.length} backends: a table has ${MOST_CANDIDATES} slots at most.`);
     const pool: Pool = {
@@ -136,8 +139,10 @@ export class ServicePools {
       mode: this.#mode,
       affinitySeconds,
       isLocal,
-      hasOthers: isLocal && everywhere.some((endpoint) => endpoint.node !== this.#node.name),
+      hasOthers: isLocal && everywhere.endpoints.some((endpoint) => endpoint.node !== this.#node.name),
       candidates: chosen.map(({ address, port: target }) => ({ address, port: target, weight: 1 })),
+      basis,
+      endpoints: endpoints.length,
     };
     this.pools.set(id, pool);
     return pool;
