@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /* The data plane: what changes where bytes go. An object of its own, since it is pinned and outlives the collector. */
 #include "service_lb.bpf.c"
+#include "service_datagram.bpf.c"
 #include "service_bind.bpf.c"
 #include "service_write.bpf.c"
 #include "service_tell.bpf.c"

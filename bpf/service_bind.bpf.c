@@ -2,6 +2,8 @@
 /* Refuses a local port that is a node port: its clients on this node would reach the service instead. */
 #include "dataplane/service_choose.bpf.h"
 
+#define EADDRINUSE 98
+
 /* @return 0: refused */
 static __always_inline int refuse_node_port(struct bpf_sock *sk, u64 address_low)
 {
