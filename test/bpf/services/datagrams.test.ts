@@ -99,4 +99,15 @@ describe('a datagram to a service', () => {
     assert.deepEqual([answer?.[0], peer], ['b', `${host} ${BACKENDS.b}`]);
     await close('plain');
   });
+
+  it('in audit is recorded, and goes where it was sent', async () => {
+    scene.apply([service('one', [ONE.ipv4], PORTS), ...slices('one', 'a').slice(0, 1)], { mode: 'audit' });
+    assert.equal((await send('audited', ONE.ipv4)).error, 'ENETUNREACH');
+    const [choice] = scene.datagrams().filter(({ mode }) => mode === 'audit');
+    assert.deepEqual(
+      [choice?.reason, choice?.frontend, choice?.backend],
+      ['only_one', `${ONE.ipv4} 53`, `${scene.addresses.b.ipv4} ${BACKENDS.a}`],
+    );
+    await close('audited');
+  });
 });
