@@ -47,13 +47,13 @@ interface Measured {
 }
 
 async function measure(services: number): Promise<Measured> {
+  const object = openObject('build/bpf/dataplane.bpf.o');
   const [cgroup, elsewhere] = [createCgroup(), createCgroup()];
   const [balanced, translated, server] = [createNamespace(), createNamespace(), createNamespace()];
   const [ours, theirs] = [connect(balanced, server), connect(translated, server)];
   const ports = [0, 1, 2].map((at) => `x:${FIRST_PORT + at}`);
   const talker = script('../bpf/services/talker.ts');
   const serving = start({ namespace: server, cgroup: elsewhere }, [process.execPath, talker, 'serve', ...ports]);
-  const object = openObject('build/bpf/dataplane.bpf.o');
   const timers = [
     timer({ namespace: balanced, cgroup }),
     timer({ namespace: translated, cgroup: elsewhere }),

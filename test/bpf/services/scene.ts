@@ -111,13 +111,14 @@ function startTalker(place: Place): Talker & { stop(): Promise<void> } {
 
 /** @param backends names and ports of who answers, at the server's address */
 export async function createServiceScene(backends: Readonly<Record<string, number>>): Promise<ServiceScene> {
+  // First: what cannot be opened leaves nothing behind.
+  const object = openObject('build/bpf/dataplane.bpf.o');
   const [cgroup, elsewhere] = [createCgroup(), createCgroup()];
   const [client, server] = [createNamespace(), createNamespace()];
   const addresses = connect(client, server);
   const places = { client: { namespace: client, cgroup }, server: { namespace: server, cgroup: elsewhere } };
   const served = Object.entries(backends).map(([name, port]) => `${name}:${port}`);
   const serving = start(places.server, [process.execPath, TALKER, 'serve', ...served]);
-  const object = openObject('build/bpf/dataplane.bpf.o');
   let talker: ReturnType<typeof startTalker> | undefined;
   const end = async (): Promise<void> => {
     object.close();
