@@ -62,7 +62,7 @@ describe('a datagram to a service', () => {
       assert.match(answer ?? '', /^[ab] /);
       assert.equal(peer, `${ONE[family]} 53`);
       assert.deepEqual(
-        scene.choices().map(({ frontend, reason }) => [frontend, reason]),
+        (await scene.choices(1)).map(({ frontend, reason }) => [frontend, reason]),
         [[`${ONE[family]} 53`, 'hash']],
       );
       await close('connected');

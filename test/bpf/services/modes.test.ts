@@ -93,7 +93,7 @@ describe('a service', () => {
       assert.deepEqual([...(await scene.talker.connectMany(VIP, 80, 20))], [['a', 20]]);
       await dial();
       assert.deepEqual(
-        scene.choices().map(({ reason }) => reason),
+        (await scene.choices(1)).map(({ reason }) => reason),
         ['only_one'],
       );
       await hangUp();
@@ -103,7 +103,7 @@ describe('a service', () => {
       scene.apply(web(local, { nodeName: NODE.name }, { nodeName: NODE.name }));
       await dial();
       assert.deepEqual(
-        scene.choices().map(({ reason, candidates }) => [reason, candidates]),
+        (await scene.choices(1)).map(({ reason, candidates }) => [reason, candidates]),
         [['local', 2]],
       );
       await hangUp();
@@ -144,7 +144,7 @@ describe('a service', () => {
       assert.deepEqual([...(await scene.talker.connectMany(VIP, 80, 30))], [[first, 30]]);
       await dial();
       assert.deepEqual(
-        scene.choices().map(({ reason, candidates }) => [reason, candidates]),
+        (await scene.choices(1)).map(({ reason, candidates }) => [reason, candidates]),
         [['affinity', 2]],
       );
       await hangUp();
@@ -163,7 +163,7 @@ describe('a service', () => {
       await sleep(1200);
       await dial();
       assert.deepEqual(
-        scene.choices().map(({ reason }) => reason),
+        (await scene.choices(1)).map(({ reason }) => reason),
         ['hash'],
       );
       await hangUp();

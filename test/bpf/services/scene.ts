@@ -14,6 +14,7 @@ import { addressText } from '../../../collector/src/correlate/address_text.ts';
 import { createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { connect, createNamespace, type Namespace, type Pair } from '../../../deploy/lab/namespace.ts';
 import { listening, type Place, run, start } from '../../../deploy/lab/program.ts';
+import { eventually } from '../../../deploy/lab/wait.ts';
 import type { Order, Told } from './talker.ts';
 
 const TALKER = fileURLToPath(new URL('talker.ts', import.meta.url));
@@ -73,8 +74,8 @@ export interface ServiceScene {
   restart(): void;
   /** Brings objects to the kernel. @returns their conditions */
   apply(objects: readonly unknown[], options?: { mode?: Mode; nodes?: NodeAddresses }): readonly Condition[];
-  /** Choices of sockets that live. */
-  choices(): Choice[];
+  /** Choices of sockets that live, as soon as there are so many: a closed one goes when its peer and the kernel are done. */
+  choices(count: number): Promise<Choice[]>;
   refusals(): Choice[];
   /** Choices of sockets that are not connected. */
   datagrams(): Choice[];
@@ -153,7 +154,11 @@ export async function createServiceScene(backends: Readonly<Record<string, numbe
         kernel.apply(tables.change(model, nodes, performance.now()));
         return [...conditions, ...model.conditions];
       },
-      choices: () => choicesIn(object.iterate(told)),
+      choices: (count) =>
+        eventually(`${count} choices`, () => {
+          const all = choicesIn(object.iterate(told));
+          return all.length === count && all;
+        }),
       refusals: () => choicesIn(object.map('service_refusals').entries().values),
       datagrams: () => choicesIn(object.map('service_datagrams').entries().values),
       end,
