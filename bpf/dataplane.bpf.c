@@ -5,5 +5,6 @@
 #include "service_bind.bpf.c"
 #include "service_write.bpf.c"
 #include "service_tell.bpf.c"
+#include "redirect.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -107,6 +107,7 @@ struct sock_cgroup_data {
 
 struct sock {
 	struct sock_common __sk_common;
+	void *sk_user_data;
 	int sk_err;
 	int sk_err_soft;
 	u16 sk_type;
@@ -192,6 +193,18 @@ struct tcp_sock {
 	u64 bytes_retrans;
 	u32 total_retrans;
 	u16 total_rto;
+	bool is_mptcp;
+};
+
+/* A message on its way through a sockmap: what a sk_msg program's context is. */
+struct sk_msg {
+	struct sock *sk_redir;
+};
+
+/* What sockmap keeps of a socket. */
+struct sk_psock {
+	/* Bytes its reader has not taken. From "bpf, sockmap: Fix FIONREAD for sockmap" on, which 6.12.117 and 6.18.44 have. */
+	u32 msg_tot_len;
 };
 
 struct request_sock {

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What one process of this machine writes to another goes to its reader past TCP, where both opted in. The connection stays
+ * TCP's: it opened it, and ends it.
+ *
+ * Bytes keep their order by one rule: an end's bytes go past TCP until the first that goes through it, and all through TCP
+ * from there on. What goes past TCP is in its reader's queue when the call that wrote it returns; what goes through it comes
+ * later. The way back would overtake what TCP still carries.
+ */
+#include "include/kernel.h"
+#include "dataplane/redirect.h"
+
+/* Bytes that a reader may be behind before its writer is held back by TCP. */
+const volatile u32 redirect_unread_max = 256 * 1024;
+
+/* Cgroups, by id, whose sockets and those of the cgroups below opted in. Written by the collector; emptied, it ends all. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, u32);
+} redirect_cgroups SEC(".maps");
+
+/*
+ * Sockets that opted in. Frozen by who loads it, so that no process deletes from it: the kernel would throw away what their
+ * readers have not taken. They leave when they are closed; a socket keeps the program, and the program the map.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 65536);
+	__type(key, struct redirect_end);
+	__type(value, u64);
+} redirect_ends SEC(".maps");
+
+/* Clients whose servers have not taken the connection up; those of servers elsewhere go with time. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct redirect_end);
+	__type(value, u8);
+} redirect_clients SEC(".maps");
+
+/* The same sockets, as their own programs and the observer find them. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct redirect_socket);
+} redirect_sockets SEC(".maps");
+
+/* Ends that stopped, by enum redirect_stop; under 0 the messages that went past TCP. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, REDIRECT_STOP_MAX);
+	__type(key, u32);
+	__type(value, u64);
+} redirect_counters SEC(".maps");
+
+/* Levels of cgroups that are looked at from the root. */
+#define REDIRECT_CGROUP_LEVELS 32
+
+/* include/net/sock.h: what a socket's user data points at, and what its low bits say. */
+#define SK_USER_DATA_MASK (~7ul)
+
+static __always_inline void count_redirect(u32 what)
+{
+	u64 *count = bpf_map_lookup_elem(&redirect_counters, &what);
+
+	if (count)
+		*count += 1;
+}
+
+/* The innermost cgroup by which the socket opted in; 0 if by none. */
+static __always_inline u64 opted_in_by(const struct sock *sk)
+{
+	struct cgroup *cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup), *ancestor;
+	int level = BPF_CORE_READ(cgroup, level);
+	u64 id = BPF_CORE_READ(cgroup, kn, id), found = 0;
+
+	if (!bpf_core_field_exists(cgroup->ancestors))
+		return bpf_map_lookup_elem(&redirect_cgroups, &id) ? id : 0;
+	for (int i = 0; i <= level && i < REDIRECT_CGROUP_LEVELS; i++) {
+		if (bpf_core_read(&ancestor, sizeof(ancestor), &cgroup->ancestors[i]))
+			break;
+		id = BPF_CORE_READ(ancestor, kn, id);
+		if (bpf_map_lookup_elem(&redirect_cgroups, &id))
+			found = id;
+	}
+	return found;
+}
+
+static __always_inline void map_address(unsigned char *address, __be32 v4)
+{
+	__builtin_memset(address, 0, 10);
+	address[10] = 0xff;
+	address[11] = 0xff;
+	__builtin_memcpy(address + 12, &v4, 4);
+}
+
+/* At the moment a connection is established: nothing was sent but what Fast Open put into the SYN, and then no end matches. */
+static __always_inline void read_end(const struct tcp_sock *tp, struct redirect_end *end)
+{
+	const struct sock_common *common = &tp->inet_conn.icsk_inet.sk.__sk_common;
+
+	if (common->skc_family == AF_INET) {
+		map_address(end->local_address, common->skc_rcv_saddr);
+		map_address(end->remote_address, common->skc_daddr);
+	} else {
+		bpf_core_read(end->local_address, sizeof(end->local_address), &common->skc_v6_rcv_saddr);
+		bpf_core_read(end->remote_address, sizeof(end->remote_address), &common->skc_v6_daddr);
+	}
+	end->local_port = common->skc_num;
+	end->remote_port = bpf_ntohs(common->skc_dport);
+	end->sent_begin = tp->write_seq;
+	end->received_begin = tp->rcv_nxt;
+}
+
+static __always_inline void turn_round(const struct redirect_end *end, struct redirect_end *peer)
+{
+	__builtin_memcpy(peer->local_address, end->remote_address, 16);
+	__builtin_memcpy(peer->remote_address, end->local_address, 16);
+	peer->local_port = end->remote_port;
+	peer->remote_port = end->local_port;
+	peer->sent_begin = end->received_begin;
+	peer->received_begin = end->sent_begin;
+}
+
+/* Whether the other end is of this machine and opted in: a client is established before its server is. */
+static __always_inline bool meets_peer(u32 op, const struct redirect_end *end, const struct redirect_end *peer)
+{
+	u8 here = 1;
+
+	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		return bpf_map_delete_elem(&redirect_clients, peer) == 0;
+	/* Whether it has a server here is not known yet. */
+	bpf_map_update_elem(&redirect_clients, end, &here, BPF_ANY);
+	return true;
+}
+
+static __always_inline void join(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct redirect_socket *state;
+	struct redirect_end end = {}, peer = {};
+	struct tcp_sock *tp;
+	u64 cgroup_id;
+
+	/* Kernels without it lose count of what a reader has, and tell it wrong: see redirect_take. */
+	if (!sk || !bpf_core_field_exists(((struct sk_psock *)0)->msg_tot_len))
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp || (bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp))
+		return;
+	cgroup_id = opted_in_by(&tp->inet_conn.icsk_inet.sk);
+	if (!cgroup_id)
+		return;
+	read_end(tp, &end);
+	turn_round(&end, &peer);
+	if (!meets_peer(ctx->op, &end, &peer))
+		return;
+	state = bpf_sk_storage_get(&redirect_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!state)
+		return;
+	state->peer = peer;
+	state->sent_begin = end.sent_begin;
+	state->cgroup_id = cgroup_id;
+	bpf_sock_hash_update(ctx, &redirect_ends, &end, BPF_NOEXIST);
+}
+
+SEC("sockops")
+int redirect_join(struct bpf_sock_ops *ctx)
+{
+	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		join(ctx);
+	return 1;
+}
+
+static __always_inline struct sk_psock *psock_of(struct sock *sk)
+{
+	return (void *)((u64)BPF_CORE_READ(sk, sk_user_data) & SK_USER_DATA_MASK);
+}
+
+/* Whether the other end's reader has taken too little of what came past TCP. Asked after the message found its way there. */
+static __always_inline bool is_behind(struct sk_msg_md *msg)
+{
+	struct sock *peer = BPF_CORE_READ((struct sk_msg *)msg, sk_redir);
+
+	return BPF_CORE_READ(psock_of(peer), msg_tot_len) > redirect_unread_max;
+}
+
+static __always_inline u8 try_redirect(struct sk_msg_md *msg, struct redirect_socket *state)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(msg->sk);
+
+	if (!tp || tp->write_seq != state->sent_begin)
+		return REDIRECT_STOP_IN_TCP;
+	if (!bpf_map_lookup_elem(&redirect_cgroups, &state->cgroup_id))
+		return REDIRECT_STOP_OPTED_OUT;
+	if (bpf_msg_redirect_hash(msg, &redirect_ends, &state->peer, BPF_F_INGRESS) != SK_PASS)
+		return REDIRECT_STOP_NO_PEER;
+	return REDIRECT_STOP_NONE;
+}
+
+SEC("sk_msg")
+int redirect_message(struct sk_msg_md *msg)
+{
+	struct redirect_socket *state;
+	u32 bytes = msg->size;
+
+	if (!msg->sk)
+		return SK_PASS;
+	state = bpf_sk_storage_get(&redirect_sockets, msg->sk, NULL, 0);
+	if (!state || state->stop)
+		return SK_PASS;
+	state->stop = try_redirect(msg, state);
+	count_redirect(state->stop);
+	if (state->stop)
+		return SK_PASS;
+	state->messages++;
+	state->bytes += bytes;
+	if (is_behind(msg)) {
+		state->stop = REDIRECT_STOP_UNREAD;
+		count_redirect(REDIRECT_STOP_UNREAD);
+	}
+	return SK_PASS;
+}
+
+/*
+ * What arrives through TCP joins the same queue. Otherwise a reader would have two, and those who ask how much there is
+ * (FIONREAD) or take a short read for the end of it (nginx, tokio, with edge-triggered epoll) are told of one: they wait for
+ * bytes that are there.
+ */
+SEC("sk_skb")
+int redirect_take(struct __sk_buff *skb)
+{
+	return SK_PASS;
+}

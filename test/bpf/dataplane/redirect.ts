@@ -1,0 +1,92 @@
+/** Two namespaces joined by a cable, each with a cgroup of its own, and the redirect between them, held by pins alone. */
+import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
+import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
+import type { Place } from '../../../deploy/lab/program.ts';
+import { PinnedDataplane, u32, u64 } from './pinned.ts';
+
+/** Places of the map redirect_counters: messages that went past TCP, and enum redirect_stop of bpf/dataplane/redirect.h. */
+export const [REDIRECTED, NO_PEER, UNREAD, OPTED_OUT, IN_TCP] = [0, 1, 2, 3, 4];
+
+/** Command line of a script of this folder. */
+export const script = (name: string, ...words: (string | number)[]): string[] => [
+  process.execPath,
+  `${import.meta.dirname}/${name}`,
+  ...words.map(String),
+];
+
+type End = 'client' | 'server';
+
+/** What moved since the counting began. */
+export interface Counted {
+  /** As in the map redirect_counters. */
+  readonly stops: readonly number[];
+  /** Sent and received by the client's end of the cable, headers included. */
+  readonly cableBytes: number;
+}
+
+export interface Redirect {
+  readonly client: Place & { readonly namespace: Namespace };
+  readonly server: Place & { readonly namespace: Namespace };
+  /** The server's addresses. */
+  readonly host: { readonly ipv4: string; readonly ipv6: string };
+  readonly dataplane: PinnedDataplane;
+  optIn(...ends: End[]): void;
+  optOut(...ends: End[]): void;
+  counting(): () => Counted;
+  end(): void;
+}
+
+function cableBytes(namespace: Namespace): number {
+  const links = JSON.parse(namespace.run('ip', '-s', '-j', 'link', 'show', 'type', 'veth')) as {
+    stats64: { rx: { bytes: number }; tx: { bytes: number } };
+  }[];
+  return links.reduce((sum, { stats64: { rx, tx } }) => sum + rx.bytes + tx.bytes, 0);
+}
+
+/** Nobody has opted in yet. Programs are found one level below a cgroup that opts in, as a pod's containers are. */
+export function createRedirect(): Redirect {
+  const parent = createCgroup();
+  const pods: Record<End, Cgroup> = {
+    client: createCgroup(parent.path, 'client'),
+    server: createCgroup(parent.path, 'server'),
+  };
+  const [client, server] = [createNamespace(), createNamespace()];
+  const host = connect(client, server).b;
+  const dataplane = new PinnedDataplane();
+  dataplane.attachMap('redirect_message', 'msg_verdict', 'redirect_ends');
+  dataplane.freeze('redirect_ends');
+  dataplane.attachCgroup('redirect_join', 'sock_ops', parent);
+  dataplane.attachMap('redirect_take', 'skb_verdict', 'redirect_ends');
+  const read = (): Counted => ({
+    stops: dataplane.counters('redirect_counters'),
+    cableBytes: cableBytes(client),
+  });
+  return {
+    client: { namespace: client, cgroup: createCgroup(pods.client.path, 'container') },
+    server: { namespace: server, cgroup: createCgroup(pods.server.path, 'container') },
+    host,
+    dataplane,
+    optIn: (...ends) => {
+      for (const end of ends) dataplane.set('redirect_cgroups', u64(pods[end].id), u32(1));
+    },
+    optOut: (...ends) => {
+      for (const end of ends) dataplane.delete('redirect_cgroups', u64(pods[end].id));
+    },
+    counting: () => {
+      const begin = read();
+      return () => {
+        const now = read();
+        return {
+          stops: now.stops.map((stop, i) => stop - (begin.stops[i] ?? 0)),
+          cableBytes: now.cableBytes - begin.cableBytes,
+        };
+      };
+    },
+    end: () => {
+      parent.remove();
+      client.remove();
+      server.remove();
+      dataplane.close();
+    },
+  };
+}
