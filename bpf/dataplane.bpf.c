@@ -6,5 +6,6 @@
 #include "service_write.bpf.c"
 #include "service_tell.bpf.c"
 #include "redirect.bpf.c"
+#include "refuse.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -3,7 +3,6 @@
 #ifndef FLOWSPAN_PACKET_HEADER_BPF_H
 #define FLOWSPAN_PACKET_HEADER_BPF_H
 
-#include "socket.bpf.h"
 #include "verifier.bpf.h"
 
 #define IPV4_HEADER_BYTES 20
