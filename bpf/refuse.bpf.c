@@ -69,7 +69,7 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const
 {
 	struct bpf_sock_tuple tuple = {};
 
-	if (segment->ip_bytes == sizeof(struct ipv4_header)) {
+	if (is_ipv4(segment)) {
 		tuple.ipv4.saddr = segment->ip.v4.source;
 		tuple.ipv4.daddr = segment->ip.v4.destination;
 		tuple.ipv4.sport = segment->tcp.source;
@@ -127,23 +127,9 @@ static __always_inline bool is_acceptable(const struct segment *segment, const s
 	       is_from_to(segment->acknowledged, server->acknowledged, server->sent);
 }
 
-static __always_inline void map_v4_address(unsigned char *address, __be32 v4)
-{
-	__builtin_memset(address, 0, 10);
-	address[10] = 0xff;
-	address[11] = 0xff;
-	__builtin_memcpy(address + 12, &v4, 4);
-}
-
 static __always_inline void read_connection(const struct segment *segment, struct refused_connection *connection)
 {
-	if (segment->ip_bytes == sizeof(struct ipv4_header)) {
-		map_v4_address(connection->client_address, segment->ip.v4.source);
-		map_v4_address(connection->server_address, segment->ip.v4.destination);
-	} else {
-		__builtin_memcpy(connection->client_address, segment->ip.v6.source, 16);
-		__builtin_memcpy(connection->server_address, segment->ip.v6.destination, 16);
-	}
+	segment_addresses(segment, connection->client_address, connection->server_address);
 	connection->client_port = segment->tcp.source;
 	connection->server_port = segment->tcp.destination;
 }

@@ -1,51 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* A TCP segment in the hands of a tc program: read, and made into another one in its place. */
+/* A TCP segment made into another one in its place. */
 #ifndef FLOWSPAN_REFUSE_SEGMENT_BPF_H
 #define FLOWSPAN_REFUSE_SEGMENT_BPF_H
 
-#include "include/kernel.h"
+#include "segment.bpf.h"
 
-#define ETHERNET_BYTES 14
-#define IPV4_WITHOUT_OPTIONS 0x45
 #define IPV4_DO_NOT_FRAGMENT 0x4000
-#define IPV4_PART 0x3fff /* more fragments follow, or this is not the first */
 #define TTL 64
 #define TCP_FLAG_PSH 0x08
-
-struct ipv4_header {
-	u8 version_length, tos;
-	__be16 total_bytes, id, fragment;
-	u8 ttl, protocol;
-	__be16 check;
-	__be32 source, destination;
-};
-
-struct ipv6_header {
-	__be32 version_flow;
-	__be16 payload_bytes;
-	u8 next, hops;
-	u8 source[16], destination[16];
-};
-
-struct tcp_header {
-	__be16 source, destination;
-	__be32 sequence, acknowledged;
-	u8 offset; /* in words, upper four bits */
-	u8 flags;
-	__be16 window, check, urgent;
-};
-
-struct segment {
-	union {
-		struct ipv4_header v4;
-		struct ipv6_header v6;
-	} ip;
-	struct tcp_header tcp;
-	u32 ip_bytes;
-	u32 sequence;
-	u32 acknowledged;
-	u32 payload_bytes;
-};
 
 /* What RFC 8200 8.1 and RFC 9293 3.1 sum up beside the segment itself. */
 struct pseudo_v4 {
@@ -71,36 +33,6 @@ struct replacement {
 /* A multiple of four bytes, as bpf_csum_diff() needs it. */
 static const char forbidden[64] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/* False for what is not TCP directly behind an IP header without options. */
-static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *segment)
-{
-	u32 tcp_at, ip_payload;
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (bpf_skb_load_bytes(skb, ETHERNET_BYTES, &segment->ip.v4, sizeof(segment->ip.v4)) ||
-		    segment->ip.v4.version_length != IPV4_WITHOUT_OPTIONS || segment->ip.v4.protocol != IPPROTO_TCP ||
-		    (segment->ip.v4.fragment & bpf_htons(IPV4_PART)))
-			return false;
-		segment->ip_bytes = sizeof(segment->ip.v4);
-		ip_payload = bpf_ntohs(segment->ip.v4.total_bytes) - segment->ip_bytes;
-	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
-		if (bpf_skb_load_bytes(skb, ETHERNET_BYTES, &segment->ip.v6, sizeof(segment->ip.v6)) ||
-		    segment->ip.v6.next != IPPROTO_TCP)
-			return false;
-		segment->ip_bytes = sizeof(segment->ip.v6);
-		ip_payload = bpf_ntohs(segment->ip.v6.payload_bytes);
-	} else {
-		return false;
-	}
-	tcp_at = ETHERNET_BYTES + segment->ip_bytes;
-	if (bpf_skb_load_bytes(skb, tcp_at, &segment->tcp, sizeof(segment->tcp)))
-		return false;
-	segment->sequence = bpf_ntohl(segment->tcp.sequence);
-	segment->acknowledged = bpf_ntohl(segment->tcp.acknowledged);
-	segment->payload_bytes = ip_payload - (segment->tcp.offset >> 4) * 4;
-	return segment->payload_bytes <= skb->len;
-}
-
 static __always_inline u16 fold(u32 sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -110,7 +42,7 @@ static __always_inline u16 fold(u32 sum)
 /* The sum over addresses, protocol and length: all that the sender's kernel sums when the device does the rest. */
 static __always_inline u32 pseudo_sum(const struct segment *segment, u32 bytes)
 {
-	if (segment->ip_bytes == sizeof(struct ipv4_header)) {
+	if (is_ipv4(segment)) {
 		struct pseudo_v4 pseudo = {
 			.source = segment->ip.v4.source,
 			.destination = segment->ip.v4.destination,
@@ -149,7 +81,7 @@ static __always_inline void turn_headers(struct segment *segment)
 
 	segment->tcp.source = segment->tcp.destination;
 	segment->tcp.destination = port;
-	if (segment->ip_bytes == sizeof(struct ipv4_header)) {
+	if (is_ipv4(segment)) {
 		__be32 address = segment->ip.v4.source;
 
 		segment->ip.v4.source = segment->ip.v4.destination;
