@@ -6,6 +6,11 @@
  * Bytes keep their order by one rule: an end's bytes go past TCP until the first that goes through it, and all through TCP
  * from there on. What goes past TCP is in its reader's queue when the call that wrote it returns; what goes through it comes
  * later. The way back would overtake what TCP still carries.
+ *
+ * What differs for programs: a read with MSG_WAITALL may return less; splice() out of the socket, MSG_ZEROCOPY and urgent data
+ * are not for sockets that opted in; a reader that goes with bytes unread does not reset its writer, who is told with its next
+ * byte, or if its window is closed when the reader's half is given up (net.ipv4.tcp_fin_timeout, 60 s); and where TCP has held
+ * a writer back, its next blocking read may return EAGAIN (the kernel takes the wake-up for room to write for one to read).
  */
 #include "include/kernel.h"
 #include "dataplane/redirect.h"
@@ -20,6 +25,14 @@ struct {
 	__type(key, u64);
 	__type(value, u32);
 } redirect_cgroups SEC(".maps");
+
+/* Addresses of the pods of this machine that opted in, 16 bytes, IPv4 as v4-mapped. Written by the collector. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, unsigned char[16]);
+	__type(value, u8);
+} redirect_addresses SEC(".maps");
 
 /*
  * Sockets that opted in. Frozen by who loads it, so that no process deletes from it: the kernel would throw away what their
@@ -47,6 +60,17 @@ struct {
 	__type(key, int);
 	__type(value, struct redirect_socket);
 } redirect_sockets SEC(".maps");
+
+/*
+ * The observer's reader of messages that go past TCP, at 0: a sk_msg program that returns SK_PASS. The collector puts it there
+ * and takes it away; without one nothing is read. It is called last, in this program's place: what it returns stands.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u32);
+} redirect_readers SEC(".maps");
 
 /* Ends that stopped, by enum redirect_stop; under 0 the messages that went past TCP. */
 struct {
@@ -125,14 +149,29 @@ static __always_inline void turn_round(const struct redirect_end *end, struct re
 	peer->received_begin = end->sent_begin;
 }
 
-/* Whether the other end is of this machine and opted in: a client is established before its server is. */
+static __always_inline bool is_loopback_address(const unsigned char *address)
+{
+	u64 begin, middle_end;
+
+	if (address[10] == 0xff)
+		return address[12] == 127;
+	__builtin_memcpy(&begin, address, sizeof(begin));
+	__builtin_memcpy(&middle_end, address + 8, sizeof(middle_end));
+	return begin == 0 && middle_end == bpf_cpu_to_be64(1);
+}
+
+/*
+ * Whether the other end is of this machine and opted in, as far as it can be told: a client is established before its server
+ * is. A socket that has nobody here is spared what the kernel does differently to those in the map.
+ */
 static __always_inline bool meets_peer(u32 op, const struct redirect_end *end, const struct redirect_end *peer)
 {
 	u8 here = 1;
 
 	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		return bpf_map_delete_elem(&redirect_clients, peer) == 0;
-	/* Whether it has a server here is not known yet. */
+	if (!is_loopback_address(end->remote_address) && !bpf_map_lookup_elem(&redirect_addresses, end->remote_address))
+		return false;
 	bpf_map_update_elem(&redirect_clients, end, &here, BPF_ANY);
 	return true;
 }
@@ -184,8 +223,9 @@ static __always_inline struct sk_psock *psock_of(struct sock *sk)
 static __always_inline bool is_behind(struct sk_msg_md *msg)
 {
 	struct sock *peer = BPF_CORE_READ((struct sk_msg *)msg, sk_redir);
+	struct sk_psock *psock = psock_of(peer);
 
-	return BPF_CORE_READ(psock_of(peer), msg_tot_len) > redirect_unread_max;
+	return !bpf_core_field_exists(psock->msg_tot_len) || BPF_CORE_READ(psock, msg_tot_len) > redirect_unread_max;
 }
 
 static __always_inline u8 try_redirect(struct sk_msg_md *msg, struct redirect_socket *state)
@@ -222,6 +262,7 @@ int redirect_message(struct sk_msg_md *msg)
 		state->stop = REDIRECT_STOP_UNREAD;
 		count_redirect(REDIRECT_STOP_UNREAD);
 	}
+	bpf_tail_call(msg, &redirect_readers, 0);
 	return SK_PASS;
 }
 

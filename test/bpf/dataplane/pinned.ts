@@ -55,6 +55,24 @@ export class PinnedDataplane {
     bpftool('prog', 'attach', 'pinned', this.program(program), type, 'pinned', this.map(map));
   }
 
+  /** Loads another object beside this one, pinned under `name`, and its maps beside these. */
+  loadBeside(object: string, name: string): void {
+    bpftool('prog', 'load', object, this.program(name), 'pinmaps', this.#maps);
+  }
+
+  /** Puts a program into a map of programs. */
+  setProgram(map: string, key: Uint8Array, program: string): void {
+    bpftool('map', 'update', 'pinned', this.map(map), 'key', ...asBytes(key), 'value', 'pinned', this.program(program));
+  }
+
+  /** The value of a key; the map has it. */
+  get(map: string, key: Uint8Array): Buffer {
+    const found = JSON.parse(bpftool('-j', 'map', 'lookup', 'pinned', this.map(map), 'key', ...asBytes(key))) as {
+      value: string[];
+    };
+    return Buffer.from(found.value.map(Number));
+  }
+
   /** Lets no process change a map any more; programs still do. */
   freeze(map: string): void {
     bpftool('map', 'freeze', 'pinned', this.map(map));

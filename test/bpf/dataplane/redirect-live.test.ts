@@ -4,10 +4,12 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, it } from 'node:test';
+import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listening, run, start } from '../../../deploy/lab/program.ts';
+import { builtTestProgram } from '../../native/build.ts';
 import { type Nginx, startNginx } from '../../support/nginx.ts';
+import { u32 } from './pinned.ts';
 import { createRedirect, IN_TCP, NO_PEER, REDIRECTED, type Redirect } from './redirect.ts';
 
 const FILE_BYTES = 20_000_000;
@@ -20,7 +22,6 @@ describe('redirected connections', () => {
 
   before(async () => {
     redirect = createRedirect();
-    redirect.optIn('client', 'server');
     nginx = await startNginx(redirect.server, {
       workers: 1,
       locations: 'location /ok { return 200 ok; } location /put { client_max_body_size 0; return 200 ok; }',
@@ -31,6 +32,8 @@ describe('redirected connections', () => {
     await nginx?.stop();
     redirect?.end();
   });
+
+  beforeEach(() => redirect.optIn('client', 'server'));
 
   const curl = (...words: string[]): Promise<string> => run(redirect.client, ['curl', '-sS', ...words]);
 
@@ -43,6 +46,23 @@ describe('redirected connections', () => {
     const { stops, cableBytes } = counted();
     assert.ok(stops[REDIRECTED]! >= 2 * requests - 100, `${requests} requests, ${stops}`);
     assert.ok(cableBytes < 100 * requests, `${cableBytes} bytes on the cable`);
+  });
+
+  it('are read by the program that is put there, at any offset, until it is taken away', async () => {
+    const { dataplane, host } = redirect;
+    dataplane.loadBeside(builtTestProgram('read_message.bpf.o'), 'read_message');
+    const seen = (): Buffer => dataplane.get('seen_messages', u32(0));
+    dataplane.setProgram('redirect_readers', u32(0), 'read_message');
+    assert.equal(await curl(`http://${host.ipv4}/ok`), 'ok');
+    assert.deepEqual([seen().readBigUInt64LE(0), seen().subarray(16).toString().slice(-6)], [2n, '\r\n\r\nok']);
+    const bytes = seen().readBigUInt64LE(8);
+    assert.equal((await curl(`http://${host.ipv4}/static/100000.txt`)).length, 100_000);
+    assert.ok(seen().readBigUInt64LE(8) - bytes > 100_000n);
+    assert.equal(seen().subarray(16).toString(), 'x'.repeat(32));
+    dataplane.delete('redirect_readers', u32(0));
+    const messages = seen().readBigUInt64LE(0);
+    assert.equal(await curl(`http://${host.ipv4}/ok`), 'ok');
+    assert.equal(seen().readBigUInt64LE(0), messages);
   });
 
   it('carry files that the kernel sends', async () => {
@@ -62,7 +82,6 @@ describe('redirected connections', () => {
   for (const ends of [['client', 'server'], ['client']] as const)
     for (const bytes of [150_000, 3_000_000])
       it(`carry ${bytes} bytes up while the server does not look, of ${ends.join(' and ')} that opted in`, async () => {
-        redirect.optOut('client', 'server');
         redirect.optIn(...ends);
         const counted = redirect.counting();
         const upload = `(sleep 0.2; head -c ${bytes} /dev/zero) | curl -sS -m 5 -H Expect: -T - http://${redirect.host.ipv4}/put`;
@@ -73,7 +92,6 @@ describe('redirected connections', () => {
         process.kill(worker, 'SIGCONT');
         assert.equal(await asked, 'ok');
         assert.equal(counted().stops[REDIRECTED]! > 0, ends.length === 2);
-        redirect.optIn('client');
       });
 
   it('begin in TCP, and stay there, where the server is told of them by their first bytes', async () => {

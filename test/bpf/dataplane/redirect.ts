@@ -1,4 +1,6 @@
 /** Two namespaces joined by a cable, each with a cgroup of its own, and the redirect between them, held by pins alone. */
+
+import { addressBytes } from '../../../collector/src/correlate/address_text.ts';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
 import type { Place } from '../../../deploy/lab/program.ts';
@@ -30,8 +32,8 @@ export interface Redirect {
   /** The server's addresses. */
   readonly host: { readonly ipv4: string; readonly ipv6: string };
   readonly dataplane: PinnedDataplane;
+  /** These opted in from now on, and no other. */
   optIn(...ends: End[]): void;
-  optOut(...ends: End[]): void;
   counting(): () => Counted;
   end(): void;
 }
@@ -51,12 +53,16 @@ export function createRedirect(): Redirect {
     server: createCgroup(parent.path, 'server'),
   };
   const [client, server] = [createNamespace(), createNamespace()];
-  const host = connect(client, server).b;
+  const pair = connect(client, server);
   const dataplane = new PinnedDataplane();
   dataplane.attachMap('redirect_message', 'msg_verdict', 'redirect_ends');
   dataplane.freeze('redirect_ends');
   dataplane.attachCgroup('redirect_join', 'sock_ops', parent);
   dataplane.attachMap('redirect_take', 'skb_verdict', 'redirect_ends');
+  const change = (map: string, key: Uint8Array, value: Uint8Array, there: boolean): void => {
+    if (there) dataplane.set(map, key, value);
+    else if (dataplane.keys(map).some((each) => each.equals(key))) dataplane.delete(map, key);
+  };
   const read = (): Counted => ({
     stops: dataplane.counters('redirect_counters'),
     cableBytes: cableBytes(client),
@@ -64,13 +70,14 @@ export function createRedirect(): Redirect {
   return {
     client: { namespace: client, cgroup: createCgroup(pods.client.path, 'container') },
     server: { namespace: server, cgroup: createCgroup(pods.server.path, 'container') },
-    host,
+    host: pair.b,
     dataplane,
     optIn: (...ends) => {
-      for (const end of ends) dataplane.set('redirect_cgroups', u64(pods[end].id), u32(1));
-    },
-    optOut: (...ends) => {
-      for (const end of ends) dataplane.delete('redirect_cgroups', u64(pods[end].id));
+      for (const end of ['client', 'server'] as const) {
+        change('redirect_cgroups', u64(pods[end].id), u32(1), ends.includes(end));
+        for (const address of Object.values(pair[end === 'client' ? 'a' : 'b']))
+          change('redirect_addresses', addressBytes(address), Buffer.of(1), ends.includes(end));
+      }
     },
     counting: () => {
       const begin = read();
