@@ -200,6 +200,8 @@ static __always_inline void join(struct bpf_sock_ops *ctx)
 	state = bpf_sk_storage_get(&redirect_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
 		return;
+	/* Of the connection that this socket had before, nothing holds. */
+	__builtin_memset(state, 0, sizeof(*state));
 	state->peer = peer;
 	state->sent_begin = end.sent_begin;
 	state->cgroup_id = cgroup_id;

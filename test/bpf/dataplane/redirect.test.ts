@@ -131,6 +131,18 @@ describe('redirected bytes', () => {
     for (const { namespace } of places) namespace.run('sysctl', '-qw', 'net.ipv4.ip_local_port_range=32768 60999');
   });
 
+  it('are those of the connection that a socket has now, when it connects again', async () => {
+    const counted = redirect.counting();
+    const before = reader.output().length;
+    const dial = `connect(S, pack_sockaddr_in(${POUR_PORT}, inet_aton("${redirect.host.ipv4}"))) or die $!`;
+    const write = 'syswrite(S, "\\0\\0\\0\\0\\1\\0\\0\\0") == 8 or die $!; select(undef, undef, undef, 0.1);';
+    const hangUp = 'connect(S, pack("S x14", 0)) or die $!';
+    const twice = `use Socket; socket(S, AF_INET, SOCK_STREAM, 0); ${dial}; ${write} ${hangUp}; ${dial}; ${write}`;
+    await run(redirect.client, ['perl', '-e', twice]);
+    await eventually('both ends', () => reader.output().slice(before) === '8 right\n8 right\n');
+    assert.equal(counted().stops[REDIRECTED], 2);
+  });
+
   it('leave no entry behind', async () => {
     assert.equal(redirect.counting()().stops[IN_TCP], 0);
     await eventually('an empty map', () => redirect.dataplane.keys('redirect_ends').length === 0);
