@@ -122,6 +122,28 @@ describe('a refused connection', () => {
     assert.equal(served, '0 ECONNRESET\n');
   });
 
+  it('is left alone by a segment that TCP would not take', async () => {
+    const begin = dataplane.counters('refuse_counters');
+    const map = dataplane.map('refused_sockets');
+    const program = start({ namespace: server, cgroup }, script('refused_server.ts', 9002, map, RESET, 0));
+    await listening(server, 9002);
+    const dial = `use Socket; socket(S, AF_INET, SOCK_STREAM, 0); connect(S, pack_sockaddr_in(9002, inet_aton("${host.ipv4}"))) or die $!;`;
+    // A segment with payload, from this very connection, with a sequence number out of any window.
+    const forge = `
+      sysread(S, $ready, 6); ($port, $from) = sockaddr_in(getsockname(S)); $to = inet_aton("${host.ipv4}");
+      socket(R, AF_INET, SOCK_RAW, 6) or die $!;
+      $tcp = pack("nnNNCCnnn", $port, 9002, 12345, 67890, 0x50, 0x18, 1000, 0, 0) . "GET / HTTP/1.1\r\n\r\n";
+      $sum = 0; $sum += $_ for unpack("n*", $from . $to . pack("nn", 6, length $tcp) . $tcp);
+      $sum = ($sum & 0xffff) + ($sum >> 16) while $sum >> 16;
+      substr($tcp, 16, 2) = pack("n", ~$sum & 0xffff);
+      send(R, $tcp, 0, pack_sockaddr_in(0, $to)) or die $! for 1 .. 5;
+      select(undef, undef, undef, 0.2); print "sent";`;
+    assert.equal(await run({ namespace: client, cgroup }, ['perl', '-e', dial + forge]), 'sent');
+    assert.equal(await eventually('the end', () => program.output() !== '' && program.output()), '0 end\n');
+    await program.stop();
+    assert.deepEqual(dataplane.counters('refuse_counters'), begin);
+  });
+
   it('is none without a verdict', async () => {
     const begin = dataplane.counters('refuse_counters');
     const map = dataplane.map('refused_sockets');
