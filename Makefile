@@ -13,7 +13,9 @@ BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -W
 BPF_OBJECT := build/bpf/flowspan.bpf.o
 DATAPLANE_OBJECT := build/bpf/dataplane.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
-SERVICE_READER := bpf/dataplane/service_lb.gen.ts
+# Parts of the data plane whose structs the collector writes into maps or reads out of them.
+DATAPLANE_PARTS := service_lb http_unit
+DATAPLANE_READERS := $(DATAPLANE_PARTS:%=bpf/dataplane/%.gen.ts)
 TESTS ?= 'test/**/*.test.ts'
 
 .PHONY: help setup setup-demo setup-test setup-bench packages modules bpf generate native run demo test test-kernels soak fixtures bench dashboards fmt check clean
@@ -85,10 +87,10 @@ native: ## Compile the Node addon over libbpf
 	@$(MAKE) --no-print-directory -C collector/native
 	@NODE_COMPILE_CACHE=build/compile_cache node query-api/cli/flowspan.ts collector --help > /dev/null
 
-generate: build/bpf/events.gen.ts build/bpf/service_lb.gen.ts ## Write the readers of C structs anew after a change of bpf/wire/events.h or bpf/dataplane/
+generate: build/bpf/events.gen.ts $(DATAPLANE_PARTS:%=build/bpf/%.gen.ts) ## Write the readers of C structs anew after a change of bpf/wire/events.h or bpf/dataplane/
 	@cmp -s $< $(WIRE_READER) || { cp $< $(WIRE_READER); echo "generate: $(WIRE_READER) written"; }
-	@cmp -s build/bpf/service_lb.gen.ts $(SERVICE_READER) || \
-		{ cp build/bpf/service_lb.gen.ts $(SERVICE_READER); echo "generate: $(SERVICE_READER) written"; }
+	@for part in $(DATAPLANE_PARTS); do cmp -s build/bpf/$$part.gen.ts bpf/dataplane/$$part.gen.ts || \
+		{ cp build/bpf/$$part.gen.ts bpf/dataplane/$$part.gen.ts; echo "generate: bpf/dataplane/$$part.gen.ts written"; }; done
 
 clean: ## Remove what was built
 	rm -rf build
@@ -102,11 +104,11 @@ build/bpf/wire-types.bpf.o: bpf/wire/types.bpf.c | build/bpf
 build/bpf/events.gen.ts: build/bpf/wire-types.bpf.o bpf/wire/generate.ts
 	@node bpf/wire/generate.ts $< $@
 
-build/bpf/service_types.bpf.o: bpf/dataplane/service_types.bpf.c | build/bpf
+build/bpf/%-types.bpf.o: bpf/dataplane/%_types.bpf.c | build/bpf
 	$(CLANG) $(BPF_CFLAGS) -Wpadded -MMD -MP -c $< -o $@
 
-build/bpf/service_lb.gen.ts: build/bpf/service_types.bpf.o bpf/wire/generate.ts
-	@node bpf/wire/generate.ts $< $@ bpf/dataplane/service_lb.h
+build/bpf/%.gen.ts: build/bpf/%-types.bpf.o bpf/wire/generate.ts
+	@node bpf/wire/generate.ts $< $@ bpf/dataplane/$*.h
 
 # The object carries the hash of the layout it was compiled with; the loader compares it with the reader's.
 $(BPF_OBJECT): bpf/flowspan.bpf.c build/bpf/events.gen.ts $(WIRE_READER) | build/bpf
@@ -115,9 +117,9 @@ $(BPF_OBJECT): bpf/flowspan.bpf.c build/bpf/events.gen.ts $(WIRE_READER) | build
 	$(CLANG) $(BPF_CFLAGS) -DFLOWSPAN_LAYOUT_HASH="\"$$(sed -n "s/.*LAYOUT_HASH = '\(.*\)';/\1/p" $(WIRE_READER))\"" \
 		-MMD -MP -c $< -o $@
 
-$(DATAPLANE_OBJECT): bpf/dataplane.bpf.c build/bpf/service_lb.gen.ts $(SERVICE_READER) | build/bpf
-	@cmp -s build/bpf/service_lb.gen.ts $(SERVICE_READER) || \
-		{ echo "FLOW_BUILD_WIRE_READER: $(SERVICE_READER) is not what bpf/dataplane/service_lb.h says: run 'make generate'" >&2; exit 1; }
+$(DATAPLANE_OBJECT): bpf/dataplane.bpf.c $(DATAPLANE_PARTS:%=build/bpf/%.gen.ts) $(DATAPLANE_READERS) | build/bpf
+	@for part in $(DATAPLANE_PARTS); do cmp -s build/bpf/$$part.gen.ts bpf/dataplane/$$part.gen.ts || \
+		{ echo "FLOW_BUILD_WIRE_READER: bpf/dataplane/$$part.gen.ts is not what bpf/dataplane/$$part.h says: run 'make generate'" >&2; exit 1; }; done
 	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 
--include build/bpf/wire-types.bpf.d build/bpf/service_types.bpf.d build/bpf/flowspan.bpf.d build/bpf/dataplane.bpf.d
+-include build/bpf/wire-types.bpf.d $(DATAPLANE_PARTS:%=build/bpf/%-types.bpf.d) build/bpf/flowspan.bpf.d build/bpf/dataplane.bpf.d

@@ -5,9 +5,8 @@
 
 #include "http_work.bpf.h"
 #include "verifier.bpf.h"
+#include "word.bpf.h"
 
-#define EACH_BYTE(value) (0x0101010101010101ull * (value))
-#define HIGH_BITS EACH_BYTE(0x80)
 #define LOWER_CASE EACH_BYTE(0x20)
 
 #define BYTE_OF_WORD(byte, index) ((u64)(byte) << (8 * (index)))

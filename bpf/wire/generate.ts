@@ -2,7 +2,7 @@
  * Writes the TypeScript side of C structs from the BTF of a compiled object. With a source, that is where they are from,
  * and every struct of it is written; without, the records of events.h.
  * Usage: node bpf/wire/generate.ts build/bpf/wire-types.bpf.o bpf/wire/events.gen.ts
- *        node bpf/wire/generate.ts build/bpf/service_types.bpf.o bpf/dataplane/service_lb.gen.ts bpf/dataplane/service_lb.h
+ *        node bpf/wire/generate.ts build/bpf/service_lb-types.bpf.o bpf/dataplane/service_lb.gen.ts bpf/dataplane/service_lb.h
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause
+/* Carries the BTF of what user space writes into, and reads out of, the data plane's maps: wire/generate.ts reads it. */
+#include "http_unit.h"
+
+#define KEEP(kind, name) kind name *keep_##name __attribute__((used))
+
+KEEP(struct, http_action);
+KEEP(struct, http_unit);
+KEEP(struct, http_judgement);
+KEEP(enum, http_entry);
+KEEP(enum, http_limit);
+KEEP(enum, http_field);
+KEEP(enum, http_judged);
+KEEP(enum, http_unjudged);
+KEEP(enum, http_action_kind);
