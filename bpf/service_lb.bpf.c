@@ -39,7 +39,7 @@ int service_connect4(struct bpf_sock_addr *ctx)
 	read_peer4(ctx, &dialled);
 	outcome = choose_at_connect(ctx, &dialled, &choice);
 	if (outcome == OUTCOME_REFUSE)
-		return refuse();
+		return refuse_call();
 	if (outcome == OUTCOME_TRANSLATE)
 		write_peer4(ctx, choice.backend_low, choice.backend_port);
 	return 1;
@@ -57,7 +57,7 @@ int service_connect6(struct bpf_sock_addr *ctx)
 	read_peer6(ctx, &dialled);
 	outcome = choose_at_connect(ctx, &dialled, &choice);
 	if (outcome == OUTCOME_REFUSE)
-		return refuse();
+		return refuse_call();
 	if (outcome == OUTCOME_TRANSLATE)
 		write_peer6(ctx, choice.backend_high, choice.backend_low, choice.backend_port);
 	return 1;

@@ -65,7 +65,7 @@ static __always_inline enum outcome outcome_of(const struct service_choice *choi
 }
 
 /* As where a machine answers that nobody listens: what clients of kube-proxy are told, only at once. */
-static __always_inline int refuse(void)
+static __always_inline int refuse_call(void)
 {
 	bpf_set_retval(-ECONNREFUSED);
 	return 0;
