@@ -23,10 +23,10 @@ const BESIDE = [
   'test/store/!(process).test.ts',
   'test/support/**/*.test.ts',
   'test/dashboards/!(panels).test.ts',
-  'test/bpf/{http-order,http-parser,wire}.test.ts',
+  'test/bpf/{http-order,http-parser,policy/tables,wire}.test.ts',
   'test/native/{attach,conntrack,iterate,kernel_here,map,object}.test.ts',
   'test/collector/!(clock|delivery|own_spans|run|spans_sender).test.ts',
-  'test/collector/govern/*.test.ts',
+  'test/collector/{govern,policy}/*.test.ts',
   'test/e2e/{cli-errors,clickhouse-url,demo-judge,otel_unreachable,own_spans,up-plan}.test.ts',
   'test/bench/**/*.test.ts',
 ];

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * What policies keep in maps that user space fills or reads. The rules of wire/events.h hold here, too: fixed-width
+ * little-endian fields, natural alignment, explicit padding. The TypeScript side is generated: policy.gen.ts.
+ *
+ * Addresses are their bytes as on the wire, IPv4 as v4-mapped IPv6. A generation is one set of tables: the keys of two of
+ * them stand side by side while one takes the place of the other.
+ */
+#ifndef FLOWSPAN_DATAPLANE_POLICY_H
+#define FLOWSPAN_DATAPLANE_POLICY_H
+
+#include "wire/events.h"
+
+enum policy_mode {
+	POLICY_MODE_OBSERVE = 0,
+	POLICY_MODE_AUDIT = 1,
+	POLICY_MODE_ENFORCE = 2,
+};
+
+enum policy_verdict {
+	POLICY_VERDICT_NO_POLICY = 0,
+	POLICY_VERDICT_ALLOWED = 1,
+	POLICY_VERDICT_DENIED = 2,
+	POLICY_VERDICT_AUDITED = 3,
+};
+
+/* Written at once. */
+struct policy_set {
+	wire_u32 generation DOC("The set of tables that counts; 0: none.");
+	wire_u32 cgroup_levels DOC("A bit for each level below the root of cgroups at which there are pods' cgroups.");
+};
+
+struct policy_subject_key {
+	wire_u64 cgroup_id DOC("Cgroup of the pod, in or below which its sockets were made.");
+	wire_u32 generation DOC("Set of tables.");
+	wire_u32 reserved;
+};
+
+/* A pod of this node. */
+struct policy_subject {
+	wire_u64 identity DOC("Security identity of its labels.");
+	wire_u32 ingress DOC("Its subject for what comes to it; 0: no policy is about that.");
+	wire_u32 egress DOC("Its subject for what leaves it; 0: no policy is about that.");
+	wire_u8 policy_mode DOC("What is done with verdicts.");
+	wire_u8 reserved[7];
+};
+
+/* Longest prefix. */
+struct policy_address_key {
+	wire_u32 prefix_bits DOC("Bits that count: 32 of the generation and 0 to 128 of the address.");
+	wire_u32 generation DOC("Set of tables.");
+	wire_u8 address[16] DOC("The other end.");
+};
+
+struct policy_address {
+	wire_u64 identity DOC("Security identity of the other end.");
+	wire_u32 peer DOC("Peer in policy_pairs.");
+	wire_u32 reserved;
+};
+
+struct policy_pair_key {
+	wire_u32 generation DOC("Set of tables.");
+	wire_u32 subject DOC("Subject, which says the direction, too.");
+	wire_u32 peer DOC("Peer; 0: any that has no pair of its own.");
+};
+
+/* Longest prefix. */
+struct policy_port_key {
+	wire_u32 prefix_bits DOC("Bits that count: 64 of generation and table, 8 of the protocol, 0 to 16 of the port.");
+	wire_u32 generation DOC("Set of tables.");
+	wire_u32 table DOC("Table that the pair names.");
+	wire_u8 protocol DOC("As in the IP header.");
+	wire_u8 port_high DOC("First byte of the destination's port.");
+	wire_u8 port_low DOC("Second byte of the destination's port.");
+	wire_u8 reserved;
+};
+
+struct policy_decision {
+	wire_u32 decision DOC("Number of the decision in its set of tables.");
+	wire_u8 policy_verdict DOC("What it says.");
+	wire_u8 has_http DOC("1: requests are still to be judged.");
+	wire_u8 reserved[2];
+};
+
+/* What was decided about one connection. */
+struct policy_answer {
+	wire_u64 identity DOC("Security identity of the pod; 0: it is not judged here.");
+	wire_u64 peer_identity DOC("Security identity of the other end.");
+	wire_u32 generation DOC("Set of tables.");
+	wire_u32 decision DOC("Number of the decision in its set; 4294967295: none.");
+	wire_u8 policy_verdict DOC("What it says.");
+	wire_u8 policy_mode DOC("What is done with it.");
+	wire_u8 has_http DOC("1: requests are still to be judged.");
+	wire_u8 is_egress DOC("1: the pod began it.");
+	wire_u8 reserved[4];
+};
+
+/* The two ends of a UDP flow, or of a TCP connection that a socket began. */
+struct policy_flow_key {
+	wire_u64 socket_cookie DOC("Kernel socket cookie.");
+	wire_u8 address[16] DOC("The other end.");
+	wire_u16 remote_port DOC("Its port.");
+	wire_u16 local_port DOC("Port of the socket.");
+	wire_u32 reserved;
+};
+
+struct policy_flow {
+	struct policy_answer answer;
+	wire_u64 last_ns DOC("Monotonic clock at its last packet.");
+};
+
+/* Verdicts that are alike. */
+struct policy_record_key {
+	wire_u64 identity DOC("Security identity of the pod.");
+	wire_u64 peer_identity DOC("Security identity of the other end.");
+	wire_u32 generation DOC("Set of tables.");
+	wire_u32 decision DOC("Number of the decision in its set.");
+	wire_u16 port DOC("Port of the destination.");
+	wire_u8 protocol DOC("As in the IP header.");
+	wire_u8 is_egress DOC("1: judged where it leaves the pod.");
+	wire_u8 policy_verdict DOC("As it was carried out: audited where it would have been denied.");
+	wire_u8 reserved[3];
+};
+
+struct policy_record_count {
+	wire_u64 count DOC("How many were judged so.");
+	wire_u64 last_ns DOC("Monotonic clock at the last of them.");
+};
+
+#endif

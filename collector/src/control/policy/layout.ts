@@ -1,0 +1,82 @@
+/** The bytes of the policies' map entries (bpf/dataplane/policy.h). */
+import {
+  ENUMS,
+  POLICY_ADDRESS,
+  POLICY_ADDRESS_KEY,
+  POLICY_DECISION,
+  POLICY_PAIR_KEY,
+  POLICY_PORT_KEY,
+  POLICY_SUBJECT,
+  POLICY_SUBJECT_KEY,
+} from '../../../../bpf/dataplane/policy.gen.ts';
+import type { AddressEntry, PairEntry, PortEntry, SubjectEntry } from './compile.ts';
+import type { Decision } from './judge.ts';
+import { mappedPrefix } from './prefix.ts';
+
+/** An entry of a map. */
+export interface Entry {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+/** Bits of a prefix before the address: the generation. */
+const GENERATION_BITS = 32;
+/** Bits of a prefix before the protocol: the generation and the table. */
+const TABLE_BITS = 64;
+const PROTOCOL_BITS = 8;
+
+const VERDICTS = ENUMS.policy_verdict;
+const VERDICT_NUMBERS = { NO_POLICY: VERDICTS.no_policy, ALLOWED: VERDICTS.allowed, DENIED: VERDICTS.denied } as const;
+
+export function subjectBytes(generation: number, cgroup: bigint, subject: SubjectEntry): Entry {
+  const key = Buffer.alloc(POLICY_SUBJECT_KEY.size);
+  key.writeBigUInt64LE(cgroup, POLICY_SUBJECT_KEY.cgroup_id);
+  key.writeUInt32LE(generation, POLICY_SUBJECT_KEY.generation);
+  const value = Buffer.alloc(POLICY_SUBJECT.size);
+  value.writeBigUInt64LE(BigInt(subject.identity), POLICY_SUBJECT.identity);
+  value.writeUInt32LE(subject.ingress, POLICY_SUBJECT.ingress);
+  value.writeUInt32LE(subject.egress, POLICY_SUBJECT.egress);
+  value.writeUInt8(ENUMS.policy_mode[subject.mode], POLICY_SUBJECT.policy_mode);
+  return { key, value };
+}
+
+export function addressBytes(generation: number, { prefix, identity, peer }: AddressEntry): Entry {
+  const { bytes, length } = mappedPrefix(prefix);
+  const key = Buffer.alloc(POLICY_ADDRESS_KEY.size);
+  key.writeUInt32LE(GENERATION_BITS + length, POLICY_ADDRESS_KEY.prefix_bits);
+  key.writeUInt32LE(generation, POLICY_ADDRESS_KEY.generation);
+  bytes.copy(key, POLICY_ADDRESS_KEY.address);
+  const value = Buffer.alloc(POLICY_ADDRESS.size);
+  value.writeBigUInt64LE(BigInt(identity), POLICY_ADDRESS.identity);
+  value.writeUInt32LE(peer, POLICY_ADDRESS.peer);
+  return { key, value };
+}
+
+export function pairBytes(generation: number, { subject, peer, table }: PairEntry): Entry {
+  const key = Buffer.alloc(POLICY_PAIR_KEY.size);
+  key.writeUInt32LE(generation, POLICY_PAIR_KEY.generation);
+  key.writeUInt32LE(subject, POLICY_PAIR_KEY.subject);
+  key.writeUInt32LE(peer, POLICY_PAIR_KEY.peer);
+  const value = Buffer.alloc(4);
+  value.writeUInt32LE(table);
+  return { key, value };
+}
+
+/** @param decisions of the entry's set of tables */
+export function portBytes(generation: number, entry: PortEntry, decisions: readonly Decision[]): Entry {
+  const { table, protocol, port, length, value: number } = entry;
+  const key = Buffer.alloc(POLICY_PORT_KEY.size);
+  const bits = protocol === undefined ? 0 : PROTOCOL_BITS + length;
+  key.writeUInt32LE(TABLE_BITS + bits, POLICY_PORT_KEY.prefix_bits);
+  key.writeUInt32LE(generation, POLICY_PORT_KEY.generation);
+  key.writeUInt32LE(table, POLICY_PORT_KEY.table);
+  key.writeUInt8(protocol ?? 0, POLICY_PORT_KEY.protocol);
+  key.writeUInt8(port >> 8, POLICY_PORT_KEY.port_high);
+  key.writeUInt8(port & 255, POLICY_PORT_KEY.port_low);
+  const decision = decisions[number] as Decision;
+  const value = Buffer.alloc(POLICY_DECISION.size);
+  value.writeUInt32LE(number, POLICY_DECISION.decision);
+  value.writeUInt8(VERDICT_NUMBERS[decision.verdict], POLICY_DECISION.policy_verdict);
+  value.writeUInt8(decision.http.length > 0 ? 1 : 0, POLICY_DECISION.has_http);
+  return { key, value };
+}
