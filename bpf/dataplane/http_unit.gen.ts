@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '37a770c628c76da3';
+export const LAYOUT_HASH = '874c63295889c65f';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -47,6 +47,11 @@ export const ENUMS = {
   },
   http_limit: {
     head_bytes: 16384,
+    units: 256,
+  },
+  http_unit_number: {
+    none: 0,
+    unfit: 1,
   },
   http_unjudged: {
     none: 0,
@@ -66,6 +71,7 @@ export const ENUMS = {
     framing: 14,
     upgrade: 15,
     too_long: 16,
+    no_unit: 17,
   },
 } as const;
 
@@ -109,12 +115,13 @@ export const HTTP_JUDGEMENT_FIELDS: readonly WireField[] = [
 
 /** Byte offsets within http_unit. */
 export const HTTP_UNIT = {
-  size: 272648,
+  size: 272656,
   classes: 0,
   actions: 2048,
   absent: 10240,
   rules: 10496,
-  transitions: 10504,
+  number: 10504,
+  transitions: 10512,
 } as const;
 
 export const HTTP_UNIT_FIELDS: readonly WireField[] = [
@@ -122,5 +129,6 @@ export const HTTP_UNIT_FIELDS: readonly WireField[] = [
   { name: 'actions', offset: 2048, type: 'bytes8192', doc: 'What is to be done, by the first entry of a state\'s row' },
   { name: 'absent', offset: 10240, type: 'bytes256', doc: 'Rules that demand nothing of a field, by field' },
   { name: 'rules', offset: 10496, type: 'u64', doc: 'All rules of the unit' },
-  { name: 'transitions', offset: 10504, type: 'bytes262144', doc: 'Rows of states: index of an action, then an entry for each column; the first row is where a head begins' },
+  { name: 'number', offset: 10504, type: 'u32', doc: 'Number by which it is asked for, never given twice; 0: none' },
+  { name: 'transitions', offset: 10512, type: 'bytes262144', doc: 'Rows of states: index of an action, then an entry for each column; the first row is where a head begins' },
 ];

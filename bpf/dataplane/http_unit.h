@@ -23,6 +23,13 @@ enum http_entry {
 
 enum http_limit {
 	HTTP_LIMIT_HEAD_BYTES = 16384, /* longest head that is judged */
+	HTTP_LIMIT_UNITS = 256,	       /* units that there can be: a unit's number modulo this is its place in http_units */
+};
+
+/* Numbers of units that are no unit's; those that are begin at HTTP_LIMIT_UNITS. */
+enum http_unit_number {
+	HTTP_UNIT_NUMBER_NONE = 0,  /* no request is left to judge */
+	HTTP_UNIT_NUMBER_UNFIT = 1, /* there are rules, and no room for them: no request can be judged */
 };
 
 /* Fields of a head, as bits of what was seen of it. Headers that rules name follow. */
@@ -63,6 +70,7 @@ enum http_unjudged {
 	HTTP_UNJUDGED_FRAMING = 14,	  /* a Content-Length that is no number, a Transfer-Encoding that is not chunked, both */
 	HTTP_UNJUDGED_UPGRADE = 15,	  /* to anything but WebSocket */
 	HTTP_UNJUDGED_TOO_LONG = 16,	  /* more than HTTP_LIMIT_HEAD_BYTES */
+	HTTP_UNJUDGED_NO_UNIT = 17,	  /* the rules do not fit into a table, or it went while the head was read */
 };
 
 enum http_action_kind {
@@ -86,6 +94,8 @@ struct http_unit {
 	struct http_action actions[HTTP_UNIT_ACTIONS] DOC("What is to be done, by the first entry of a state's row");
 	wire_u64 absent[HTTP_UNIT_FIELDS] DOC("Rules that demand nothing of a field, by field");
 	wire_u64 rules DOC("All rules of the unit");
+	wire_u32 number DOC("Number by which it is asked for, never given twice; 0: none");
+	wire_u32 reserved;
 	wire_u32 transitions[HTTP_UNIT_TRANSITIONS] DOC("Rows of states: index of an action, then an entry for each column; the first row is where a head begins");
 };
 

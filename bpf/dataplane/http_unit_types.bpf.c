@@ -9,6 +9,7 @@ KEEP(struct, http_unit);
 KEEP(struct, http_judgement);
 KEEP(enum, http_entry);
 KEEP(enum, http_limit);
+KEEP(enum, http_unit_number);
 KEEP(enum, http_field);
 KEEP(enum, http_judged);
 KEEP(enum, http_unjudged);

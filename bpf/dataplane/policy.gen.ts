@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = 'aa724f3a6bb832d8';
+export const LAYOUT_HASH = '45f88a493a5b7abb';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -63,10 +63,10 @@ export const POLICY_ANSWER = {
   peer_identity: 8,
   generation: 16,
   decision: 20,
-  policy_verdict: 24,
-  policy_mode: 25,
-  has_http: 26,
-  is_egress: 27,
+  http_unit: 24,
+  policy_verdict: 28,
+  policy_mode: 29,
+  is_egress: 30,
 } as const;
 
 export const POLICY_ANSWER_FIELDS: readonly WireField[] = [
@@ -74,24 +74,24 @@ export const POLICY_ANSWER_FIELDS: readonly WireField[] = [
   { name: 'peer_identity', offset: 8, type: 'u64', doc: 'Security identity of the other end.' },
   { name: 'generation', offset: 16, type: 'u32', doc: 'Set of tables.' },
   { name: 'decision', offset: 20, type: 'u32', doc: 'Number of the decision in its set; 4294967295: none.' },
-  { name: 'policy_verdict', offset: 24, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
-  { name: 'policy_mode', offset: 25, type: 'u8', enumName: 'policy_mode', doc: 'What is done with it.' },
-  { name: 'has_http', offset: 26, type: 'u8', doc: '1: requests are still to be judged.' },
-  { name: 'is_egress', offset: 27, type: 'u8', doc: '1: the pod began it.' },
+  { name: 'http_unit', offset: 24, type: 'u32', doc: 'Number of the unit that judges its requests; 0: none is left to judge.' },
+  { name: 'policy_verdict', offset: 28, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
+  { name: 'policy_mode', offset: 29, type: 'u8', enumName: 'policy_mode', doc: 'What is done with it.' },
+  { name: 'is_egress', offset: 30, type: 'u8', doc: '1: the pod began it.' },
 ];
 
 /** Byte offsets within policy_decision. */
 export const POLICY_DECISION = {
-  size: 8,
+  size: 12,
   decision: 0,
-  policy_verdict: 4,
-  has_http: 5,
+  http_unit: 4,
+  policy_verdict: 8,
 } as const;
 
 export const POLICY_DECISION_FIELDS: readonly WireField[] = [
   { name: 'decision', offset: 0, type: 'u32', doc: 'Number of the decision in its set of tables.' },
-  { name: 'policy_verdict', offset: 4, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
-  { name: 'has_http', offset: 5, type: 'u8', doc: '1: requests are still to be judged.' },
+  { name: 'http_unit', offset: 4, type: 'u32', doc: 'Number of the unit that judges requests; 0: none is left to judge.' },
+  { name: 'policy_verdict', offset: 8, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
 ];
 
 /** Byte offsets within policy_flow. */
@@ -101,10 +101,10 @@ export const POLICY_FLOW = {
   peer_identity: 8,
   generation: 16,
   decision: 20,
-  policy_verdict: 24,
-  policy_mode: 25,
-  has_http: 26,
-  is_egress: 27,
+  http_unit: 24,
+  policy_verdict: 28,
+  policy_mode: 29,
+  is_egress: 30,
   last_ns: 32,
 } as const;
 
@@ -113,10 +113,10 @@ export const POLICY_FLOW_FIELDS: readonly WireField[] = [
   { name: 'peer_identity', offset: 8, type: 'u64', doc: 'Security identity of the other end.' },
   { name: 'generation', offset: 16, type: 'u32', doc: 'Set of tables.' },
   { name: 'decision', offset: 20, type: 'u32', doc: 'Number of the decision in its set; 4294967295: none.' },
-  { name: 'policy_verdict', offset: 24, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
-  { name: 'policy_mode', offset: 25, type: 'u8', enumName: 'policy_mode', doc: 'What is done with it.' },
-  { name: 'has_http', offset: 26, type: 'u8', doc: '1: requests are still to be judged.' },
-  { name: 'is_egress', offset: 27, type: 'u8', doc: '1: the pod began it.' },
+  { name: 'http_unit', offset: 24, type: 'u32', doc: 'Number of the unit that judges its requests; 0: none is left to judge.' },
+  { name: 'policy_verdict', offset: 28, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
+  { name: 'policy_mode', offset: 29, type: 'u8', enumName: 'policy_mode', doc: 'What is done with it.' },
+  { name: 'is_egress', offset: 30, type: 'u8', doc: '1: the pod began it.' },
   { name: 'last_ns', offset: 32, type: 'u64', doc: 'Monotonic clock at its last packet.' },
 ];
 

@@ -77,9 +77,9 @@ struct policy_port_key {
 
 struct policy_decision {
 	wire_u32 decision DOC("Number of the decision in its set of tables.");
+	wire_u32 http_unit DOC("Number of the unit that judges requests; 0: none is left to judge.");
 	wire_u8 policy_verdict DOC("What it says.");
-	wire_u8 has_http DOC("1: requests are still to be judged.");
-	wire_u8 reserved[2];
+	wire_u8 reserved[3];
 };
 
 /* What was decided about one connection. */
@@ -88,11 +88,11 @@ struct policy_answer {
 	wire_u64 peer_identity DOC("Security identity of the other end.");
 	wire_u32 generation DOC("Set of tables.");
 	wire_u32 decision DOC("Number of the decision in its set; 4294967295: none.");
+	wire_u32 http_unit DOC("Number of the unit that judges its requests; 0: none is left to judge.");
 	wire_u8 policy_verdict DOC("What it says.");
 	wire_u8 policy_mode DOC("What is done with it.");
-	wire_u8 has_http DOC("1: requests are still to be judged.");
 	wire_u8 is_egress DOC("1: the pod began it.");
-	wire_u8 reserved[4];
+	wire_u8 reserved;
 };
 
 /* The two ends of a UDP flow, or of a TCP connection that a socket began. */

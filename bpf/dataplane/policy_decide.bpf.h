@@ -108,7 +108,7 @@ static __always_inline bool decide_in(const struct policy_question *question, u3
 		return false;
 	answer->decision = decision->decision;
 	answer->policy_verdict = decision->policy_verdict;
-	answer->has_http = decision->has_http;
+	answer->http_unit = decision->http_unit;
 	return true;
 }
 

@@ -7,6 +7,7 @@
 #define FLOWSPAN_DATAPLANE_POLICY_MAPS_BPF_H
 
 #include "include/kernel.h"
+#include "dataplane/http_units.bpf.h"
 #include "dataplane/policy.h"
 
 /* The set of tables that counts. Written by the collector. */

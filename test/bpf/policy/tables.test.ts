@@ -97,7 +97,7 @@ describe("policies' tables in the kernel", () => {
             const actual = [verdictIn(answer), decision?.policy?.name, decision?.rule?.path];
             const context = `seed ${SEED + world} ${direction} ${JSON.stringify(traffic)}`;
             assert.deepEqual(actual, [expected.verdict, expected.policy?.name, expected.path], context);
-            assert.equal(answer.readUInt8(POLICY_ANSWER.has_http) === 1, expected.http.length > 0, context);
+            assert.equal(answer.readUInt32LE(POLICY_ANSWER.http_unit) !== 0, expected.http.length > 0, context);
             assert.equal(answer.readUInt32LE(POLICY_ANSWER.generation), maps.generation);
             assert.equal(answer.readUInt8(POLICY_ANSWER.policy_mode), ENUMS.policy_mode.enforce);
             const word = expected.http.length > 0 ? 'HTTP' : expected.verdict;

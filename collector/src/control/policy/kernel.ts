@@ -2,6 +2,7 @@
  * Brings tables into the kernel: a whole set is written beside the one that counts, then takes its place at once. What
  * it takes the place of is freed later, so that no program that had begun meets half of it.
  */
+import { ENUMS } from '../../../../bpf/dataplane/http_unit.gen.ts';
 import {
   POLICY_ADDRESS_KEY,
   POLICY_PAIR_KEY,
@@ -38,6 +39,7 @@ export interface PodCgroup {
   readonly level: number;
 }
 
+const { unfit: UNFIT } = ENUMS.http_unit_number;
 const FIRST = Buffer.alloc(4);
 
 /** The policies' maps of a loaded object; whoever made the object closes it. */
@@ -85,7 +87,7 @@ export class PolicyMaps {
       ),
       addresses: tables.addresses.map((entry) => addressBytes(generation, entry)),
       pairs: tables.pairs.map((entry) => pairBytes(generation, entry)),
-      ports: tables.ports.map((entry) => portBytes(generation, entry, decisions)),
+      ports: tables.ports.map((entry) => portBytes(generation, entry, decisions, () => UNFIT)),
     };
     const keys = this.#write(sets);
     // The levels come before what needs them and stay: whoever reads one field old and one new is right all the same.

@@ -62,8 +62,16 @@ export function pairBytes(generation: number, { subject, peer, table }: PairEntr
   return { key, value };
 }
 
-/** @param decisions of the entry's set of tables */
-export function portBytes(generation: number, entry: PortEntry, decisions: readonly Decision[]): Entry {
+/**
+ * @param decisions of the entry's set of tables
+ * @param unit number of the unit that judges the requests of a decision that has rules for them
+ */
+export function portBytes(
+  generation: number,
+  entry: PortEntry,
+  decisions: readonly Decision[],
+  unit: (decision: Decision) => number,
+): Entry {
   const { table, protocol, port, length, value: number } = entry;
   const key = Buffer.alloc(POLICY_PORT_KEY.size);
   const bits = protocol === undefined ? 0 : PROTOCOL_BITS + length;
@@ -77,6 +85,6 @@ export function portBytes(generation: number, entry: PortEntry, decisions: reado
   const value = Buffer.alloc(POLICY_DECISION.size);
   value.writeUInt32LE(number, POLICY_DECISION.decision);
   value.writeUInt8(VERDICT_NUMBERS[decision.verdict], POLICY_DECISION.policy_verdict);
-  value.writeUInt8(decision.http.length > 0 ? 1 : 0, POLICY_DECISION.has_http);
+  value.writeUInt32LE(decision.http.length > 0 ? unit(decision) : 0, POLICY_DECISION.http_unit);
   return { key, value };
 }
