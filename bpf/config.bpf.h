@@ -39,6 +39,12 @@ const volatile u64 watched_cgroup_id = 0;
 /* Whether requests are read. 0: connections and datagrams only; what begins like TLS is still told apart from the rest. */
 const volatile u8 read_requests = 1;
 
+/*
+ * Whether the data plane is loaded, whose maps this object then takes up: those under dataplane/ that both declare. 0: they
+ * are empty, and never looked at.
+ */
+const volatile u8 dataplane_loaded = 0;
+
 /* Jiffies per second. Weak: 0 where the kernel does not show its configuration. */
 extern unsigned long CONFIG_HZ __kconfig __weak;
 

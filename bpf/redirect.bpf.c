@@ -13,7 +13,7 @@
  * a writer back, its next blocking read may return EAGAIN (the kernel takes the wake-up for room to write for one to read).
  */
 #include "include/kernel.h"
-#include "dataplane/redirect.h"
+#include "dataplane/redirect_sockets.bpf.h"
 
 /* Bytes that a reader may be behind before its writer is held back by TCP. */
 const volatile u32 redirect_unread_max = 256 * 1024;
@@ -52,14 +52,6 @@ struct {
 	__type(key, struct redirect_end);
 	__type(value, u8);
 } redirect_clients SEC(".maps");
-
-/* The same sockets, as their own programs and the observer find them. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct redirect_socket);
-} redirect_sockets SEC(".maps");
 
 /*
  * The observer's reader of messages that go past TCP, at 0: a sk_msg program that returns SK_PASS. The collector puts it there
