@@ -12,12 +12,12 @@ import { Drain } from './batch/drain.ts';
 import { DrainSpans } from './batch/drain_spans.ts';
 import { machineClocks } from './batch/machine_clocks.ts';
 import { batchLimits, type Config, configChanges, parseListen } from './config.ts';
-import { tellUnavailable } from './control/dataplane.ts';
 import { KernelAddresses } from './control/kernel_addresses.ts';
 import { openKubernetes } from './control/kubernetes/open.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
 import { Counters } from './counters.ts';
 import { holdDirectory } from './data_dir.ts';
+import { Dataplane } from './dataplane.ts';
 import { openClient } from './deliver/clickhouse.ts';
 import { Delivery, deliveryBytes } from './deliver/delivery.ts';
 import { CollectorHttp } from './deliver/http.ts';
@@ -59,6 +59,7 @@ export interface RunningCollector {
 const REPORT_MS = 5000;
 const TIDY_MS = 60_000;
 const ENDPOINTS_MS = 1000;
+const DATAPLANE_MS = 1000;
 const ANCHOR_MS = 10_000;
 /** Time for the last batches to reach ClickHouse. */
 const LAST_BATCHES_MS = 1200;
@@ -87,21 +88,24 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
 
   const kubernetes = openKubernetes(config, log);
   let kernel: Kernel | undefined;
+  let dataplane: Dataplane | undefined;
   try {
-    await kubernetes?.identity.sync();
     const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
+    dataplane = new Dataplane(config, host, kubernetes, log);
+    await kubernetes?.identity.sync();
     const ownSpans = await startOwnSpans('collector', config);
     kernel = await attachKernel(config, host, kubernetes !== undefined);
-    return await run(kernel, host, ownSpans);
+    return await run(kernel, dataplane, host, ownSpans);
   } catch (error) {
     kernel?.close();
+    dataplane?.close();
     kubernetes?.identity.close();
     await client.close();
     directory.release();
     throw error;
   }
 
-  async function run(kernel: Kernel, host: Host, ownSpans: OwnSpans): Promise<RunningCollector> {
+  async function run(kernel: Kernel, dataplane: Dataplane, host: Host, ownSpans: OwnSpans): Promise<RunningCollector> {
     const clock = new WallClock(machineClocks());
     const nowNs = () => clock.nowNs();
     const startedNs = nowNs();
@@ -199,7 +203,18 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     };
     const nowMs = () => Number(nowNs() / 1_000_000n);
     metrics.page.add(() => ownSpans.families());
-    const told = { kernel, counters, losses, delivery, reporter, live, governor, spans: spanCounts, kubernetes };
+    const told = {
+      kernel,
+      counters,
+      losses,
+      delivery,
+      reporter,
+      live,
+      governor,
+      spans: spanCounts,
+      kubernetes,
+      dataplane,
+    };
     metrics.tell({ ...told, nowMs });
 
     let migrated = false;
@@ -240,6 +255,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         delivery.tidy();
         giveBackMemory();
       }),
+      every(DATAPLANE_MS, 'data plane', () => dataplane.tick(performance.now())),
       every(ENDPOINTS_MS, 'endpoints', () => {
         reporter.tellEndpoints();
         correlation.forgetEnded(performance.now());
@@ -268,7 +284,6 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     collectGarbage();
     giveBackMemory();
     tellKept(kernel.kept, log);
-    tellUnavailable(config.dataplane, log);
     log.info({ port, node: scope.node, cgroup_root: host.cgroupRoot }, 'watching');
 
     return {
@@ -299,6 +314,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         correlation.close();
         await Promise.all([delivery.close(Date.now(), migrated ? LAST_BATCHES_MS : 0), spans?.close(LAST_BATCHES_MS)]);
         kernel.close();
+        dataplane.close();
         await Promise.all([client.close(), ownSpans.close()]);
         directory.release();
       },

@@ -1,6 +1,7 @@
 /** GET /metrics of the collector: edges, the collector itself, and on request what its BPF programs cost. */
 import { Counter, Histogram } from 'prom-client';
 import type { Kubernetes } from './control/kubernetes/open.ts';
+import type { Dataplane } from './dataplane.ts';
 import { BpfRunTime } from './deliver/prometheus/bpf_run_time.ts';
 import type { FamilyInfo } from './deliver/prometheus/edge_family.ts';
 import { EdgeMetrics, type EdgeMetricsOptions } from './deliver/prometheus/edge_metrics.ts';
@@ -73,6 +74,7 @@ export class CollectorMetrics {
     parts: Omit<SelfParts, 'edges'> & {
       readonly governor: Pick<Governor, 'level' | 'throttledCgroups'>;
       readonly kubernetes: Pick<Kubernetes, 'watch' | 'identity' | 'manifests'> | undefined;
+      readonly dataplane: Pick<Dataplane, 'families'> | undefined;
     },
   ): void {
     const self = selfFamilies({ ...parts, edges: this.edges.edges });
@@ -83,6 +85,7 @@ export class CollectorMetrics {
     const { watch, identity, manifests } = parts.kubernetes ?? {};
     this.page.add(() => kubernetesFamilies(watch?.status() ?? [], identity?.ownAddresses.rows));
     this.page.add(() => manifestFamilies(manifests?.status()));
+    this.page.add(() => parts.dataplane?.families() ?? []);
     if (identity !== undefined) identity.ownAddresses.toldLate = (seconds) => this.#addressLate.observe(seconds);
   }
 

@@ -2,11 +2,11 @@
 import { rfc3339 } from '../../store/time.ts';
 import type { Drain } from './batch/drain.ts';
 import type { Config } from './config.ts';
-import { unavailableSteps } from './control/dataplane.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { ManifestStatus } from './control/manifests/source.ts';
 import type { Endpoints } from './correlate/endpoints.ts';
 import { type Counters, RECORD_KINDS } from './counters.ts';
+import type { Dataplane } from './dataplane.ts';
 import type { Delivery } from './deliver/delivery.ts';
 import type { LiveFeed } from './deliver/live.ts';
 import type { Losses } from './deliver/losses.ts';
@@ -37,6 +37,7 @@ export interface StatusParts {
   readonly spans: SpanCounts;
   /** Undefined where Kubernetes is not asked. */
   readonly kubernetes: Kubernetes | undefined;
+  readonly dataplane: Pick<Dataplane, 'programs' | 'conditions'>;
   readonly config: Config;
 }
 
@@ -57,6 +58,7 @@ export function statusOf(parts: StatusParts): unknown {
     live,
     spans,
     kubernetes,
+    dataplane,
     config,
   } = parts;
   losses.readKernel(kernel);
@@ -87,7 +89,7 @@ export function statusOf(parts: StatusParts): unknown {
     spans: { decisions: spans.decisions, exported: spans.exported, lost: spans.lost },
     kubernetes: kubernetes === undefined ? { enabled: false } : kubernetesStatus(kubernetes, kernel),
     manifests: manifestStatus(kubernetes?.manifests?.status()),
-    dataplane: dataplaneStatus(config, kubernetes),
+    dataplane: dataplaneStatus(config, dataplane, kubernetes),
     clickhouse: { url: config.clickhouse.url, database: config.clickhouse.database },
   };
 }
@@ -114,8 +116,14 @@ function manifestStatus(status: ManifestStatus | undefined): unknown {
 }
 
 /** Modes as they are configured, and how what they act on stands: what is refused first, as much as is bearable to read. */
-function dataplaneStatus({ dataplane }: Config, kubernetes: Kubernetes | undefined): unknown {
-  const all = [...unavailableSteps(dataplane), ...(kubernetes?.objects.conditions() ?? [])];
+function dataplaneStatus(
+  config: Config,
+  dataplane: Pick<Dataplane, 'programs' | 'conditions'>,
+  kubernetes: Kubernetes | undefined,
+): unknown {
+  const all = [...dataplane.conditions(), ...(kubernetes?.objects.conditions() ?? [])];
+  all.sort((a, b) => Number(a.accepted) - Number(b.accepted));
   const conditions = all.slice(0, MOST_CONDITIONS);
-  return { ...dataplane, conditions, conditions_left_out: all.length - conditions.length };
+  const programs = dataplane.programs.map(({ name, step, attached, reason }) => ({ name, step, attached, reason }));
+  return { ...config.dataplane, programs, conditions, conditions_left_out: all.length - conditions.length };
 }

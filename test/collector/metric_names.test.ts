@@ -49,6 +49,7 @@ function openMetrics(): CollectorMetrics {
     nowMs: () => 0,
     governor: { level: 0, throttledCgroups: 0 },
     kubernetes: undefined,
+    dataplane: undefined,
   });
   return metrics;
 }

@@ -2,6 +2,7 @@
  * Every program of the BPF object: where it attaches, since which kernel, and what is lost without it. A test compares
  * the names with the object's.
  */
+import type { LoadableProgram } from './load_object.ts';
 
 /** How a program is brought to run. */
 export type ProgramKind =
@@ -16,10 +17,8 @@ export type ProgramKind =
   /** Only loaded; run by the collector. */
   | 'syscall';
 
-/** One program and what it is for. */
-export interface Program {
-  /** Name of the function in bpf/. */
-  readonly name: string;
+/** One program and what it is for; without one that is `required` the collector refuses to start. */
+export interface Program extends LoadableProgram {
   readonly kind: ProgramKind;
   /** Iterators over a map: its name. */
   readonly map?: string;
@@ -27,12 +26,6 @@ export interface Program {
   readonly resumes?: true;
   /** Whether each run may write an event, so that a run that the kernel skips is one that is lost. */
   readonly writesEvents?: true;
-  /** Whether the collector refuses to start without it. */
-  readonly required: boolean;
-  /** First kernel release that has what the program needs. */
-  readonly kernelFloor: string;
-  /** What is lost without it, as a sentence without its end. */
-  readonly missing: string;
 }
 
 /** First kernel that has every feature of the required programs: `bpf_loop` came with 5.17. */

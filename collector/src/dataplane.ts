@@ -1,0 +1,147 @@
+/** The data plane of one collector: loaded where a step is wanted, its parts made and joined here, by hand. */
+import type { Logger } from 'pino';
+import { type DataplaneProgramStatus, LoadedDataplane } from './attach/dataplane/load.ts';
+import type { Host } from './attach/host.ts';
+import type { Config } from './config.ts';
+import { type Step, stepsWanted } from './config_dataplane.ts';
+import type { DataplaneKernel, DataplanePart, PartOptions } from './control/dataplane/part.ts';
+import { stepConditions } from './control/dataplane/step_conditions.ts';
+import type { Kubernetes } from './control/kubernetes/open.ts';
+import type { Condition, ObjectFollower } from './control/objects/source.ts';
+import type { Family } from './telemetry/metrics_text.ts';
+
+/** Parts by the step that they do. */
+const PARTS: readonly { readonly step: Step; readonly make: (options: PartOptions) => DataplanePart }[] = [];
+
+const NOT_MADE = 'this version only observes: nothing is audited, nothing is enforced; set it to observe';
+const NOBODY_TELLS =
+  'nothing is audited, nothing is enforced, since nobody tells what to act on: set kubernetes.enabled, or manifests to a directory';
+
+interface Joined {
+  readonly part: DataplanePart;
+  isSettled: boolean;
+}
+
+/** Notes that a follower was settled. */
+function noting(follower: ObjectFollower, settled: () => void): ObjectFollower {
+  return {
+    check: (id, object) => follower.check(id, object),
+    take: (id, object) => follower.take(id, object),
+    delete: (id, object) => follower.delete(id, object),
+    settled() {
+      follower.settled();
+      settled();
+    },
+  };
+}
+
+/** Runs until it is closed; the kernel's side stays then. */
+export class Dataplane {
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #loaded: LoadedDataplane | undefined;
+  readonly #joined: Joined[] = [];
+  readonly #reasons = new Map<Step, string>();
+  #isAttached = false;
+
+  /**
+   * Makes the parts, which follow the objects from now on; to be called before these are told.
+   * @throws AttachError, NativeError
+   */
+  constructor(config: Config, host: Host, kubernetes: Kubernetes | undefined, log: Logger) {
+    this.#config = config;
+    this.#log = log;
+    const wanted = stepsWanted(config.dataplane);
+    const steps = wanted.filter((wantedStep) => PARTS.some(({ step }) => step === wantedStep));
+    for (const step of wanted) if (!steps.includes(step)) this.#reasons.set(step, NOT_MADE);
+    if (kubernetes === undefined) for (const step of wanted) this.#reasons.set(step, NOBODY_TELLS);
+    if (kubernetes === undefined || steps.length === 0) {
+      this.#tellReasons();
+      return;
+    }
+    const loaded = new LoadedDataplane({ cgroupRoot: host.cgroupRoot, steps });
+    this.#loaded = loaded;
+    this.#noteReasons();
+    const kernel: DataplaneKernel = {
+      object: loaded.object,
+      attachDevice: (program, device) => loaded.attachDevice(program, device),
+      detachDevice: (program, device) => loaded.detachDevice(program, device),
+    };
+    try {
+      for (const { step, make } of PARTS) {
+        if (!steps.includes(step) || this.#reasons.has(step)) continue;
+        const part = make({ kernel, config, host, kubernetes, log });
+        const joined = { part, isSettled: false };
+        this.#joined.push(joined);
+        kubernetes.objects.follow(
+          part.kinds,
+          noting(part.follower, () => this.#settled(joined)),
+        );
+      }
+      this.#attachWhenFilled();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#tellReasons();
+  }
+
+  /** Programs of the wanted steps. */
+  get programs(): readonly DataplaneProgramStatus[] {
+    return this.#loaded?.programs ?? [];
+  }
+
+  /** How the steps stand, then what the parts say of objects. */
+  conditions(): readonly Condition[] {
+    const own = stepConditions(this.#config.dataplane, this.#reasons);
+    return [...own, ...this.#joined.flatMap(({ part }) => part.conditions())];
+  }
+
+  *families(): Generator<Family> {
+    for (const { part } of this.#joined) yield* part.families();
+  }
+
+  /** Once a second. @param nowMs of a clock that never goes back */
+  async tick(nowMs: number): Promise<void> {
+    this.#attachWhenFilled();
+    for (const { part } of this.#joined) {
+      try {
+        await part.tick?.(nowMs);
+      } catch (error) {
+        // What one cannot do now is not the others' loss.
+        this.#log.error(
+          { err: error, code: 'FLOW_DATAPLANE_TICK', step: part.step },
+          'a part of the data plane failed',
+        );
+      }
+    }
+  }
+
+  close(): void {
+    for (const { part } of this.#joined) part.close();
+    this.#loaded?.close();
+  }
+
+  #settled(joined: Joined): void {
+    joined.isSettled = true;
+    this.#attachWhenFilled();
+  }
+
+  #attachWhenFilled(): void {
+    if (this.#isAttached || this.#loaded === undefined) return;
+    if (!this.#joined.every(({ part, isSettled }) => part.isFilled?.() ?? isSettled)) return;
+    this.#isAttached = true;
+    this.#loaded.attach();
+    this.#noteReasons();
+  }
+
+  #noteReasons(): void {
+    for (const [step, reason] of this.#loaded?.reasons ?? []) this.#reasons.set(step, reason);
+  }
+
+  #tellReasons(): void {
+    for (const [step, reason] of this.#reasons) {
+      this.#log.warn({ code: 'FLOW_DATAPLANE_STEP', step }, `dataplane.${step}: ${reason}`);
+    }
+  }
+}
