@@ -6,6 +6,7 @@
 #include "service_write.bpf.c"
 #include "service_tell.bpf.c"
 #include "policy.bpf.c"
+#include "policy_established.bpf.c"
 #include "redirect.bpf.c"
 #include "redirect_peer.bpf.c"
 #include "redirect_proxy.bpf.c"

@@ -5,6 +5,7 @@
  */
 #include "dataplane/policy_decide.bpf.h"
 #include "dataplane/policy_packet.bpf.h"
+#include "dataplane/policy_records.bpf.h"
 
 #define PASS 1
 #define DROP 0
@@ -16,33 +17,19 @@ const volatile u64 policy_flow_idle_ns = 180ULL * 1000 * 1000 * 1000;
 
 static __always_inline void count_record(const struct policy_answer *answer, const struct policy_packet *packet)
 {
-	struct policy_record_key key = {
-		.identity = answer->identity,
-		.peer_identity = answer->peer_identity,
-		.generation = answer->generation,
-		.decision = answer->decision,
-		.port = packet->destination_port,
+	struct policy_facts facts = {
+		.source_port = packet->source_port,
+		.destination_port = packet->destination_port,
 		.protocol = packet->protocol,
-		.is_egress = answer->is_egress,
-		.policy_verdict = answer->policy_verdict,
+		.http_rule = POLICY_NO_HTTP_RULE,
 	};
-	struct policy_record_count first = {}, *count;
-	u64 *lost;
-	u32 zero = 0;
+	struct policy_record_count *fresh;
 
-	count = bpf_map_lookup_elem(&policy_records, &key);
-	if (!count) {
-		bpf_map_update_elem(&policy_records, &key, &first, BPF_NOEXIST);
-		count = bpf_map_lookup_elem(&policy_records, &key);
-	}
-	if (count) {
-		__sync_fetch_and_add(&count->count, 1);
-		count->last_ns = bpf_ktime_get_ns();
-		return;
-	}
-	lost = bpf_map_lookup_elem(&policy_records_lost, &zero);
-	if (lost)
-		*lost += 1;
+	__builtin_memcpy(facts.source, packet->source, 16);
+	__builtin_memcpy(facts.destination, packet->destination, 16);
+	fresh = policy_count(answer, &facts);
+	if (fresh)
+		policy_sample(fresh);
 }
 
 /* Levels of cgroups that are looked at from the root: a pod's has some four. */
@@ -114,7 +101,7 @@ static __always_inline int judge_tcp(struct __sk_buff *skb, const struct policy_
 	if (!is_allowed(skb, packet, is_egress, &answer))
 		return DROP;
 	/* Where it comes in, the socket is the listener's: the connection has none yet. */
-	sk = is_egress && answer.identity && skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
+	sk = is_egress && answer.policy_mode != POLICY_MODE_OBSERVE && skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
 	kept = sk ? bpf_sk_storage_get(&policy_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
 	if (kept) {
 		kept->answer = answer;

@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '45f88a493a5b7abb';
+export const LAYOUT_HASH = '32a1aa911764054b';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -27,6 +27,11 @@ export const ENUMS = {
     allowed: 1,
     denied: 2,
     audited: 3,
+  },
+  refusal_answer: {
+    none: 0,
+    reset: 1,
+    forbidden: 2,
   },
 } as const;
 
@@ -67,6 +72,7 @@ export const POLICY_ANSWER = {
   policy_verdict: 28,
   policy_mode: 29,
   is_egress: 30,
+  refusal_answer: 31,
 } as const;
 
 export const POLICY_ANSWER_FIELDS: readonly WireField[] = [
@@ -78,6 +84,7 @@ export const POLICY_ANSWER_FIELDS: readonly WireField[] = [
   { name: 'policy_verdict', offset: 28, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
   { name: 'policy_mode', offset: 29, type: 'u8', enumName: 'policy_mode', doc: 'What is done with it.' },
   { name: 'is_egress', offset: 30, type: 'u8', doc: '1: the pod began it.' },
+  { name: 'refusal_answer', offset: 31, type: 'u8', enumName: 'refusal_answer', doc: 'How its requests are refused.' },
 ];
 
 /** Byte offsets within policy_decision. */
@@ -105,6 +112,7 @@ export const POLICY_FLOW = {
   policy_verdict: 28,
   policy_mode: 29,
   is_egress: 30,
+  refusal_answer: 31,
   last_ns: 32,
 } as const;
 
@@ -117,6 +125,7 @@ export const POLICY_FLOW_FIELDS: readonly WireField[] = [
   { name: 'policy_verdict', offset: 28, type: 'u8', enumName: 'policy_verdict', doc: 'What it says.' },
   { name: 'policy_mode', offset: 29, type: 'u8', enumName: 'policy_mode', doc: 'What is done with it.' },
   { name: 'is_egress', offset: 30, type: 'u8', doc: '1: the pod began it.' },
+  { name: 'refusal_answer', offset: 31, type: 'u8', enumName: 'refusal_answer', doc: 'How its requests are refused.' },
   { name: 'last_ns', offset: 32, type: 'u64', doc: 'Monotonic clock at its last packet.' },
 ];
 
@@ -172,14 +181,28 @@ export const POLICY_PORT_KEY_FIELDS: readonly WireField[] = [
 
 /** Byte offsets within policy_record_count. */
 export const POLICY_RECORD_COUNT = {
-  size: 16,
+  size: 320,
   count: 0,
   last_ns: 8,
+  first_ns: 16,
+  source_address: 24,
+  destination_address: 40,
+  source_port: 56,
+  destination_port: 58,
+  head_length: 60,
+  head: 62,
 } as const;
 
 export const POLICY_RECORD_COUNT_FIELDS: readonly WireField[] = [
   { name: 'count', offset: 0, type: 'u64', doc: 'How many were judged so.' },
   { name: 'last_ns', offset: 8, type: 'u64', doc: 'Monotonic clock at the last of them.' },
+  { name: 'first_ns', offset: 16, type: 'u64', doc: 'Monotonic clock at the first of them, of which the rest is; 0 until that is written.' },
+  { name: 'source_address', offset: 24, type: 'bytes16', doc: 'Who began it.' },
+  { name: 'destination_address', offset: 40, type: 'bytes16', doc: 'To whom.' },
+  { name: 'source_port', offset: 56, type: 'u16', doc: 'Port of who began it.' },
+  { name: 'destination_port', offset: 58, type: 'u16', doc: 'Port of the destination.' },
+  { name: 'head_length', offset: 60, type: 'u16', doc: 'Bytes of the head that are kept.' },
+  { name: 'head', offset: 62, type: 'bytes256', doc: 'Begin of the request\'s head.' },
 ];
 
 /** Byte offsets within policy_record_key. */
@@ -193,6 +216,9 @@ export const POLICY_RECORD_KEY = {
   protocol: 26,
   is_egress: 27,
   policy_verdict: 28,
+  http_judged: 29,
+  http_unjudged: 30,
+  http_rule: 31,
 } as const;
 
 export const POLICY_RECORD_KEY_FIELDS: readonly WireField[] = [
@@ -204,6 +230,9 @@ export const POLICY_RECORD_KEY_FIELDS: readonly WireField[] = [
   { name: 'protocol', offset: 26, type: 'u8', doc: 'As in the IP header.' },
   { name: 'is_egress', offset: 27, type: 'u8', doc: '1: judged where it leaves the pod.' },
   { name: 'policy_verdict', offset: 28, type: 'u8', enumName: 'policy_verdict', doc: 'As it was carried out: audited where it would have been denied.' },
+  { name: 'http_judged', offset: 29, type: 'u8', doc: 'What was said of requests (enum http_judged); 0: it is about connections.' },
+  { name: 'http_unjudged', offset: 30, type: 'u8', doc: 'Why requests were not judged (enum http_unjudged); 0: they were.' },
+  { name: 'http_rule', offset: 31, type: 'u8', doc: 'Rule of the http_unit that allowed them; 255: none.' },
 ];
 
 /** Byte offsets within policy_set. */
@@ -225,6 +254,7 @@ export const POLICY_SUBJECT = {
   ingress: 8,
   egress: 12,
   policy_mode: 16,
+  refusal_answer: 17,
 } as const;
 
 export const POLICY_SUBJECT_FIELDS: readonly WireField[] = [
@@ -232,6 +262,7 @@ export const POLICY_SUBJECT_FIELDS: readonly WireField[] = [
   { name: 'ingress', offset: 8, type: 'u32', doc: 'Its subject for what comes to it; 0: no policy is about that.' },
   { name: 'egress', offset: 12, type: 'u32', doc: 'Its subject for what leaves it; 0: no policy is about that.' },
   { name: 'policy_mode', offset: 16, type: 'u8', enumName: 'policy_mode', doc: 'What is done with verdicts.' },
+  { name: 'refusal_answer', offset: 17, type: 'u8', enumName: 'refusal_answer', doc: 'How requests are refused.' },
 ];
 
 /** Byte offsets within policy_subject_key. */

@@ -10,6 +10,12 @@
 #define FLOWSPAN_DATAPLANE_POLICY_H
 
 #include "wire/events.h"
+#include "dataplane/refuse.h"
+
+/* Bytes of a request's head that are kept as a sample. */
+#define POLICY_HEAD_BYTES 256
+/* No rule of an http_unit. */
+#define POLICY_NO_HTTP_RULE 255
 
 enum policy_mode {
 	POLICY_MODE_OBSERVE = 0,
@@ -42,7 +48,8 @@ struct policy_subject {
 	wire_u32 ingress DOC("Its subject for what comes to it; 0: no policy is about that.");
 	wire_u32 egress DOC("Its subject for what leaves it; 0: no policy is about that.");
 	wire_u8 policy_mode DOC("What is done with verdicts.");
-	wire_u8 reserved[7];
+	wire_u8 refusal_answer DOC("How requests are refused.");
+	wire_u8 reserved[6];
 };
 
 /* Longest prefix. */
@@ -92,7 +99,7 @@ struct policy_answer {
 	wire_u8 policy_verdict DOC("What it says.");
 	wire_u8 policy_mode DOC("What is done with it.");
 	wire_u8 is_egress DOC("1: the pod began it.");
-	wire_u8 reserved;
+	wire_u8 refusal_answer DOC("How its requests are refused.");
 };
 
 /* The two ends of a UDP flow, or of a TCP connection that a socket began. */
@@ -119,12 +126,23 @@ struct policy_record_key {
 	wire_u8 protocol DOC("As in the IP header.");
 	wire_u8 is_egress DOC("1: judged where it leaves the pod.");
 	wire_u8 policy_verdict DOC("As it was carried out: audited where it would have been denied.");
-	wire_u8 reserved[3];
+	wire_u8 http_judged DOC("What was said of requests (enum http_judged); 0: it is about connections.");
+	wire_u8 http_unjudged DOC("Why requests were not judged (enum http_unjudged); 0: they were.");
+	wire_u8 http_rule DOC("Rule of the http_unit that allowed them; 255: none.");
 };
 
+/* Counts only grow: what was told of them is in policy_records_told. */
 struct policy_record_count {
 	wire_u64 count DOC("How many were judged so.");
 	wire_u64 last_ns DOC("Monotonic clock at the last of them.");
+	wire_u64 first_ns DOC("Monotonic clock at the first of them, of which the rest is; 0 until that is written.");
+	wire_u8 source_address[16] DOC("Who began it.");
+	wire_u8 destination_address[16] DOC("To whom.");
+	wire_u16 source_port DOC("Port of who began it.");
+	wire_u16 destination_port DOC("Port of the destination.");
+	wire_u16 head_length DOC("Bytes of the head that are kept.");
+	wire_u8 head[POLICY_HEAD_BYTES] DOC("Begin of the request's head.");
+	wire_u8 reserved[2];
 };
 
 #endif

@@ -74,6 +74,7 @@ static __always_inline u32 subject_in(const struct policy_question *question, u3
 	answer->identity = subject->identity;
 	answer->generation = generation;
 	answer->policy_mode = subject->policy_mode;
+	answer->refusal_answer = subject->refusal_answer;
 	answer->is_egress = question->is_egress;
 	if (subject->policy_mode == POLICY_MODE_OBSERVE)
 		return 0;

@@ -67,13 +67,23 @@ struct {
 	__type(value, struct policy_flow);
 } policy_flows SEC(".maps");
 
-/* Deleted by the collector once it has read them. */
+/* What was decided, alike counted together. An entry stays while it moves: the collector takes it away when it has not for a minute. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, struct policy_record_key);
 	__type(value, struct policy_record_count);
 } policy_records SEC(".maps");
+
+/* How many of each the collector has told. Its own: no program reads it, and it is pinned with what it speaks of. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct policy_record_key);
+	__type(value, u64);
+} policy_records_told SEC(".maps");
 
 /* Verdicts for which policy_records had no room. */
 struct {

@@ -19,3 +19,4 @@ KEEP(struct, policy_record_key);
 KEEP(struct, policy_record_count);
 KEEP(enum, policy_mode);
 KEEP(enum, policy_verdict);
+KEEP(enum, refusal_answer);

@@ -117,9 +117,15 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 };
 
+struct ipv6_pinfo {
+	int mcast_oif;
+};
+
 struct inet_sock {
 	struct sock sk;
+	struct ipv6_pinfo *pinet6;
 	__be16 inet_sport;
+	int mc_index;
 };
 
 struct inet_connection_sock {

@@ -17,6 +17,10 @@ const WORDS: Readonly<Record<Step, string>> = {
 };
 const MEANING = 'observe: nothing is changed; audit: decided and recorded, nothing is changed; enforce: done.';
 
+/** How a request is refused that a policy does not allow. */
+export const REFUSALS = ['forbidden', 'reset'] as const;
+export type RefusalAnswer = (typeof REFUSALS)[number];
+
 const mode = (step: Step) => oneOf(MODES, { default: 'observe', description: `${WORDS[step]} ${MEANING}` });
 
 /** Steps, each of which may be left out. */
@@ -32,6 +36,11 @@ export const DATAPLANE = group(
     load_balancing: mode('load_balancing'),
     policy: mode('policy'),
     redirect: mode('redirect'),
+    refusal: oneOf(REFUSALS, {
+      default: 'forbidden',
+      description:
+        'What the client of an HTTP request is told that a policy refuses: forbidden: 403, and a reset where that would stand within another response; reset.',
+    }),
     namespaces: map(OWN_MODES, {
       default: {},
       propertyNames: { pattern: '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$' },

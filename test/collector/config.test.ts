@@ -142,7 +142,13 @@ test('changes are told apart by what a running collector can take', () => {
 
 test('the data plane observes unless a step or a namespace says otherwise', () => {
   const { dataplane: plain } = loadConfig([], {});
-  assert.deepEqual(plain, { load_balancing: 'observe', policy: 'observe', redirect: 'observe', namespaces: {} });
+  assert.deepEqual(plain, {
+    load_balancing: 'observe',
+    policy: 'observe',
+    redirect: 'observe',
+    namespaces: {},
+    refusal: 'forbidden',
+  });
   withFile('dataplane:\n  policy: audit\n  namespaces:\n    shop: {policy: enforce, redirect: audit}\n', (path) => {
     const { dataplane } = loadConfig(['--config', path, '--dataplane-redirect', 'enforce'], {});
     const modes = (namespace: string) => STEPS.map((step) => modeIn(dataplane, step, namespace));

@@ -1,31 +1,18 @@
 /** The kernel's judge of HTTP heads, run on bytes of the test's choice. */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
-import { arch } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { HTTP_JUDGEMENT } from '../../../bpf/dataplane/http_unit.gen.ts';
 import { type BpfObject, openObject } from '../../../collector/native/addon.ts';
 import type { Judgement } from '../../../collector/src/control/policy/http/judge.ts';
 import type { HttpUnit } from '../../../collector/src/control/policy/http/unit.ts';
 import { bytesOfUnit } from '../../../collector/src/control/policy/http/unit_bytes.ts';
+import { compileBpf } from './compile_bpf.ts';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const ETHERNET_BYTES = 14;
 
 /** Bytes that the kernel takes in one test run. */
 export const PIECE_MAX = 3000;
 
 /** @returns the object's path */
-export function compileJudge(): string {
-  const machine = arch() === 'arm64' ? ['arm64', 'aarch64'] : ['x86', 'x86_64'];
-  const object = `${ROOT}build/test/http-judge.bpf.o`;
-  mkdirSync(`${ROOT}build/test`, { recursive: true });
-  const flags = ['-target', 'bpf', '-mcpu=v3', '-O2', '-g', '-Wall', '-Werror', `-D__TARGET_ARCH_${machine[0]}`];
-  const include = [`-I${ROOT}bpf`, '-idirafter', `/usr/include/${machine[1]}-linux-gnu`];
-  const source = fileURLToPath(new URL('judge.bpf.c', import.meta.url));
-  execFileSync(process.env.CLANG ?? 'clang-19', [...flags, ...include, '-c', source, '-o', object]);
-  return object;
-}
+export const compileJudge = (): string => compileBpf(new URL('judge.bpf.c', import.meta.url), 'http-judge');
 
 const u32 = (value: number): Buffer => {
   const bytes = Buffer.alloc(4);

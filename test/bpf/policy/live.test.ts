@@ -7,7 +7,7 @@ import { verdict } from '../../../collector/src/control/policy/verdict.ts';
 import { run } from '../../../deploy/lab/program.ts';
 import { networkPolicy } from '../../collector/policy/support/manifests.ts';
 import { model } from '../../collector/policy/support/world.ts';
-import { PolicyScene } from './scene.ts';
+import { PolicyScene, type Running } from './scene.ts';
 import type { Order } from './talker.ts';
 
 const { TCP, UDP } = PROTOCOLS;
@@ -44,6 +44,14 @@ const CASES: readonly (readonly [title: string, policies: string])[] = [
     `${IN('')}${CLUSTER}{tier: Admin, priority: 1, subject: {namespaces: {}}, ingress: [{action: Accept, from: [{namespaces: {}}], protocols: [{udp: {destinationPort: {number: 80}}}]}]}`,
   ],
 ];
+
+/** The address of a pod as the kernel keeps it. */
+const mapped = (running: Running) => {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16BE(0xffff, 10);
+  bytes.writeUInt32BE(Number(running.end(4).address.bits), 12);
+  return bytes;
+};
 
 const PROBES = ([4, 6] as const).flatMap((family) =>
   [80, 81].flatMap((port) => [TCP, UDP].map((protocol) => ({ family, port, protocol }))),
@@ -177,6 +185,22 @@ describe('policies in force', () => {
       ...{ identity: identity(scene.server), peer_identity: identity(scene.client), generation: scene.maps.generation },
       ...{ port: 81, protocol: UDP, is_egress: 0, verdict: 'DENIED', count: 200n, decision: denied?.decision },
     });
+  });
+
+  it('the first of each kind of verdict is kept as its sample', async () => {
+    scene.apply(model(IN('')));
+    scene.takeRecords();
+    const began = process.hrtime.bigint();
+    await scene.client.tell({ do: 'send', host: scene.at[4], port: 81, id: 'sample' });
+    const ended = process.hrtime.bigint();
+    await scene.client.tell({ do: 'send', host: scene.at[4], port: 81 });
+    const [sample] = scene.takeSamples().filter(({ verdict: word }) => word === 'DENIED');
+    assert.equal(sample?.count, 2n);
+    assert.deepEqual(sample?.source, mapped(scene.client));
+    assert.deepEqual(sample?.destination, mapped(scene.server));
+    assert.equal(sample?.ports[1], 81);
+    assert.notEqual(sample?.ports[0], 0);
+    assert.ok(began < sample.firstNs && sample.firstNs < ended && ended < sample.lastNs);
   });
 
   it('no connection is refused, and none let through, while sets of tables take turns', async () => {

@@ -1,7 +1,7 @@
 /** Two pods of a node, each with a network namespace and a cgroup, with the policies' programs attached to both. */
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { POLICY_RECORD_COUNT, POLICY_RECORD_KEY } from '../../../bpf/dataplane/policy.gen.ts';
+import { POLICY_RECORD_KEY, POLICY_RECORD_COUNT as RECORD } from '../../../bpf/dataplane/policy.gen.ts';
 import { type BpfObject, type Link, openObject } from '../../../collector/native/addon.ts';
 import { compile } from '../../../collector/src/control/policy/compile.ts';
 import type { End, Pod } from '../../../collector/src/control/policy/endpoints.ts';
@@ -83,6 +83,28 @@ export interface PolicyRecord {
 
 const VERDICTS = ['NO_POLICY', 'ALLOWED', 'DENIED', 'AUDITED'];
 
+export interface PolicySample extends PolicyRecord {
+  readonly source: Buffer;
+  readonly destination: Buffer;
+  readonly ports: readonly number[];
+  readonly firstNs: bigint;
+  readonly lastNs: bigint;
+}
+
+function recordOf(key: Buffer, value: Buffer): PolicyRecord {
+  return {
+    identity: key.readBigUInt64LE(POLICY_RECORD_KEY.identity),
+    peer_identity: key.readBigUInt64LE(POLICY_RECORD_KEY.peer_identity),
+    generation: key.readUInt32LE(POLICY_RECORD_KEY.generation),
+    decision: key.readUInt32LE(POLICY_RECORD_KEY.decision),
+    port: key.readUInt16LE(POLICY_RECORD_KEY.port),
+    protocol: key.readUInt8(POLICY_RECORD_KEY.protocol),
+    is_egress: key.readUInt8(POLICY_RECORD_KEY.is_egress),
+    verdict: VERDICTS[key.readUInt8(POLICY_RECORD_KEY.policy_verdict)] ?? '',
+    count: value.readBigUInt64LE(RECORD.count),
+  };
+}
+
 export interface SceneOptions {
   /** How many kinds of verdicts can be counted. */
   readonly records?: number;
@@ -134,7 +156,9 @@ export class PolicyScene {
     this.object.load();
     this.maps = new PolicyMaps(this.object);
     this.#links = [this.client, this.server].flatMap(({ cgroup }) =>
-      ['policy_egress', 'policy_ingress'].map((program) => this.object.attachCgroup(program, cgroup.path)),
+      ['policy_egress', 'policy_ingress', 'policy_established'].map((program) =>
+        this.object.attachCgroup(program, cgroup.path),
+      ),
     );
   }
 
@@ -155,23 +179,29 @@ export class PolicyScene {
 
   /** Verdicts that were counted, and counts anew. */
   takeRecords(): PolicyRecord[] {
+    return this.#take().map(({ key, value }) => recordOf(key, value));
+  }
+
+  /** The same with the first of each. */
+  takeSamples(): PolicySample[] {
+    return this.#take().map(({ key, value }) => ({
+      ...recordOf(key, value),
+      source: value.subarray(RECORD.source_address, RECORD.source_address + 16),
+      destination: value.subarray(RECORD.destination_address, RECORD.destination_address + 16),
+      ports: [value.readUInt16LE(RECORD.source_port), value.readUInt16LE(RECORD.destination_port)],
+      firstNs: value.readBigUInt64LE(RECORD.first_ns),
+      lastNs: value.readBigUInt64LE(RECORD.last_ns),
+    }));
+  }
+
+  #take(): { readonly key: Buffer; readonly value: Buffer }[] {
     const map = this.object.map('policy_records');
     const { keys, values, count } = map.entries();
     map.deleteBatch(keys);
-    return Array.from({ length: count }, (_, index) => {
-      const key = keys.subarray(index * POLICY_RECORD_KEY.size);
-      return {
-        identity: key.readBigUInt64LE(POLICY_RECORD_KEY.identity),
-        peer_identity: key.readBigUInt64LE(POLICY_RECORD_KEY.peer_identity),
-        generation: key.readUInt32LE(POLICY_RECORD_KEY.generation),
-        decision: key.readUInt32LE(POLICY_RECORD_KEY.decision),
-        port: key.readUInt16LE(POLICY_RECORD_KEY.port),
-        protocol: key.readUInt8(POLICY_RECORD_KEY.protocol),
-        is_egress: key.readUInt8(POLICY_RECORD_KEY.is_egress),
-        verdict: VERDICTS[key.readUInt8(POLICY_RECORD_KEY.policy_verdict)] ?? '',
-        count: values.readBigUInt64LE(index * POLICY_RECORD_COUNT.size + POLICY_RECORD_COUNT.count),
-      };
-    });
+    return Array.from({ length: count }, (_, index) => ({
+      key: keys.subarray(index * POLICY_RECORD_KEY.size, (index + 1) * POLICY_RECORD_KEY.size),
+      value: values.subarray(index * RECORD.size, (index + 1) * RECORD.size),
+    }));
   }
 
   async end(): Promise<void> {

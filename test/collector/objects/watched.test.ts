@@ -206,7 +206,7 @@ describe('objects of the API server', () => {
 
 describe('the steps of the data plane', () => {
   const config = (modes: Partial<DataplaneConfig>): DataplaneConfig => ({
-    ...{ load_balancing: 'observe', policy: 'observe', redirect: 'observe', namespaces: {} },
+    ...{ load_balancing: 'observe', policy: 'observe', redirect: 'observe', namespaces: {}, refusal: 'forbidden' },
     ...modes,
   });
 

@@ -12,6 +12,7 @@ import {
 } from '../../../../bpf/dataplane/policy.gen.ts';
 import { FlowspanError } from '../../../../store/errors.ts';
 import type { BpfMap, NativeError } from '../../../native/addon.ts';
+import type { RefusalAnswer } from '../../config_dataplane.ts';
 import type { PolicyTables } from './compile.ts';
 import { addressBytes, type Entry, pairBytes, portBytes, subjectBytes } from './layout.ts';
 
@@ -46,13 +47,16 @@ const FIRST = Buffer.alloc(4);
 export class PolicyMaps {
   readonly #maps: Readonly<Record<Kind, BpfMap>>;
   readonly #current: BpfMap;
+  readonly #refusal: RefusalAnswer;
   #generation: number;
   #levels: number;
   /** Sets that count no more, with their keys. */
   readonly #old: Record<Kind, Buffer>[] = [];
   #keys: Record<Kind, Buffer> | undefined;
 
-  constructor(object: { map(name: string): BpfMap }) {
+  /** @param refusal how requests are refused */
+  constructor(object: { map(name: string): BpfMap }, refusal: RefusalAnswer = 'forbidden') {
+    this.#refusal = refusal;
     const { subjects, addresses, pairs, ports } = MAPS;
     this.#maps = {
       subjects: object.map(subjects),
@@ -83,7 +87,7 @@ export class PolicyMaps {
     const { decisions } = tables;
     const sets: Sets = {
       subjects: [...tables.subjects].flatMap(([uid, subject]) =>
-        cgroupsOf(uid).map(({ id }) => subjectBytes(generation, id, subject)),
+        cgroupsOf(uid).map(({ id }) => subjectBytes(generation, id, subject, this.#refusal)),
       ),
       addresses: tables.addresses.map((entry) => addressBytes(generation, entry)),
       pairs: tables.pairs.map((entry) => pairBytes(generation, entry)),

@@ -9,6 +9,7 @@ import {
   POLICY_SUBJECT,
   POLICY_SUBJECT_KEY,
 } from '../../../../bpf/dataplane/policy.gen.ts';
+import type { RefusalAnswer } from '../../config_dataplane.ts';
 import type { AddressEntry, PairEntry, PortEntry, SubjectEntry } from './compile.ts';
 import type { Decision } from './judge.ts';
 import { mappedPrefix } from './prefix.ts';
@@ -28,7 +29,8 @@ const PROTOCOL_BITS = 8;
 const VERDICTS = ENUMS.policy_verdict;
 const VERDICT_NUMBERS = { NO_POLICY: VERDICTS.no_policy, ALLOWED: VERDICTS.allowed, DENIED: VERDICTS.denied } as const;
 
-export function subjectBytes(generation: number, cgroup: bigint, subject: SubjectEntry): Entry {
+/** @param refusal how requests to it are refused */
+export function subjectBytes(generation: number, cgroup: bigint, subject: SubjectEntry, refusal: RefusalAnswer): Entry {
   const key = Buffer.alloc(POLICY_SUBJECT_KEY.size);
   key.writeBigUInt64LE(cgroup, POLICY_SUBJECT_KEY.cgroup_id);
   key.writeUInt32LE(generation, POLICY_SUBJECT_KEY.generation);
@@ -37,6 +39,7 @@ export function subjectBytes(generation: number, cgroup: bigint, subject: Subjec
   value.writeUInt32LE(subject.ingress, POLICY_SUBJECT.ingress);
   value.writeUInt32LE(subject.egress, POLICY_SUBJECT.egress);
   value.writeUInt8(ENUMS.policy_mode[subject.mode], POLICY_SUBJECT.policy_mode);
+  value.writeUInt8(ENUMS.refusal_answer[refusal], POLICY_SUBJECT.refusal_answer);
   return { key, value };
 }
 
