@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Judges a request's head by a table (dataplane/http_unit.h): a look-up for each byte, and little else. Where it stands
- * is kept by the caller, so that a head may come in as many parts as it likes.
+ * Judges a head, and what stands around chunks, by a table (dataplane/http_unit.h): a look-up for each byte, and little
+ * else. All that is strict about it is in the table. http_frames.bpf.h goes through a stream with it.
  */
 #ifndef FLOWSPAN_HTTP_JUDGE_BPF_H
 #define FLOWSPAN_HTTP_JUDGE_BPF_H
 
-#include "dataplane/http_unit.h"
+#include "dataplane/http_frames.h"
 #include "include/kernel.h"
 #include "verifier.bpf.h"
 #include "word.bpf.h"
@@ -16,8 +16,8 @@
 #define HTTP_JUDGE_STEP 32
 /* Text that is passed over in one step, which is not told apart. */
 #define HTTP_JUDGE_TEXT 128
-/* Every step loads a window, or reads a byte at least. */
-#define HTTP_JUDGE_STEPS (HTTP_LIMIT_HEAD_BYTES + HTTP_LIMIT_HEAD_BYTES / HTTP_JUDGE_WINDOW + 2)
+/* A chunk whose size has a digit more behind so many bits is larger than any: readers differ in where they give up. */
+#define HTTP_CHUNK_SIZE_BITS 52
 
 /* Where the bytes are. A step's bookkeeping is in a map value: on the stack the verifier would follow each of its values. */
 struct http_judge_work {
@@ -41,7 +41,7 @@ struct {
 struct http_judge_cursor {
 	struct __sk_buff *skb;
 	struct http_unit *unit;
-	struct http_judgement *judgement;
+	struct http_frames *frames;
 	struct http_judge_work *work;
 };
 
@@ -62,7 +62,7 @@ static __always_inline void http_conclude(const struct http_unit *unit, struct h
 	bool is_new = http_has_seen(judgement, HTTP_FIELD_VERSION_1_1);
 	u64 rules = judgement->rules;
 
-	if (is_new && !http_has_seen(judgement, HTTP_FIELD_HOST)) {
+	if (is_new && unit->demanded & ~judgement->seen) {
 		http_leave(judgement, HTTP_UNJUDGED_HOST);
 		return;
 	}
@@ -76,6 +76,12 @@ static __always_inline void http_conclude(const struct http_unit *unit, struct h
 		rules &= unit->absent[field] | -(u64)(judgement->seen >> field & 1);
 	judgement->rules = rules;
 	judgement->http_judged = rules ? HTTP_JUDGED_ALLOWED : HTTP_JUDGED_DENIED;
+}
+
+/* Of a digit. */
+static __always_inline u32 hexadecimal(u32 byte)
+{
+	return byte <= '9' ? byte - '0' : (byte | 0x20) - 'a' + 10;
 }
 
 /* Does what is to be done at the state that was come to. */
@@ -92,7 +98,7 @@ __noinline int http_act(struct http_unit *unit, struct http_judgement *judgement
 	case HTTP_ACTION_KIND_FIELD:
 		if (http_has_seen(judgement, action->http_field & (HTTP_UNIT_FIELDS - 1)))
 			http_leave(judgement, HTTP_UNJUDGED_DUPLICATE);
-		judgement->seen |= 1u << (action->http_field & (HTTP_UNIT_FIELDS - 1));
+		judgement->seen |= 1u << (action->http_field & (HTTP_UNIT_FIELDS - 1)) | action->also;
 		judgement->rules &= action->rules;
 		break;
 	case HTTP_ACTION_KIND_DIGIT:
@@ -103,6 +109,17 @@ __noinline int http_act(struct http_unit *unit, struct http_judgement *judgement
 		break;
 	case HTTP_ACTION_KIND_UNJUDGED:
 		http_leave(judgement, action->http_unjudged);
+		break;
+	case HTTP_ACTION_KIND_CHUNK_DIGIT:
+		if (judgement->content_length >> HTTP_CHUNK_SIZE_BITS)
+			http_leave(judgement, HTTP_UNJUDGED_CHUNK);
+		judgement->content_length = judgement->content_length << 4 | hexadecimal(byte);
+		break;
+	case HTTP_ACTION_KIND_CHUNK:
+		judgement->http_judged = HTTP_JUDGED_CHUNK;
+		break;
+	case HTTP_ACTION_KIND_OVER:
+		judgement->http_judged = HTTP_JUDGED_OVER;
 		break;
 	}
 	return 0;
@@ -118,13 +135,13 @@ static __always_inline bool http_load_window(struct http_judge_cursor *cursor)
 		return false;
 	if (bytes > HTTP_JUDGE_WINDOW)
 		bytes = HTTP_JUDGE_WINDOW;
-	if (bytes > HTTP_LIMIT_HEAD_BYTES - cursor->judgement->bytes)
-		bytes = HTTP_LIMIT_HEAD_BYTES - cursor->judgement->bytes;
+	if (bytes > HTTP_LIMIT_HEAD_BYTES - cursor->frames->judgement.bytes)
+		bytes = HTTP_LIMIT_HEAD_BYTES - cursor->frames->judgement.bytes;
 	work->position = 0;
 	work->loaded = 0;
 	if (!is_from_one_to(&bytes, HTTP_JUDGE_WINDOW) ||
 	    bpf_skb_load_bytes(cursor->skb, work->source_offset, work->window, bytes)) {
-		http_leave(cursor->judgement, HTTP_UNJUDGED_TOO_LONG);
+		http_leave(&cursor->frames->judgement, HTTP_UNJUDGED_TOO_LONG);
 		return false;
 	}
 	work->loaded = bytes;
@@ -155,16 +172,15 @@ static __always_inline u32 http_pass_text(const struct http_judge_work *work, u3
 	return position;
 }
 
-static long http_judge_step(u32 index, struct http_judge_cursor *cursor)
+/* Reads on in the window: as far as one step goes, or there is something to be done. */
+static __always_inline void http_judge_step(struct http_judge_cursor *cursor)
 {
 	struct http_judge_work *work = cursor->work;
-	struct http_judgement *judgement = cursor->judgement;
+	struct http_judgement *judgement = &cursor->frames->judgement;
 	struct http_unit *unit = cursor->unit;
 	u32 position = work->position, loaded = work->loaded;
 	u64 entry = judgement->entry;
 
-	if (position >= loaded)
-		return !http_load_window(cursor);
 	if (entry >> HTTP_ENTRY_TEXT_SHIFT & 1) {
 		position = http_pass_text(work, position);
 		if (position == work->position + HTTP_JUDGE_TEXT)
@@ -194,34 +210,6 @@ over:
 	judgement->entry = entry;
 	judgement->bytes += position - work->position;
 	work->position = position;
-	return judgement->http_judged != HTTP_JUDGED_NONE;
-}
-
-static __always_inline void http_judge_begin(struct http_judgement *judgement, const struct http_unit *unit)
-{
-	__builtin_memset(judgement, 0, sizeof(*judgement));
-	judgement->rules = unit->rules;
-}
-
-/*
- * Reads on in a head: `bytes` of the packet at `offset`. Returns how many of them are the head's: all, unless it ends
- * among them or cannot be judged.
- */
-static __always_inline u32 http_judge(struct __sk_buff *skb, u32 offset, u32 bytes, struct http_unit *unit,
-				      struct http_judgement *judgement)
-{
-	struct http_judge_cursor cursor = { .skb = skb, .unit = unit, .judgement = judgement };
-	u32 zero = 0, before = judgement->bytes;
-
-	cursor.work = bpf_map_lookup_elem(&http_judge_work, &zero);
-	if (!cursor.work || judgement->http_judged)
-		return 0;
-	cursor.work->source_offset = offset;
-	cursor.work->source_bytes = bytes;
-	cursor.work->loaded = 0;
-	cursor.work->position = 0;
-	bpf_loop(HTTP_JUDGE_STEPS, http_judge_step, &cursor, 0);
-	return judgement->bytes - before;
 }
 
 #endif

@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '874c63295889c65f';
+export const LAYOUT_HASH = '9b3cfa65205fb388';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -22,6 +22,9 @@ export const ENUMS = {
     digit: 1,
     end: 2,
     unjudged: 3,
+    chunk_digit: 4,
+    chunk: 5,
+    over: 6,
   },
   http_entry: {
     place_mask: 65535,
@@ -37,17 +40,33 @@ export const ENUMS = {
     content_length: 4,
     transfer_encoding: 5,
     upgrade: 6,
-    first_header: 7,
+    method_head: 7,
+    first_header: 8,
   },
   http_judged: {
     none: 0,
     allowed: 1,
     denied: 2,
     unjudged: 3,
+    chunk: 4,
+    over: 5,
   },
   http_limit: {
     head_bytes: 16384,
     units: 256,
+  },
+  http_part: {
+    head: 0,
+    body: 1,
+    chunked: 2,
+    upgrade: 3,
+    opaque: 4,
+  },
+  http_response_field: {
+    status: 0,
+    informational: 8,
+    switches: 9,
+    bodiless: 10,
   },
   http_unit_number: {
     none: 0,
@@ -71,6 +90,7 @@ export const ENUMS = {
     framing: 14,
     upgrade: 15,
     too_long: 16,
+    chunk: 17,
     no_unit: 17,
   },
 } as const;
@@ -82,6 +102,7 @@ export const HTTP_ACTION = {
   http_action_kind: 8,
   http_field: 9,
   http_unjudged: 10,
+  also: 12,
 } as const;
 
 export const HTTP_ACTION_FIELDS: readonly WireField[] = [
@@ -89,6 +110,35 @@ export const HTTP_ACTION_FIELDS: readonly WireField[] = [
   { name: 'http_action_kind', offset: 8, type: 'u8', enumName: 'http_action_kind', doc: 'What is to be done' },
   { name: 'http_field', offset: 9, type: 'u8', enumName: 'http_field', doc: 'The field that is over' },
   { name: 'http_unjudged', offset: 10, type: 'u8', enumName: 'http_unjudged', doc: 'Why the head is not judged' },
+  { name: 'also', offset: 12, type: 'u32', doc: 'Fields that are seen with it, as bits' },
+];
+
+/** Byte offsets within http_frames. */
+export const HTTP_FRAMES = {
+  size: 48,
+  rules: 0,
+  content_length: 8,
+  entry: 16,
+  seen: 20,
+  bytes: 24,
+  http_judged: 28,
+  http_unjudged: 29,
+  left: 32,
+  heads: 40,
+  http_part: 44,
+} as const;
+
+export const HTTP_FRAMES_FIELDS: readonly WireField[] = [
+  { name: 'rules', offset: 0, type: 'u64', doc: 'Rules that are left; in the end those that allow the request, as bits' },
+  { name: 'content_length', offset: 8, type: 'u64', doc: 'Content-Length, bytes; 0 if there is none. Behind the head: size of the chunk' },
+  { name: 'entry', offset: 16, type: 'u32', doc: 'Entry of the table that led to the state' },
+  { name: 'seen', offset: 20, type: 'u32', doc: 'Fields that were seen, bits by enum http_field' },
+  { name: 'bytes', offset: 24, type: 'u32', doc: 'Bytes of the head that were read; of what stands between two chunks; of trailers' },
+  { name: 'http_judged', offset: 28, type: 'u8', enumName: 'http_judged', doc: 'What is said of it' },
+  { name: 'http_unjudged', offset: 29, type: 'u8', enumName: 'http_unjudged', doc: 'Why it is not judged' },
+  { name: 'left', offset: 32, type: 'u64', doc: 'Bytes of the body, or of the chunk, that follow' },
+  { name: 'heads', offset: 40, type: 'u32', doc: 'Heads that were read whole, modulo 2^32' },
+  { name: 'http_part', offset: 44, type: 'u8', enumName: 'http_part', doc: 'What comes next, if the head that was read last is done with' },
 ];
 
 /** Byte offsets within http_judgement. */
@@ -105,10 +155,10 @@ export const HTTP_JUDGEMENT = {
 
 export const HTTP_JUDGEMENT_FIELDS: readonly WireField[] = [
   { name: 'rules', offset: 0, type: 'u64', doc: 'Rules that are left; in the end those that allow the request, as bits' },
-  { name: 'content_length', offset: 8, type: 'u64', doc: 'Content-Length, bytes; 0 if there is none' },
+  { name: 'content_length', offset: 8, type: 'u64', doc: 'Content-Length, bytes; 0 if there is none. Behind the head: size of the chunk' },
   { name: 'entry', offset: 16, type: 'u32', doc: 'Entry of the table that led to the state' },
   { name: 'seen', offset: 20, type: 'u32', doc: 'Fields that were seen, bits by enum http_field' },
-  { name: 'bytes', offset: 24, type: 'u32', doc: 'Bytes of the head that were read' },
+  { name: 'bytes', offset: 24, type: 'u32', doc: 'Bytes of the head that were read; of what stands between two chunks; of trailers' },
   { name: 'http_judged', offset: 28, type: 'u8', enumName: 'http_judged', doc: 'What is said of it' },
   { name: 'http_unjudged', offset: 29, type: 'u8', enumName: 'http_unjudged', doc: 'Why it is not judged' },
 ];
@@ -121,6 +171,7 @@ export const HTTP_UNIT = {
   absent: 10240,
   rules: 10496,
   number: 10504,
+  demanded: 10508,
   transitions: 10512,
 } as const;
 
@@ -130,5 +181,6 @@ export const HTTP_UNIT_FIELDS: readonly WireField[] = [
   { name: 'absent', offset: 10240, type: 'bytes256', doc: 'Rules that demand nothing of a field, by field' },
   { name: 'rules', offset: 10496, type: 'u64', doc: 'All rules of the unit' },
   { name: 'number', offset: 10504, type: 'u32', doc: 'Number by which it is asked for, never given twice; 0: none' },
+  { name: 'demanded', offset: 10508, type: 'u32', doc: 'Fields without which an HTTP/1.1 head is malformed, as bits' },
   { name: 'transitions', offset: 10512, type: 'bytes262144', doc: 'Rows of states: index of an action, then an entry for each column; the first row is where a head begins' },
 ];

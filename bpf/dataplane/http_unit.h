@@ -22,7 +22,7 @@ enum http_entry {
 };
 
 enum http_limit {
-	HTTP_LIMIT_HEAD_BYTES = 16384, /* longest head that is judged */
+	HTTP_LIMIT_HEAD_BYTES = 16384, /* longest head that is judged, longest trailers */
 	HTTP_LIMIT_UNITS = 256,	       /* units that there can be: a unit's number modulo this is its place in http_units */
 };
 
@@ -32,7 +32,7 @@ enum http_unit_number {
 	HTTP_UNIT_NUMBER_UNFIT = 1, /* there are rules, and no room for them: no request can be judged */
 };
 
-/* Fields of a head, as bits of what was seen of it. Headers that rules name follow. */
+/* Fields of a request's head, as bits of what was seen of it. Headers that rules name follow. */
 enum http_field {
 	HTTP_FIELD_METHOD = 0,
 	HTTP_FIELD_TARGET = 1,
@@ -41,14 +41,25 @@ enum http_field {
 	HTTP_FIELD_CONTENT_LENGTH = 4,
 	HTTP_FIELD_TRANSFER_ENCODING = 5,
 	HTTP_FIELD_UPGRADE = 6,
-	HTTP_FIELD_FIRST_HEADER = 7,
+	HTTP_FIELD_METHOD_HEAD = 7,	/* seen in requests whose method is HEAD: what answers them has no body */
+	HTTP_FIELD_FIRST_HEADER = 8,
+};
+
+/* Fields of a response's head beside those that both have: version, Content-Length, Transfer-Encoding. */
+enum http_response_field {
+	HTTP_RESPONSE_FIELD_STATUS = 0,
+	HTTP_RESPONSE_FIELD_INFORMATIONAL = 8,	/* seen in 1xx: another response follows, but for 101 */
+	HTTP_RESPONSE_FIELD_SWITCHES = 9,	/* seen in 101 */
+	HTTP_RESPONSE_FIELD_BODILESS = 10,	/* seen in 1xx, 204, 304 */
 };
 
 enum http_judged {
-	HTTP_JUDGED_NONE = 0,		/* the head goes on */
+	HTTP_JUDGED_NONE = 0,		/* what is being read goes on */
 	HTTP_JUDGED_ALLOWED = 1,
 	HTTP_JUDGED_DENIED = 2,
 	HTTP_JUDGED_UNJUDGED = 3,	/* readers might read it differently */
+	HTTP_JUDGED_CHUNK = 4,		/* a chunk follows, of content_length bytes */
+	HTTP_JUDGED_OVER = 5,		/* the last chunk was read, and the trailers */
 };
 
 /* Why a head is not judged. */
@@ -70,6 +81,7 @@ enum http_unjudged {
 	HTTP_UNJUDGED_FRAMING = 14,	  /* a Content-Length that is no number, a Transfer-Encoding that is not chunked, both */
 	HTTP_UNJUDGED_UPGRADE = 15,	  /* to anything but WebSocket */
 	HTTP_UNJUDGED_TOO_LONG = 16,	  /* more than HTTP_LIMIT_HEAD_BYTES */
+	HTTP_UNJUDGED_CHUNK = 17,	  /* a chunk's size or end, an extension or a trailer that is not as RFC 9112 says */
 	HTTP_UNJUDGED_NO_UNIT = 17,	  /* the rules do not fit into a table, or it went while the head was read */
 };
 
@@ -78,6 +90,9 @@ enum http_action_kind {
 	HTTP_ACTION_KIND_DIGIT = 1,	/* of Content-Length */
 	HTTP_ACTION_KIND_END = 2,
 	HTTP_ACTION_KIND_UNJUDGED = 3,
+	HTTP_ACTION_KIND_CHUNK_DIGIT = 4, /* of a chunk's size */
+	HTTP_ACTION_KIND_CHUNK = 5,
+	HTTP_ACTION_KIND_OVER = 6,
 };
 
 /* What is to be done when a state is come to. */
@@ -86,7 +101,8 @@ struct http_action {
 	wire_u8 http_action_kind DOC("What is to be done");
 	wire_u8 http_field DOC("The field that is over");
 	wire_u8 http_unjudged DOC("Why the head is not judged");
-	wire_u8 reserved[5];
+	wire_u8 reserved;
+	wire_u32 also DOC("Fields that are seen with it, as bits");
 };
 
 struct http_unit {
@@ -95,17 +111,17 @@ struct http_unit {
 	wire_u64 absent[HTTP_UNIT_FIELDS] DOC("Rules that demand nothing of a field, by field");
 	wire_u64 rules DOC("All rules of the unit");
 	wire_u32 number DOC("Number by which it is asked for, never given twice; 0: none");
-	wire_u32 reserved;
+	wire_u32 demanded DOC("Fields without which an HTTP/1.1 head is malformed, as bits");
 	wire_u32 transitions[HTTP_UNIT_TRANSITIONS] DOC("Rows of states: index of an action, then an entry for each column; the first row is where a head begins");
 };
 
 /* How far a head was read. All zeros but the rules: from its first byte. */
 struct http_judgement {
 	wire_u64 rules DOC("Rules that are left; in the end those that allow the request, as bits");
-	wire_u64 content_length DOC("Content-Length, bytes; 0 if there is none");
+	wire_u64 content_length DOC("Content-Length, bytes; 0 if there is none. Behind the head: size of the chunk");
 	wire_u32 entry DOC("Entry of the table that led to the state");
 	wire_u32 seen DOC("Fields that were seen, bits by enum http_field");
-	wire_u32 bytes DOC("Bytes of the head that were read");
+	wire_u32 bytes DOC("Bytes of the head that were read; of what stands between two chunks; of trailers");
 	wire_u8 http_judged DOC("What is said of it");
 	wire_u8 http_unjudged DOC("Why it is not judged");
 	wire_u8 reserved[2];

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* The judge without sockets: a packet is an Ethernet header, a struct told and bytes of a head. */
-#include "http_judge.bpf.h"
+/* The judge without sockets: a packet is an Ethernet header, a struct told and bytes of a stream. */
+#include "http_frames.bpf.h"
 
 #define ETHERNET_BYTES 14
 
 struct told {
 	u32 unit;
-	u32 begins;	/* a new head, which this is the first part of */
+	u32 begins;	/* a new stream, which this is the first part of */
 };
 
 struct {
@@ -21,13 +21,14 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct http_judgement);
-} judgements SEC(".maps");
+	__type(value, struct http_frames);
+} streams SEC(".maps");
 
 SEC("tc")
-int judge_head(struct __sk_buff *skb)
+int judge_stream(struct __sk_buff *skb)
 {
-	struct http_judgement *judgement;
+	const struct http_frames begin = {};
+	struct http_frames *frames;
 	struct http_unit *unit;
 	struct told told;
 	u32 offset = ETHERNET_BYTES + sizeof(told);
@@ -35,12 +36,12 @@ int judge_head(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes(skb, ETHERNET_BYTES, &told, sizeof(told)))
 		return -1;
 	unit = bpf_map_lookup_elem(&http_units, &told.unit);
-	judgement = bpf_map_lookup_elem(&judgements, &told.unit);
-	if (!unit || !judgement)
+	frames = bpf_map_lookup_elem(&streams, &told.unit);
+	if (!unit || !frames)
 		return -1;
 	if (told.begins)
-		http_judge_begin(judgement, unit);
-	return http_judge(skb, offset, skb->len - offset, unit, judgement);
+		*frames = begin;
+	return http_frames_read(skb, offset, skb->len - offset, unit, frames);
 }
 
 /* What a run costs that judges nothing. */

@@ -1,7 +1,7 @@
 /** The kernel's judge says of every head what the collector's does, however the head is split. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { begin, read } from '../../../collector/src/control/policy/http/judge.ts';
+import { beginFrames, readFrames } from '../../../collector/src/control/policy/http/frames.ts';
 import type { HttpUnit } from '../../../collector/src/control/policy/http/unit.ts';
 import { JUDGED } from '../../../collector/src/control/policy/http/verdict.ts';
 import { headOf, rulesOf } from '../../collector/policy/http/generate.ts';
@@ -30,15 +30,16 @@ describe('the judge in the kernel', { skip: whyNot() ?? false }, () => {
 
   /** Both read the same pieces; after each they must stand at the same place. @returns what was said in the end */
   function compare(number: number, unit: HttpUnit, pieces: readonly Buffer[]): number {
-    const judgement = begin(unit);
+    const frames = beginFrames(unit);
     for (const [index, piece] of pieces.entries()) {
-      const expected = read(unit, judgement, piece);
+      if (frames.judgement.verdict !== JUDGED.none) break;
+      const expected = readFrames(unit, frames, piece);
       const seen = kernel.read(number, index === 0, piece);
       const told = JSON.stringify(pieces.map((one) => one.toString('latin1')));
       assert.equal(seen, expected, told);
-      assert.deepEqual(kernel.judgement(number), judgement, told);
+      assert.deepEqual(kernel.frames(number), frames, told);
     }
-    return judgement.verdict;
+    return frames.judgement.verdict;
   }
 
   function split(random: (below: number) => number, bytes: Buffer): Buffer[] {

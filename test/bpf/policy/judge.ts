@@ -1,7 +1,7 @@
-/** The kernel's judge of HTTP heads, run on bytes of the test's choice. */
-import { HTTP_JUDGEMENT } from '../../../bpf/dataplane/http_unit.gen.ts';
+/** The kernel's reader of streams, which judges their heads, run on bytes of the test's choice. */
+import { HTTP_FRAMES } from '../../../bpf/dataplane/http_unit.gen.ts';
 import { type BpfObject, openObject } from '../../../collector/native/addon.ts';
-import type { Judgement } from '../../../collector/src/control/policy/http/judge.ts';
+import type { Frames } from '../../../collector/src/control/policy/http/frames.ts';
 import type { HttpUnit } from '../../../collector/src/control/policy/http/unit.ts';
 import { bytesOfUnit } from '../../../collector/src/control/policy/http/unit_bytes.ts';
 import { compileBpf } from './compile_bpf.ts';
@@ -29,7 +29,7 @@ export class KernelJudge {
    */
   constructor(object: string, units: number) {
     this.#object = openObject(object);
-    for (const map of ['http_units', 'judgements']) this.#object.setMaxEntries(map, units);
+    for (const map of ['http_units', 'streams']) this.#object.setMaxEntries(map, units);
     this.#object.load();
   }
 
@@ -42,33 +42,38 @@ export class KernelJudge {
     return this.#object.testRun(program, { data, repeat });
   }
 
-  /** Reads a part of a head, or the first one of another. @returns bytes that were read */
+  /** Reads a part of a stream, or the first one of another. @returns bytes that were read */
   read(unit: number, begins: boolean, piece: Uint8Array): number {
-    return this.#run('judge_head', unit, begins, piece).retval;
+    return this.#run('judge_stream', unit, begins, piece).retval;
   }
 
-  judgement(unit: number): Judgement {
-    const bytes = this.#object.map('judgements').lookup(u32(unit));
+  frames(unit: number): Frames {
+    const bytes = this.#object.map('streams').lookup(u32(unit));
     if (bytes === null) throw new Error(`no unit ${unit}`);
     return {
-      entry: bytes.readUInt32LE(HTTP_JUDGEMENT.entry),
-      seen: bytes.readInt32LE(HTTP_JUDGEMENT.seen),
-      rules: bytes.readBigUInt64LE(HTTP_JUDGEMENT.rules),
-      contentLength: bytes.readBigUInt64LE(HTTP_JUDGEMENT.content_length),
-      bytes: bytes.readUInt32LE(HTTP_JUDGEMENT.bytes),
-      verdict: bytes.readUInt8(HTTP_JUDGEMENT.http_judged),
-      why: bytes.readUInt8(HTTP_JUDGEMENT.http_unjudged),
+      judgement: {
+        entry: bytes.readUInt32LE(HTTP_FRAMES.entry),
+        seen: bytes.readInt32LE(HTTP_FRAMES.seen),
+        rules: bytes.readBigUInt64LE(HTTP_FRAMES.rules),
+        contentLength: bytes.readBigUInt64LE(HTTP_FRAMES.content_length),
+        bytes: bytes.readUInt32LE(HTTP_FRAMES.bytes),
+        verdict: bytes.readUInt8(HTTP_FRAMES.http_judged),
+        why: bytes.readUInt8(HTTP_FRAMES.http_unjudged),
+      },
+      left: bytes.readBigUInt64LE(HTTP_FRAMES.left),
+      heads: bytes.readUInt32LE(HTTP_FRAMES.heads),
+      part: bytes.readUInt8(HTTP_FRAMES.http_part),
     };
   }
 
   /** Nanoseconds that a whole head takes, without what a run costs that judges nothing. */
   cost(unit: number, head: Uint8Array, repeat: number): number {
     const of = (program: string) => this.#run(program, unit, true, head, repeat).durationNs;
-    return of('judge_head') - of('judge_nothing');
+    return of('judge_stream') - of('judge_nothing');
   }
 
   verifiedInstructions(): number {
-    return this.#object.programStats().find(({ name }) => name === 'judge_head')?.verifiedInstructions ?? 0;
+    return this.#object.programStats().find(({ name }) => name === 'judge_stream')?.verifiedInstructions ?? 0;
   }
 
   dispose(): void {

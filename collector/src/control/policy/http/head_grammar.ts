@@ -1,58 +1,46 @@
 /**
- * A request's head as a deterministic machine over its bytes, with the automata of its fields in their places: one state
+ * A head as a deterministic machine over its bytes, with the automata of its fields in their places: one state
  * says where in the head it is and what the field's bytes so far were. It reads RFC 9112 strictly. What servers read
  * differently is not judged (enum http_unjudged has the list): nothing that is allowed means another request to nginx.
  *
  * The path is judged as it was sent, which is how Envoy asks, and decoded, which is how nginx asks: a rule takes a path
  * if it takes both. The query is judged as it was sent.
+ *
+ * Behind the head the machine reads what stands around the chunks of its body (chunk_grammar.ts). A response's head differs
+ * in its first line (status_line.ts).
  */
 import { HTTP_UNIT } from '../../../../../bpf/dataplane/http_unit.gen.ts';
+import { chunkAction, chunkStep } from './chunk_grammar.ts';
 import { ALL_RULES, FIELD, type Field } from './fields.ts';
-import { type Action, UNJUDGED, type Unjudged } from './verdict.ts';
+import {
+  CR,
+  code,
+  isBlank,
+  isHexadecimal,
+  isMethodByte,
+  isTargetByte,
+  isTokenByte,
+  isValueByte,
+  LF,
+  SLASH,
+  SPACE,
+  type State,
+  TAB,
+  unjudged,
+  VERSION,
+} from './grammar_bytes.ts';
+import { isDots, isHidden, SEGMENT, segmentBehind } from './path_segment.ts';
+import { isStatusPlace, STATUS_BEGIN, statusAction, statusStep } from './status_line.ts';
+import type { Action, Unjudged } from './verdict.ts';
 
-/** Where the machine stands: a place, and numbers that are of meaning there. */
-export type State = readonly [place: Place, ...details: number[]];
-
-type Place =
-  | 'method'
-  | 'target begin'
-  | 'path'
-  | 'query'
-  | 'version'
-  | 'version over'
-  | 'line feed'
-  | 'line begin'
-  | 'name'
-  | 'value begin'
-  | 'value'
-  | 'value over'
-  | 'other value'
-  | 'last line feed'
-  | 'end'
-  | 'unjudged';
-
-const code = (text: string): number => text.charCodeAt(0);
-const [CR, LF, SPACE, TAB, SLASH, DOT] = [13, 10, 32, 9, code('/'), code('.')];
-const VERSION = 'HTTP/1.';
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]$/;
-
-const isBlank = (byte: number): boolean => byte === SPACE || byte === TAB;
-const isTokenByte = (byte: number): boolean => TOKEN.test(String.fromCharCode(byte));
-const isMethodByte = (byte: number): boolean => /^[A-Z_-]$/.test(String.fromCharCode(byte));
-const isTargetByte = (byte: number): boolean => byte > SPACE && byte < 127 && byte !== code('#') && byte !== code('\\');
-const isValueByte = (byte: number): boolean => (byte >= SPACE && byte !== 127) || byte === TAB;
-const isHexadecimal = (byte: number): boolean => /^[0-9A-Fa-f]$/.test(String.fromCharCode(byte));
-/** Escapes of these change where a path's segments end, or make it another one to some readers. */
-const isHidden = (byte: number): boolean =>
-  byte < SPACE || byte === 127 || '/.%?#\\'.includes(String.fromCharCode(byte));
-
-/** How much of a segment was read: nothing, `.`, `..`, or what is neither. */
-const SEGMENT = { empty: 0, dot: 1, dots: 2, other: 3 } as const;
 /** No escape is being read; or its first digit is next; else the value of that digit. */
 const NO_ESCAPE = -1;
 const ESCAPE = 16;
 /** In the place of a set of rules: the value is not over. */
 const GOES_ON = -1;
+/** How much of the method HEAD was read; in the place of that: the method is another one. */
+const HEAD = 'HEAD';
+const OTHER_METHOD = -1;
 /** In the place of a name: one that is not told apart. */
 const OTHER_NAME = -1;
 /** What a malformed value satisfies; no set of rules is negative. */
@@ -67,22 +55,14 @@ const MALFORMED_FIELDS: ReadonlyMap<number, Unjudged> = new Map([
 /** Groups of states. */
 export const GROUPS = (HTTP_UNIT.actions - HTTP_UNIT.classes) / 256;
 
-const unjudged = (why: Unjudged = 'none'): State => ['unjudged', UNJUDGED[why]];
-
 const after = ({ dfa }: Field, state: number, byte: number): number =>
   dfa.next[state * dfa.classes + dfa.classOf[byte]!]!;
 
-function segmentBehind(segment: number, byte: number): number {
-  if (byte === SLASH) return SEGMENT.empty;
-  return byte === DOT && segment < SEGMENT.dots ? segment + 1 : SEGMENT.other;
-}
-
-const isDots = (segment: number): boolean => segment === SEGMENT.dot || segment === SEGMENT.dots;
+export type Kind = 'request' | 'response';
 
 export class HeadGrammar {
+  readonly start: State;
   readonly #fields: readonly (Field | undefined)[];
-  readonly #method: Field;
-  readonly #target: Field;
   /** Beginnings of the names of headers that are told apart, and the field of those that are whole. */
   readonly #names: readonly string[];
   readonly #namePlaces: ReadonlyMap<string, number>;
@@ -91,19 +71,16 @@ export class HeadGrammar {
   readonly #ruleSets: bigint[] = [];
   readonly #setNumbers = new Map<bigint, number>();
 
-  /** @param fields by their number; that of the version is undefined */
-  constructor(fields: readonly (Field | undefined)[]) {
+  /** @param fields by their number; those that are no header's are undefined in a response, and that of the version is */
+  constructor(fields: readonly (Field | undefined)[], kind: Kind) {
+    this.start = kind === 'request' ? ['method', 0, 0, 0] : STATUS_BEGIN;
     this.#fields = fields;
-    this.#method = this.#field(FIELD.method);
-    this.#target = this.#field(FIELD.target);
     const headers = fields.filter((field) => field !== undefined && field.header !== '') as Field[];
     this.#fieldsByName = new Map(headers.map(({ header, number }) => [header, number]));
     const beginnings = headers.flatMap(({ header }) => Array.from(header, (_, index) => header.slice(0, index + 1)));
     this.#names = [...new Set(beginnings)];
     this.#namePlaces = new Map(this.#names.map((name, index) => [name, index]));
   }
-
-  readonly start: State = ['method', 0, 0];
 
   /** Class of each byte: bytes of a class are never told apart. */
   byteClasses(): Uint8Array {
@@ -126,35 +103,51 @@ export class HeadGrammar {
       case 'last line feed':
         return 2;
       case 'other value':
+      case 'end':
         return 3;
       case 'value begin':
       case 'value':
       case 'value over':
         return 3 + Math.min(Math.max(first - FIELD.transfer_encoding, 0), GROUPS - 4);
-      default:
+      case 'method':
+      case 'target begin':
+      case 'query':
+      case 'version':
+      case 'version over':
+      case 'unjudged':
         return 0;
+      default:
+        return 3;
     }
   }
 
   /** What is to be done when the state is come to. */
-  action([place, first = 0, second = 0, third = 0]: State): Action | undefined {
+  action(state: State): Action | undefined {
+    const [place, first = 0, second = 0, third = 0] = state;
     switch (place) {
       case 'target begin':
-        return { kind: 'field', field: FIELD.method, rules: this.#ruleSets[first]! };
+        return {
+          kind: 'field',
+          field: FIELD.method,
+          rules: this.#ruleSets[first]!,
+          also: second === HEAD.length ? [FIELD.method_head] : [],
+        };
       case 'version':
-        return first === 0 ? { kind: 'field', field: FIELD.target, rules: this.#ruleSets[second]! } : undefined;
+        return first === 0
+          ? { kind: 'field', field: FIELD.target, rules: this.#ruleSets[second]!, also: [] }
+          : undefined;
       case 'version over':
-        return first === 1 ? { kind: 'field', field: FIELD.version_1_1, rules: ALL_RULES } : undefined;
+        return first === 1 ? { kind: 'field', field: FIELD.version_1_1, rules: ALL_RULES, also: [] } : undefined;
       case 'value':
         return first === FIELD.content_length && third === GOES_ON ? { kind: 'digit' } : undefined;
       case 'value over':
-        return { kind: 'field', field: first, rules: this.#ruleSets[second]! };
+        return { kind: 'field', field: first, rules: this.#ruleSets[second]!, also: [] };
       case 'end':
         return { kind: 'end' };
       case 'unjudged':
         return { kind: 'unjudged', why: first };
       default:
-        return undefined;
+        return isStatusPlace(place) ? statusAction(state) : chunkAction(place);
     }
   }
 
@@ -162,7 +155,7 @@ export class HeadGrammar {
     const [place, first = 0, second = 0, third = 0, fourth = 0] = state;
     switch (place) {
       case 'method':
-        return this.#inMethod(first, second === 1, byte);
+        return this.#inMethod(first, second, third, byte);
       case 'target begin':
         return byte === SLASH ? this.#inPath(0, 0, SEGMENT.other, NO_ESCAPE, byte) : unjudged('target_form');
       case 'path':
@@ -195,9 +188,10 @@ export class HeadGrammar {
         return isValueByte(byte) ? state : unjudged(byte === LF ? 'line_end' : 'header_value');
       case 'last line feed':
         return byte === LF ? ['end'] : unjudged('line_end');
-      case 'end':
       case 'unjudged':
         return state;
+      default:
+        return isStatusPlace(place) ? statusStep(state, byte) : chunkStep(state, byte);
     }
   }
 
@@ -213,11 +207,14 @@ export class HeadGrammar {
     return known;
   }
 
-  #inMethod(automaton: number, hasBegun: boolean, byte: number): State {
-    if (isMethodByte(byte)) return ['method', after(this.#method, automaton, byte), 1];
+  /** @param head how much of HEAD was read, or OTHER_METHOD */
+  #inMethod(automaton: number, hasBegun: number, head: number, byte: number): State {
+    const method = this.#field(FIELD.method);
+    if (isMethodByte(byte))
+      return ['method', after(method, automaton, byte), 1, byte === HEAD.charCodeAt(head) ? head + 1 : OTHER_METHOD];
     if (byte === CR || byte === LF) return unjudged('line_end');
-    if (byte !== SPACE || !hasBegun) return unjudged('method');
-    return ['target begin', this.#setNumber(this.#method.rules[automaton] ?? 0n)];
+    if (byte !== SPACE || hasBegun === 0) return unjudged('method');
+    return ['target begin', this.#setNumber(method.rules[automaton] ?? 0n), head];
   }
 
   /** `sent` and `decoded`: states of the target's automaton. */
@@ -228,9 +225,9 @@ export class HeadGrammar {
       return unjudged('target_dots');
     if (byte === SPACE) return this.#behindTarget(sent, decoded);
     if (!isTargetByte(byte)) return unjudged(byte === CR || byte === LF ? 'line_end' : 'target_byte');
-    const next = after(this.#target, sent, byte);
+    const next = after(this.#field(FIELD.target), sent, byte);
     if (byte === code('%')) return this.#path(next, decoded, SEGMENT.other, ESCAPE);
-    const nextDecoded = after(this.#target, decoded, byte);
+    const nextDecoded = after(this.#field(FIELD.target), decoded, byte);
     if (byte === code('?')) return ['query', ...this.#both(next, nextDecoded)];
     return this.#path(next, nextDecoded, segmentBehind(segment, byte), NO_ESCAPE);
   }
@@ -238,17 +235,20 @@ export class HeadGrammar {
   #inEscape(sent: number, decoded: number, escaping: number, byte: number): State {
     if (!isHexadecimal(byte)) return unjudged('target_escape');
     const digit = Number.parseInt(String.fromCharCode(byte), 16);
-    const next = after(this.#target, sent, byte);
+    const next = after(this.#field(FIELD.target), sent, byte);
     if (escaping === ESCAPE) return this.#path(next, decoded, SEGMENT.other, digit);
     const escaped = escaping * 16 + digit;
     if (isHidden(escaped)) return unjudged('target_escape');
-    return this.#path(next, after(this.#target, decoded, escaped), SEGMENT.other, NO_ESCAPE);
+    return this.#path(next, after(this.#field(FIELD.target), decoded, escaped), SEGMENT.other, NO_ESCAPE);
   }
 
   #inQuery(sent: number, decoded: number, byte: number): State {
     if (byte === SPACE) return this.#behindTarget(sent, decoded);
     if (!isTargetByte(byte)) return unjudged(byte === CR || byte === LF ? 'line_end' : 'target_byte');
-    return ['query', ...this.#both(after(this.#target, sent, byte), after(this.#target, decoded, byte))];
+    return [
+      'query',
+      ...this.#both(after(this.#field(FIELD.target), sent, byte), after(this.#field(FIELD.target), decoded, byte)),
+    ];
   }
 
   #path(sent: number, decoded: number, segment: number, escaping: number): State {
@@ -257,12 +257,12 @@ export class HeadGrammar {
 
   /** Where one of the two can match no more, it does not matter where the other is. */
   #both(sent: number, decoded: number): [number, number] {
-    const { trap } = this.#target;
+    const { trap } = this.#field(FIELD.target);
     return sent === trap || decoded === trap ? [trap, trap] : [sent, decoded];
   }
 
   #behindTarget(sent: number, decoded: number): State {
-    const { rules } = this.#target;
+    const { rules } = this.#field(FIELD.target);
     return ['version', 0, this.#setNumber((rules[sent] ?? 0n) & (rules[decoded] ?? 0n))];
   }
 

@@ -4,8 +4,9 @@
  */
 import { ENUMS, HTTP_ACTION, HTTP_UNIT } from '../../../../../bpf/dataplane/http_unit.gen.ts';
 import { type Automaton, minimised } from './automaton.ts';
-import { ALL_RULES, FIELDS_MAX, type Field } from './fields.ts';
-import { GROUPS, HeadGrammar, type State } from './head_grammar.ts';
+import { ALL_RULES, FIELD, FIELDS_MAX, type Field } from './fields.ts';
+import type { State } from './grammar_bytes.ts';
+import { GROUPS, HeadGrammar, type Kind } from './head_grammar.ts';
 import type { Action } from './verdict.ts';
 
 /** Entries of a table. */
@@ -31,6 +32,8 @@ export interface HttpUnit {
   readonly absent: BigUint64Array;
   /** Rules that a head may still satisfy when it begins: the lowest bits. */
   readonly rules: bigint;
+  /** Fields without which an HTTP/1.1 head is malformed, as bits. */
+  readonly demanded: number;
 }
 
 const NOTHING = '';
@@ -93,8 +96,12 @@ function classesOf(
  * @param count of the rules
  * @returns undefined if the table would be too large
  */
-export function unitOf(fields: readonly (Field | undefined)[], count: number): HttpUnit | undefined {
-  const whole = explored(new HeadGrammar(fields));
+export function unitOf(
+  fields: readonly (Field | undefined)[],
+  count: number,
+  kind: Kind = 'request',
+): HttpUnit | undefined {
+  const whole = explored(new HeadGrammar(fields, kind));
   if (whole === undefined) return undefined;
   const automaton = minimised(whole);
   const states = automaton.labels.map((label, state) => ({
@@ -134,5 +141,6 @@ export function unitOf(fields: readonly (Field | undefined)[], count: number): H
     (_, index) => 1 + groups[index % GROUPS]!.classOf[Math.floor(index / GROUPS)]!,
   );
   const absent = BigUint64Array.from({ length: FIELDS_MAX }, (_, number) => fields[number]?.absent ?? ALL_RULES);
-  return { classOf, transitions, actions: actions.map(actionOf), absent, rules: (1n << BigInt(count)) - 1n };
+  const demanded = kind === 'request' ? 1 << FIELD.host : 0;
+  return { classOf, transitions, actions: actions.map(actionOf), absent, rules: (1n << BigInt(count)) - 1n, demanded };
 }

@@ -12,11 +12,16 @@ export function bytesOfUnit(unit: HttpUnit): Buffer {
     if (action.kind === 'field') {
       bytes.writeUInt8(action.field, at + HTTP_ACTION.http_field);
       bytes.writeBigUInt64LE(action.rules, at + HTTP_ACTION.rules);
+      bytes.writeUInt32LE(
+        action.also.reduce((bits, field) => bits | (1 << field), 0),
+        at + HTTP_ACTION.also,
+      );
     }
     if (action.kind === 'unjudged') bytes.writeUInt8(action.why, at + HTTP_ACTION.http_unjudged);
   }
   for (const [field, rules] of unit.absent.entries()) bytes.writeBigUInt64LE(rules, HTTP_UNIT.absent + field * 8);
   bytes.writeBigUInt64LE(unit.rules, HTTP_UNIT.rules);
+  bytes.writeUInt32LE(unit.demanded, HTTP_UNIT.demanded);
   for (const [index, entry] of unit.transitions.entries())
     bytes.writeUInt32LE(entry, HTTP_UNIT.transitions + index * 4);
   return bytes;
