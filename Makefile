@@ -14,7 +14,7 @@ BPF_OBJECT := build/bpf/flowspan.bpf.o
 DATAPLANE_OBJECT := build/bpf/dataplane.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
 # Parts of the data plane whose structs the collector writes into maps or reads out of them.
-DATAPLANE_PARTS := service_lb http_unit policy
+DATAPLANE_PARTS := service_lb http_unit policy redirect redirect_peer redirect_proxy refuse
 DATAPLANE_READERS := $(DATAPLANE_PARTS:%=bpf/dataplane/%.gen.ts)
 TESTS ?= 'test/**/*.test.ts'
 

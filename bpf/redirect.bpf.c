@@ -18,7 +18,10 @@
 /* Bytes that a reader may be behind before its writer is held back by TCP. */
 const volatile u32 redirect_unread_max = 256 * 1024;
 
-/* Cgroups, by id, whose sockets and those of the cgroups below opted in. Written by the collector; emptied, it ends all. */
+/*
+ * Cgroups, by id, whose sockets and those of the cgroups below opted in, and how far: enum redirect_mode. Written by the
+ * collector; emptied, it ends all.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -26,7 +29,10 @@ struct {
 	__type(value, u32);
 } redirect_cgroups SEC(".maps");
 
-/* Addresses of the pods of this machine that opted in, 16 bytes, IPv4 as v4-mapped. Written by the collector. */
+/*
+ * Addresses of the pods of this machine that opted in, 16 bytes, IPv4 as v4-mapped, and how far: enum redirect_mode. Written
+ * by the collector.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -45,7 +51,7 @@ struct {
 	__type(value, u64);
 } redirect_ends SEC(".maps");
 
-/* Clients whose servers have not taken the connection up; those of servers elsewhere go with time. */
+/* Clients whose servers have not taken the connection up, and their enum redirect_mode; those of servers elsewhere go with time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -64,10 +70,10 @@ struct {
 	__type(value, u32);
 } redirect_readers SEC(".maps");
 
-/* Ends that stopped, by enum redirect_stop; under 0 the messages that went past TCP. */
+/* By enum redirect_counter. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, REDIRECT_STOP_MAX);
+	__uint(max_entries, REDIRECT_COUNTER_MAX);
 	__type(key, u32);
 	__type(value, u64);
 } redirect_counters SEC(".maps");
@@ -78,12 +84,19 @@ struct {
 /* include/net/sock.h: what a socket's user data points at, and what its low bits say. */
 #define SK_USER_DATA_MASK (~7ul)
 
-static __always_inline void count_redirect(u32 what)
+static __always_inline void count_redirect(u32 what, u64 by)
 {
 	u64 *count = bpf_map_lookup_elem(&redirect_counters, &what);
 
 	if (count)
-		*count += 1;
+		*count += by;
+}
+
+static __always_inline u32 mode_of_cgroup(u64 id)
+{
+	u32 *mode = bpf_map_lookup_elem(&redirect_cgroups, &id);
+
+	return mode ? *mode : REDIRECT_MODE_OBSERVE;
 }
 
 /* The innermost cgroup by which the socket opted in; 0 if by none. */
@@ -94,12 +107,12 @@ static __always_inline u64 opted_in_by(const struct sock *sk)
 	u64 id = BPF_CORE_READ(cgroup, kn, id), found = 0;
 
 	if (!bpf_core_field_exists(cgroup->ancestors))
-		return bpf_map_lookup_elem(&redirect_cgroups, &id) ? id : 0;
+		return mode_of_cgroup(id) ? id : 0;
 	for (int i = 0; i <= level && i < REDIRECT_CGROUP_LEVELS; i++) {
 		if (bpf_core_read(&ancestor, sizeof(ancestor), &cgroup->ancestors[i]))
 			break;
 		id = BPF_CORE_READ(ancestor, kn, id);
-		if (bpf_map_lookup_elem(&redirect_cgroups, &id))
+		if (mode_of_cgroup(id))
 			found = id;
 	}
 	return found;
@@ -153,19 +166,38 @@ static __always_inline bool is_loopback_address(const unsigned char *address)
 }
 
 /*
- * Whether the other end is of this machine and opted in, as far as it can be told: a client is established before its server
- * is. A socket that has nobody here is spared what the kernel does differently to those in the map.
+ * How far the other end goes, if it is of this machine and opted in, as far as that can be told: a client is established
+ * before its server is. A socket that has nobody here is spared what the kernel does differently to those in the map.
  */
-static __always_inline bool meets_peer(u32 op, const struct redirect_end *end, const struct redirect_end *peer)
+static __always_inline u32 mode_of_peer(u32 op, u8 own, const struct redirect_end *end, const struct redirect_end *peer)
 {
-	u8 here = 1;
+	u8 *found, mode = own;
 
-	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
-		return bpf_map_delete_elem(&redirect_clients, peer) == 0;
-	if (!is_loopback_address(end->remote_address) && !bpf_map_lookup_elem(&redirect_addresses, end->remote_address))
-		return false;
-	bpf_map_update_elem(&redirect_clients, end, &here, BPF_ANY);
-	return true;
+	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		found = bpf_map_lookup_elem(&redirect_clients, peer);
+		mode = found ? *found : REDIRECT_MODE_OBSERVE;
+		bpf_map_delete_elem(&redirect_clients, peer);
+		return mode;
+	}
+	if (!is_loopback_address(end->remote_address)) {
+		found = bpf_map_lookup_elem(&redirect_addresses, end->remote_address);
+		if (!found)
+			return REDIRECT_MODE_OBSERVE;
+		mode = *found;
+	}
+	bpf_map_update_elem(&redirect_clients, end, &own, BPF_ANY);
+	return mode;
+}
+
+/* Whether both ends go all the way. Each connection is counted where it is accepted. */
+static __always_inline bool is_short_cut(u32 op, u32 own, const struct redirect_end *end, const struct redirect_end *peer)
+{
+	u32 other = mode_of_peer(op, own, end, peer);
+	bool is_done = own == REDIRECT_MODE_ENFORCE && other == REDIRECT_MODE_ENFORCE;
+
+	if (other && op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		count_redirect(is_done ? REDIRECT_COUNTER_JOINED : REDIRECT_COUNTER_AUDITED, 1);
+	return is_done;
 }
 
 static __always_inline void join(struct bpf_sock_ops *ctx)
@@ -187,7 +219,7 @@ static __always_inline void join(struct bpf_sock_ops *ctx)
 		return;
 	read_end(tp, &end);
 	turn_round(&end, &peer);
-	if (!meets_peer(ctx->op, &end, &peer))
+	if (!is_short_cut(ctx->op, mode_of_cgroup(cgroup_id), &end, &peer))
 		return;
 	state = bpf_sk_storage_get(&redirect_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
@@ -195,7 +227,7 @@ static __always_inline void join(struct bpf_sock_ops *ctx)
 	/* Of the connection that this socket had before, nothing holds. */
 	__builtin_memset(state, 0, sizeof(*state));
 	state->peer = peer;
-	state->sent_begin = end.sent_begin;
+	state->own_begin = end.sent_begin;
 	state->cgroup_id = cgroup_id;
 	bpf_sock_hash_update(ctx, &redirect_ends, &end, BPF_NOEXIST);
 }
@@ -226,9 +258,9 @@ static __always_inline u8 try_redirect(struct sk_msg_md *msg, struct redirect_so
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(msg->sk);
 
-	if (!tp || tp->write_seq != state->sent_begin)
+	if (!tp || tp->write_seq != state->own_begin)
 		return REDIRECT_STOP_IN_TCP;
-	if (!bpf_map_lookup_elem(&redirect_cgroups, &state->cgroup_id))
+	if (mode_of_cgroup(state->cgroup_id) != REDIRECT_MODE_ENFORCE)
 		return REDIRECT_STOP_OPTED_OUT;
 	if (bpf_msg_redirect_hash(msg, &redirect_ends, &state->peer, BPF_F_INGRESS) != SK_PASS)
 		return REDIRECT_STOP_NO_PEER;
@@ -247,14 +279,15 @@ int redirect_message(struct sk_msg_md *msg)
 	if (!state || state->stop)
 		return SK_PASS;
 	state->stop = try_redirect(msg, state);
-	count_redirect(state->stop);
+	count_redirect(state->stop, 1);
 	if (state->stop)
 		return SK_PASS;
 	state->messages++;
 	state->bytes += bytes;
+	count_redirect(REDIRECT_COUNTER_BYTES, bytes);
 	if (is_behind(msg)) {
 		state->stop = REDIRECT_STOP_UNREAD;
-		count_redirect(REDIRECT_STOP_UNREAD);
+		count_redirect(REDIRECT_COUNTER_UNREAD, 1);
 	}
 	bpf_tail_call(msg, &redirect_readers, 0);
 	return SK_PASS;

@@ -5,7 +5,8 @@
  * have done to these packets is not done.
  *
  * A connection goes this way from its first SYN on, or never. One that the node translates (kube-proxy's services) has a SYN to
- * another address, so neither do its answers go this way, which the node has to translate back.
+ * another address, so neither do its answers go this way, which the node has to translate back. How far the pods go counts for
+ * connections that begin: those that went this way go on so until they end, or until a pod is no longer in peer_endpoints.
  */
 #include "include/kernel.h"
 #include "dataplane/redirect_peer.h"
@@ -30,6 +31,22 @@ struct {
 	__type(key, struct peer_connection);
 	__type(value, u32);
 } peer_connections SEC(".maps");
+
+/* By enum peer_counter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, PEER_COUNTER_MAX);
+	__type(key, u32);
+	__type(value, u64);
+} peer_counters SEC(".maps");
+
+static __always_inline void count_peer(u32 what)
+{
+	u64 *count = bpf_map_lookup_elem(&peer_counters, &what);
+
+	if (count)
+		*count += 1;
+}
 
 static __always_inline void turn_connection(const struct peer_connection *connection, struct peer_connection *turned)
 {
@@ -62,13 +79,17 @@ static __always_inline bool is_answered(const struct segment *segment, const str
 	return false;
 }
 
-static __always_inline bool goes_past_node(const struct segment *segment, const struct peer_connection *connection)
+/* @is_done: whether both pods go all the way */
+static __always_inline bool goes_past_node(const struct segment *segment, const struct peer_connection *connection,
+					   bool is_done)
 {
 	u8 opening = segment->tcp.flags & (TCP_FLAG_SYN | TCP_FLAG_ACK);
 	u32 *sequence;
 
-	if (opening == TCP_FLAG_SYN)
-		return begin_connection_past_node(connection, segment->sequence);
+	if (opening == TCP_FLAG_SYN) {
+		count_peer(is_done ? PEER_COUNTER_OPENED : PEER_COUNTER_AUDITED);
+		return is_done && begin_connection_past_node(connection, segment->sequence);
+	}
 	sequence = bpf_map_lookup_elem(&peer_connections, connection);
 	return sequence && (opening != (TCP_FLAG_SYN | TCP_FLAG_ACK) || is_answered(segment, connection, *sequence));
 }
@@ -97,6 +118,7 @@ int peer_ingress(struct __sk_buff *skb)
 	struct peer_endpoint *source, *endpoint;
 	struct segment segment = {};
 	u8 addresses[12];
+	bool is_done;
 
 	if (!read_segment(skb, &segment) || (is_ipv4(&segment) ? segment.ip.v4.ttl : segment.ip.v6.hops) <= 1)
 		return PEER_PASS;
@@ -108,11 +130,13 @@ int peer_ingress(struct __sk_buff *skb)
 		return PEER_PASS;
 	connection.source_port = segment.tcp.source;
 	connection.destination_port = segment.tcp.destination;
-	if (!goes_past_node(&segment, &connection))
+	is_done = source->redirect_mode == REDIRECT_MODE_ENFORCE && endpoint->redirect_mode == REDIRECT_MODE_ENFORCE;
+	if (!goes_past_node(&segment, &connection, is_done))
 		return PEER_PASS;
 	__builtin_memcpy(addresses, endpoint->address, 6);
 	__builtin_memcpy(addresses + 6, endpoint->node_address, 6);
 	if (pass_hop(skb, &segment) || bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM))
 		return PEER_PASS;
+	count_peer(PEER_COUNTER_PACKETS);
 	return bpf_redirect_peer(endpoint->ifindex, 0);
 }

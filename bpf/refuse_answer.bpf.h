@@ -107,7 +107,7 @@ static __always_inline u32 end_of(const struct segment *segment)
 
 static __always_inline int give_up(void)
 {
-	count_refused(REFUSE_DROPPED);
+	count_refused(REFUSE_COUNTER_DROPPED);
 	return TC_ACT_SHOT;
 }
 
@@ -144,7 +144,7 @@ static __always_inline int refuse(struct __sk_buff *skb, const struct segment *s
 
 	if (replace_segment(skb, segment, &reset) || bpf_clone_redirect(skb, skb->ifindex, BPF_F_INGRESS))
 		return give_up();
-	count_refused(says_forbidden ? REFUSE_FORBIDDEN : REFUSE_RESET);
+	count_refused(says_forbidden ? REFUSE_COUNTER_FORBIDDEN : REFUSE_COUNTER_RESET);
 	if (says_forbidden) {
 		read_connection(segment, &connection);
 		bpf_map_update_elem(&refused_connections, &connection, &answer, BPF_ANY);
@@ -172,7 +172,7 @@ static __always_inline int after_refusal(struct __sk_buff *skb, const struct seg
 	if (segment->acknowledged == answer->begin) {
 		if (!segment->payload_bytes)
 			return TC_ACT_SHOT;
-		count_refused(REFUSE_FORBIDDEN_AGAIN);
+		count_refused(REFUSE_COUNTER_FORBIDDEN_AGAIN);
 		return tell_forbidden(skb, segment, answer->begin);
 	}
 	if (segment->acknowledged != answer->end)

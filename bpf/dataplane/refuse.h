@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
-/* What is kept of refused connections in maps. */
+/*
+ * What is kept of refused connections in maps. The rules of wire/events.h hold here, too. The TypeScript side is generated:
+ * refuse.gen.ts.
+ */
 #ifndef FLOWSPAN_DATAPLANE_REFUSE_H
 #define FLOWSPAN_DATAPLANE_REFUSE_H
+
+#include "wire/events.h"
 
 /* What the client is told. */
 enum refusal_answer {
@@ -12,34 +17,31 @@ enum refusal_answer {
 
 /* A verdict on a socket: what arrives from now on is refused. Written by who judges. */
 struct refusal {
-	unsigned char answer;		/* enum refusal_answer */
-	unsigned char reserved[3];
-	/*
-	 * Bytes that the server had written when its last response was whole: where a 403 may stand. TCP cannot tell: a
-	 * response that is half written, and all of it acknowledged, looks the same.
-	 */
-	unsigned int answered_bytes;
+	wire_u8 answer DOC("What the client is told: enum refusal_answer.");
+	wire_u8 reserved[3];
+	/* Where a 403 may stand. TCP cannot tell: a response that is half written, and all of it acknowledged, looks the same. */
+	wire_u32 answered_bytes DOC("Bytes that the server had written when its last response was whole.");
 };
 
 struct refused_connection {
-	unsigned char client_address[16]; /* IPv4 as v4-mapped IPv6 */
-	unsigned char server_address[16];
-	unsigned short client_port;
-	unsigned short server_port;
+	wire_u8 client_address[16] DOC("IPv4 as v4-mapped IPv6.");
+	wire_u8 server_address[16] DOC("IPv4 as v4-mapped IPv6.");
+	wire_u16 client_port DOC("Network byte order.");
+	wire_u16 server_port DOC("Network byte order.");
 };
 
 /* What a client was told after its server's socket was gone. Sequence numbers of the server's stream. */
 struct refused_answer {
-	unsigned int begin;
-	unsigned int end;		/* behind the FIN */
+	wire_u32 begin DOC("Of the answer.");
+	wire_u32 end DOC("Behind its FIN.");
 };
 
 /* What became of packets. */
 enum refuse_counter {
-	REFUSE_RESET = 0,
-	REFUSE_FORBIDDEN = 1,
-	REFUSE_FORBIDDEN_AGAIN = 2,	/* the answer was lost */
-	REFUSE_DROPPED = 3,		/* could not be answered: IP options, extension headers, no memory */
+	REFUSE_COUNTER_RESET = 0,
+	REFUSE_COUNTER_FORBIDDEN = 1,
+	REFUSE_COUNTER_FORBIDDEN_AGAIN = 2,	/* the answer was lost */
+	REFUSE_COUNTER_DROPPED = 3,		/* could not be answered: IP options, extension headers, no memory */
 	REFUSE_COUNTER_MAX = 4,
 };
 

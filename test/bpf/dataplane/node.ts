@@ -1,5 +1,6 @@
 /** A node with two pods behind veth pairs, and what its data plane must know of them. */
 
+import { ENUMS, PEER_ENDPOINT } from '../../../bpf/dataplane/redirect_peer.gen.ts';
 import { addressBytes } from '../../../collector/src/correlate/address_text.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
 import type { PinnedDataplane } from './pinned.ts';
@@ -16,8 +17,10 @@ export interface Pod {
 export interface Node {
   readonly namespace: Namespace;
   readonly pods: readonly [Pod, Pod];
-  /** Attaches the program to the node's ends, and tells it of both pods. */
+  /** Attaches the program to the node's ends, and tells it of both pods, which go all the way. */
   attach(dataplane: PinnedDataplane): void;
+  /** Both pods go so far from now on. */
+  goAsFar(dataplane: PinnedDataplane, mode: keyof typeof ENUMS.redirect_mode): void;
   /** Takes the program away again. */
   detach(): void;
   remove(): void;
@@ -52,17 +55,24 @@ export function createNode(): Node {
     return { namespace: pod, ...pair.b, device };
   };
   const pods = [createPod(), createPod()] as const;
+  const goAsFar: Node['goAsFar'] = (dataplane, mode) => {
+    for (const { namespace: pod, ipv4, ipv6, device } of pods) {
+      const node = links(namespace).find(({ ifname }) => ifname === device)!;
+      const value = Buffer.alloc(PEER_ENDPOINT.size);
+      value.writeUInt32LE(node.ifindex, PEER_ENDPOINT.ifindex);
+      ethernet(links(pod)[0]!.address).copy(value, PEER_ENDPOINT.address);
+      ethernet(node.address).copy(value, PEER_ENDPOINT.node_address);
+      value.writeUInt8(ENUMS.redirect_mode[mode], PEER_ENDPOINT.redirect_mode);
+      for (const address of [ipv4, ipv6]) dataplane.set('peer_endpoints', addressBytes(address), value);
+    }
+  };
   return {
     namespace,
     pods,
+    goAsFar,
     attach(dataplane) {
-      for (const { namespace: pod, ipv4, ipv6, device } of pods) {
-        const node = links(namespace).find(({ ifname }) => ifname === device)!;
-        const value = Buffer.alloc(16);
-        value.writeUInt32LE(node.ifindex);
-        ethernet(links(pod)[0]!.address).copy(value, 4);
-        ethernet(node.address).copy(value, 10);
-        for (const address of [ipv4, ipv6]) dataplane.set('peer_endpoints', addressBytes(address), value);
+      goAsFar(dataplane, 'enforce');
+      for (const { device } of pods) {
         namespace.run('tc', 'qdisc', 'add', 'dev', device, 'clsact');
         const pinned = dataplane.program('peer_ingress');
         namespace.run('tc', 'filter', 'add', 'dev', device, 'ingress', 'bpf', 'direct-action', 'object-pinned', pinned);

@@ -1,6 +1,7 @@
 /** Packets of pods of one node that go past the node's stack, and those that must not. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { ENUMS } from '../../../bpf/dataplane/redirect_peer.gen.ts';
 import { listening, type Program, run, start } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
 import { createNode, type Node, type Pod } from './node.ts';
@@ -43,6 +44,9 @@ describe('connections between pods of a node', () => {
     return [...counters.matchAll(/Forw\S+\s+(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
+  const peerCount = (what: keyof typeof ENUMS.peer_counter): number =>
+    dataplane.counters('peer_counters')[ENUMS.peer_counter[what]]!;
+
   it('go through the node without it', async () => {
     const begin = forwarded();
     assert.equal(await stream(server.ipv4, 4, 200_000), '4\n');
@@ -72,6 +76,19 @@ describe('connections between pods of a node', () => {
     assert.equal(await stream(VIRTUAL, 1, 1000), '1\n');
     ports('32768 60999');
     assert.ok(forwarded() - begin > 5);
+  });
+
+  it('go on as they began when both pods are only audited, and begin through it', async () => {
+    const [begin, audited] = [forwarded(), peerCount('audited')];
+    const streams = stream(server.ipv4, 4, 1_000_000, 10);
+    await eventually('packets', () => client.namespace.run('ss', '-tnH', 'dport', '=', `:${PORT}`) !== '');
+    node.goAsFar(dataplane, 'audit');
+    assert.equal(await streams, '4\n');
+    assert.equal(forwarded() - begin, 0);
+    assert.equal(await stream(server.ipv4, 4, 200_000), '4\n');
+    assert.ok(forwarded() - begin > 100);
+    assert.equal(peerCount('audited') - audited, 4);
+    node.goAsFar(dataplane, 'enforce');
   });
 
   it('go on through it when the program is gone', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ENUMS, PROXY_LISTENER, PROXY_PORT as PROXY_PORT_KEY } from '../../../bpf/dataplane/redirect_proxy.gen.ts';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { temporaryFolder } from '../../../deploy/lab/folder.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
@@ -64,7 +65,7 @@ describe('connections to a port that has a proxy', {
   skip: existsSync(ENVOY) ? false : 'no Envoy: make setup-bench',
 }, () => {
   let dataplane: PinnedDataplane;
-  let cgroups: { parent: Cgroup; pod: Cgroup; container: Cgroup; proxy: Cgroup };
+  let cgroups: { parent: Cgroup; pod: Cgroup; container: Cgroup; proxy: Cgroup; other: Cgroup };
   let client: Namespace;
   let server: Namespace;
   let nginx: Nginx;
@@ -74,10 +75,11 @@ describe('connections to a port that has a proxy', {
   before(async () => {
     const parent = createCgroup();
     const pod = createCgroup(parent.path, 'pod');
-    cgroups = { parent, pod, container: createCgroup(pod.path, 'c'), proxy: createCgroup(parent.path, 'proxy') };
+    const [container, proxy] = [createCgroup(pod.path, 'c'), createCgroup(pod.path, 'proxy')];
+    cgroups = { parent, pod, container, proxy, other: createCgroup(parent.path, 'other') };
     [client, server] = [createNamespace(), createNamespace()];
     host = connect(client, server).b;
-    nginx = await startNginx({ namespace: server, cgroup: cgroups.proxy }, { port: 80 });
+    nginx = await startNginx({ namespace: server, cgroup: cgroups.other }, { port: 80 });
     dataplane = new PinnedDataplane();
     for (const [program, type] of [
       ['proxy_connect4', 'connect4'],
@@ -102,19 +104,27 @@ describe('connections to a port that has a proxy', {
       '50',
     ]);
     await listening(client, PROXY_PORT);
-    const listener = Buffer.alloc(24);
-    Buffer.from([127, 0, 0, 1]).copy(listener);
-    listener[19] = 1;
-    listener.writeUInt16BE(PROXY_PORT, 20);
-    dataplane.set('proxy_listeners', u64(pod.id), listener);
-    dataplane.set('proxy_ports', Buffer.from([80, 0]), Buffer.from([1]));
+    goAsFar('enforce');
+    const port = Buffer.alloc(PROXY_PORT_KEY.size);
+    port.writeBigUInt64LE(pod.id, PROXY_PORT_KEY.cgroup_id);
+    port.writeUInt16LE(80, PROXY_PORT_KEY.port);
+    dataplane.set('proxy_ports', port, Buffer.of(1));
   });
   after(async () => {
     for (const program of [envoy, nginx]) await program?.stop();
-    for (const cgroup of [cgroups.container, cgroups.proxy, cgroups.pod, cgroups.parent]) cgroup.remove();
+    cgroups.parent.remove();
     for (const namespace of [client, server]) namespace.remove();
     dataplane?.close();
   });
+
+  const goAsFar = (mode: keyof typeof ENUMS.redirect_mode): void => {
+    const listener = Buffer.alloc(PROXY_LISTENER.size);
+    Buffer.of(127, 0, 0, 1).copy(listener, PROXY_LISTENER.ipv4);
+    listener[PROXY_LISTENER.ipv6 + 15] = 1;
+    listener.writeUInt16BE(PROXY_PORT, PROXY_LISTENER.port);
+    listener.writeUInt8(ENUMS.redirect_mode[mode], PROXY_LISTENER.redirect_mode);
+    dataplane.set('proxy_listeners', u64(cgroups.pod.id), listener);
+  };
 
   const ask = (url: string, cgroup: Cgroup): Promise<string> =>
     run({ namespace: client, cgroup }, ['curl', '-sS', '-m', '10', url]);
@@ -146,7 +156,17 @@ describe('connections to a port that has a proxy', {
   it('are all that goes there: not other ports, and not of other cgroups', async () => {
     const begin = lines().length;
     await assert.rejects(ask(`http://${host.ipv4}:81/`, cgroups.container), /Couldn't connect|refused/i);
-    assert.equal(await ask(`http://${host.ipv4}/`, cgroups.proxy), 'hello from a server\n');
+    assert.equal(await ask(`http://${host.ipv4}/`, cgroups.other), 'hello from a server\n');
     assert.equal(lines().length, begin);
+  });
+
+  it('are counted, and go where they were to go, where that is only audited', async () => {
+    goAsFar('audit');
+    const begin = lines().length;
+    const audited = () => dataplane.counters('proxy_counters')[ENUMS.proxy_counter.audited];
+    const before = audited();
+    assert.equal(await ask(`http://${host.ipv4}/`, cgroups.container), 'hello from a server\n');
+    assert.deepEqual([lines().length, audited()], [begin, before! + 1]);
+    goAsFar('enforce');
   });
 });

@@ -4,7 +4,18 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listening, type Program, run, start } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
-import { createRedirect, IN_TCP, OPTED_OUT, REDIRECTED, type Redirect, script, UNREAD } from './redirect.ts';
+import {
+  AUDITED,
+  BYTES,
+  createRedirect,
+  IN_TCP,
+  JOINED,
+  OPTED_OUT,
+  REDIRECTED,
+  type Redirect,
+  script,
+  UNREAD,
+} from './redirect.ts';
 
 /** Between two reads, and between two writes, at both ends. */
 interface Pauses {
@@ -50,6 +61,8 @@ describe('redirected bytes', () => {
       const { cableBytes, stops } = counted();
       assert.ok(stops[REDIRECTED]! > 200, `redirected: ${stops}`);
       assert.ok(cableBytes < 40 * 100_000, `of 8 MB ${cableBytes} bytes went over the cable`);
+      assert.equal(stops[JOINED], 40);
+      assert.ok(stops[BYTES]! > 4_000_000 && stops[BYTES]! < 8_100_000, `${stops[BYTES]} bytes`);
     });
 
   it('are whole where TCP takes over from a reader that is behind', async () => {
@@ -66,9 +79,37 @@ describe('redirected bytes', () => {
       const counted = redirect.counting();
       assert.equal(await stream(4, 100_000), '4\n');
       const { cableBytes, stops } = counted();
-      assert.deepEqual(stops, [0, 0, 0, 0, 0], 'neither end is in the map');
+      assert.ok(
+        stops.every((stop) => stop === 0),
+        `neither end is in the map: ${stops}`,
+      );
       assert.ok(cableBytes > 800_000);
     }
+  });
+
+  for (const [client, server] of [
+    ['audit', 'audit'],
+    ['audit', 'enforce'],
+    ['enforce', 'audit'],
+  ] as const)
+    it(`are counted and left to TCP where they would be redirected: ${client} to ${server}`, async () => {
+      redirect.goAsFar({ client, server });
+      const counted = redirect.counting();
+      assert.equal(await stream(4, 100_000), '4\n');
+      const { cableBytes, stops } = counted();
+      assert.deepEqual([stops[REDIRECTED], stops[JOINED], stops[AUDITED]], [0, 0, 4]);
+      assert.ok(cableBytes > 800_000);
+    });
+
+  it('are whole when they are only audited while they flow, and when they are redirected again', async () => {
+    const counted = redirect.counting();
+    const streams = stream(4, 1_000_000, { writeMs: 10 });
+    await eventually('redirected bytes', () => counted().stops[REDIRECTED]! > 20);
+    redirect.goAsFar({ client: 'audit', server: 'audit' });
+    await eventually('what they went over to', () => counted().stops[OPTED_OUT] === 8);
+    redirect.optIn('client', 'server');
+    assert.equal(await streams, '4\n');
+    assert.equal(counted().stops[OPTED_OUT], 8, 'they did not come back');
   });
 
   it('are whole when both ends opt out while they flow', async () => {
@@ -110,7 +151,7 @@ describe('redirected bytes', () => {
     const writer = start(redirect.client, script('pour.ts', 'write', redirect.host.ipv4, POUR_PORT + 1));
     await sleep(500);
     victim.process.kill('SIGKILL');
-    await eventually('the end of the writer', () => writer.process.exitCode !== null);
+    await eventually('the end of the writer', () => writer.process.exitCode !== null && writer.output() !== '');
     assert.match(writer.output(), /^(EPIPE|ECONNRESET)\n$/);
   });
 

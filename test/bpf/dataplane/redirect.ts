@@ -1,13 +1,23 @@
 /** Two namespaces joined by a cable, each with a cgroup of its own, and the redirect between them, held by pins alone. */
 
+import { ENUMS } from '../../../bpf/dataplane/redirect.gen.ts';
 import { addressBytes } from '../../../collector/src/correlate/address_text.ts';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
 import type { Place } from '../../../deploy/lab/program.ts';
 import { PinnedDataplane, u32, u64 } from './pinned.ts';
 
-/** Places of the map redirect_counters: messages that went past TCP, and enum redirect_stop of bpf/dataplane/redirect.h. */
-export const [REDIRECTED, NO_PEER, UNREAD, OPTED_OUT, IN_TCP] = [0, 1, 2, 3, 4];
+/** Places of the map redirect_counters. */
+export const {
+  messages: REDIRECTED,
+  no_peer: NO_PEER,
+  unread: UNREAD,
+  opted_out: OPTED_OUT,
+  in_tcp: IN_TCP,
+  bytes: BYTES,
+  joined: JOINED,
+  audited: AUDITED,
+} = ENUMS.redirect_counter;
 
 /** Command line of a script of this folder. */
 export const script = (name: string, ...words: (string | number)[]): string[] => [
@@ -17,6 +27,7 @@ export const script = (name: string, ...words: (string | number)[]): string[] =>
 ];
 
 type End = 'client' | 'server';
+type Mode = keyof typeof ENUMS.redirect_mode;
 
 /** What moved since the counting began. */
 export interface Counted {
@@ -34,6 +45,8 @@ export interface Redirect {
   readonly dataplane: PinnedDataplane;
   /** These opted in from now on, and no other. */
   optIn(...ends: End[]): void;
+  /** So far they go from now on; who is left out, and who observes, did not opt in. */
+  goAsFar(ends: Readonly<Partial<Record<End, Mode>>>): void;
   counting(): () => Counted;
   end(): void;
 }
@@ -59,9 +72,18 @@ export function createRedirect(): Redirect {
   dataplane.freeze('redirect_ends');
   dataplane.attachCgroup('redirect_join', 'sock_ops', parent);
   dataplane.attachMap('redirect_take', 'skb_verdict', 'redirect_ends');
-  const change = (map: string, key: Uint8Array, value: Uint8Array, there: boolean): void => {
-    if (there) dataplane.set(map, key, value);
+  const change = (map: string, key: Uint8Array, value: Uint8Array, mode: Mode): void => {
+    if (mode !== 'observe') dataplane.set(map, key, value);
     else if (dataplane.keys(map).some((each) => each.equals(key))) dataplane.delete(map, key);
+  };
+  const goAsFar: Redirect['goAsFar'] = (ends) => {
+    for (const end of ['client', 'server'] as const) {
+      const { [end]: mode = 'observe' } = ends;
+      const value = ENUMS.redirect_mode[mode];
+      change('redirect_cgroups', u64(pods[end].id), u32(value), mode);
+      for (const address of Object.values(pair[end === 'client' ? 'a' : 'b']))
+        change('redirect_addresses', addressBytes(address), Buffer.of(value), mode);
+    }
   };
   const read = (): Counted => ({
     stops: dataplane.counters('redirect_counters'),
@@ -72,13 +94,8 @@ export function createRedirect(): Redirect {
     server: { namespace: server, cgroup: createCgroup(pods.server.path, 'container') },
     host: pair.b,
     dataplane,
-    optIn: (...ends) => {
-      for (const end of ['client', 'server'] as const) {
-        change('redirect_cgroups', u64(pods[end].id), u32(1), ends.includes(end));
-        for (const address of Object.values(pair[end === 'client' ? 'a' : 'b']))
-          change('redirect_addresses', addressBytes(address), Buffer.of(1), ends.includes(end));
-      }
-    },
+    optIn: (...ends) => goAsFar(Object.fromEntries(ends.map((end) => [end, 'enforce']))),
+    goAsFar,
     counting: () => {
       const begin = read();
       return () => {
