@@ -10,6 +10,7 @@
 #include "redirect.bpf.c"
 #include "redirect_peer.bpf.c"
 #include "redirect_proxy.bpf.c"
+#include "redirect_original.bpf.c"
 #include "refuse.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -12,71 +12,10 @@
  * byte, or if its window is closed when the reader's half is given up (net.ipv4.tcp_fin_timeout, 60 s); and where TCP has held
  * a writer back, its next blocking read may return EAGAIN (the kernel takes the wake-up for room to write for one to read).
  */
-#include "include/kernel.h"
-#include "dataplane/redirect_sockets.bpf.h"
+#include "dataplane/redirect_maps.bpf.h"
 
 /* Bytes that a reader may be behind before its writer is held back by TCP. */
 const volatile u32 redirect_unread_max = 256 * 1024;
-
-/*
- * Cgroups, by id, whose sockets and those of the cgroups below opted in, and how far: enum redirect_mode. Written by the
- * collector; emptied, it ends all.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, u32);
-} redirect_cgroups SEC(".maps");
-
-/*
- * Addresses of the pods of this machine that opted in, 16 bytes, IPv4 as v4-mapped, and how far: enum redirect_mode. Written
- * by the collector.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, unsigned char[16]);
-	__type(value, u8);
-} redirect_addresses SEC(".maps");
-
-/*
- * Sockets that opted in. Frozen by who loads it, so that no process deletes from it: the kernel would throw away what their
- * readers have not taken. They leave when they are closed; a socket keeps the program, and the program the map.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKHASH);
-	__uint(max_entries, 65536);
-	__type(key, struct redirect_end);
-	__type(value, u64);
-} redirect_ends SEC(".maps");
-
-/* Clients whose servers have not taken the connection up, and their enum redirect_mode; those of servers elsewhere go with time. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct redirect_end);
-	__type(value, u8);
-} redirect_clients SEC(".maps");
-
-/*
- * The observer's reader of messages that go past TCP, at 0: a sk_msg program that returns SK_PASS. The collector puts it there
- * and takes it away; without one nothing is read. It is called last, in this program's place: what it returns stands.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u32);
-} redirect_readers SEC(".maps");
-
-/* By enum redirect_counter. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, REDIRECT_COUNTER_MAX);
-	__type(key, u32);
-	__type(value, u64);
-} redirect_counters SEC(".maps");
 
 /* Levels of cgroups that are looked at from the root. */
 #define REDIRECT_CGROUP_LEVELS 32

@@ -1,87 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * Connections to chosen ports go to a proxy of this machine instead. The proxy asks for the original destination as it would
- * of netfilter, with getsockopt(SO_ORIGINAL_DST): Envoy's original_dst listener filter, and so Istio's and Kmesh's proxies,
- * do so without being told. What it is told is what the client dialled, also where load balancing chose a backend before.
- *
+ * Connections to chosen ports go to a proxy of this machine instead, which asks where they were to go: redirect_original.bpf.c.
  * What the proxy itself opens is left alone: connections of the cgroup, or of those below, of the socket that listens where
  * they would be handed to.
  */
-#include "include/kernel.h"
-#include "dataplane/redirect_proxy.h"
+#include "dataplane/redirect_proxy_maps.bpf.h"
 #include "dataplane/service_peer.bpf.h"
 
-#define SOL_IP 0
-#define SOL_IPV6 41
-/* include/uapi/linux/netfilter_ipv4.h; the same for IPv6. */
-#define SO_ORIGINAL_DST 80
-#define LOOPBACK_V4 127
 #define PROXY_CGROUP_LEVELS 32
-#define ALLOW 1
-
-/* Proxies by the id of the cgroup whose connections, and those of the cgroups below, go there. Written by the collector. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, struct proxy_listener);
-} proxy_listeners SEC(".maps");
-
-/* Ports of which connections are handed over. Written by the collector. */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32768);
-	__type(key, struct proxy_port);
-	__type(value, u8);
-} proxy_ports SEC(".maps");
-
-/* Of clients' sockets. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct original_destination);
-} original_destinations SEC(".maps");
-
-/* Of the proxies' ends. Written when the client's end is established, which is before the proxy's is. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct proxied_connection);
-	__type(value, struct original_destination);
-} proxied_connections SEC(".maps");
-
-/* struct sockaddr_in and struct sockaddr_in6, as getsockopt returns them. */
-struct address_in {
-	u16 family;
-	__be16 port;
-	u8 address[4];
-	u8 zero[8];
-};
-
-struct address_in6 {
-	u16 family;
-	__be16 port;
-	__be32 flow;
-	u8 address[16];
-	u32 scope;
-};
-
-/* By enum proxy_counter. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, PROXY_COUNTER_MAX);
-	__type(key, u32);
-	__type(value, u64);
-} proxy_counters SEC(".maps");
-
-static __always_inline void count_proxy(u32 what)
-{
-	u64 *count = bpf_map_lookup_elem(&proxy_counters, &what);
-
-	if (count)
-		*count += 1;
-}
 
 /* Of the innermost cgroup that has one, if it is to have connections to this port. */
 static __always_inline struct proxy_listener *listener_of_current(u16 port)
@@ -101,14 +27,6 @@ static __always_inline struct proxy_listener *listener_of_current(u16 port)
 		}
 	}
 	return found && bpf_map_lookup_elem(&proxy_ports, &key) ? found : NULL;
-}
-
-static __always_inline bool is_given(const u8 *address, u32 bytes)
-{
-	for (u32 i = 0; i < bytes; i++)
-		if (address[i])
-			return true;
-	return false;
 }
 
 /* Whether who listens at an address of this network namespace is who is about to dial it. */
@@ -249,91 +167,5 @@ int proxy_connect6(struct bpf_sock_addr *ctx)
 	ctx->user_ip6[2] = address[2];
 	ctx->user_ip6[3] = address[3];
 	ctx->user_port = listener->port;
-	return ALLOW;
-}
-
-static __always_inline bool is_loopback(const u8 *address)
-{
-	return address[10] == 0xff ? address[12] == LOOPBACK_V4 : !is_given(address, 15) && address[15] == 1;
-}
-
-static __always_inline void read_proxied(const struct bpf_sock *sk, bool at_proxy, u64 netns,
-					 struct proxied_connection *connection)
-{
-	if (sk->family == AF_INET) {
-		__be32 client = at_proxy ? sk->dst_ip4 : sk->src_ip4;
-
-		connection->client_address[10] = 0xff;
-		connection->client_address[11] = 0xff;
-		__builtin_memcpy(connection->client_address + 12, &client, 4);
-	} else {
-		__be32 client[4];
-
-		for (int i = 0; i < 4; i++)
-			client[i] = at_proxy ? sk->dst_ip6[i] : sk->src_ip6[i];
-		__builtin_memcpy(connection->client_address, client, 16);
-	}
-	connection->client_port = at_proxy ? bpf_ntohs(sk->dst_port) : sk->src_port;
-	connection->proxy_port = at_proxy ? sk->src_port : bpf_ntohs(sk->dst_port);
-	connection->netns = is_loopback(connection->client_address) ? netns : 0;
-}
-
-SEC("sockops")
-int proxy_established(struct bpf_sock_ops *ctx)
-{
-	struct proxied_connection connection = {};
-	struct original_destination *original;
-	struct bpf_sock *sk = ctx->sk;
-
-	if (ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || !sk)
-		return 1;
-	original = bpf_sk_storage_get(&original_destinations, sk, NULL, 0);
-	if (!original)
-		return 1;
-	read_proxied(sk, false, bpf_get_netns_cookie(ctx), &connection);
-	bpf_map_update_elem(&proxied_connections, &connection, original, BPF_ANY);
-	return 1;
-}
-
-static __always_inline bool write_original(struct bpf_sockopt *ctx, const struct original_destination *original)
-{
-	struct address_in6 *v6 = ctx->optval;
-	struct address_in *v4 = ctx->optval;
-	void *end = ctx->optval_end;
-
-	if (ctx->level == SOL_IP) {
-		if ((void *)(v4 + 1) > end)
-			return false;
-		__builtin_memset(v4, 0, sizeof(*v4));
-		v4->family = AF_INET;
-		v4->port = original->port;
-		__builtin_memcpy(v4->address, original->address + 12, 4);
-		ctx->optlen = sizeof(*v4);
-		return true;
-	}
-	if ((void *)(v6 + 1) > end)
-		return false;
-	__builtin_memset(v6, 0, sizeof(*v6));
-	v6->family = AF_INET6;
-	v6->port = original->port;
-	__builtin_memcpy(v6->address, original->address, 16);
-	ctx->optlen = sizeof(*v6);
-	return true;
-}
-
-SEC("cgroup/getsockopt")
-int proxy_original_destination(struct bpf_sockopt *ctx)
-{
-	struct proxied_connection connection = {};
-	struct original_destination *original;
-
-	if (ctx->optname != SO_ORIGINAL_DST || (ctx->level != SOL_IP && ctx->level != SOL_IPV6) || !ctx->sk)
-		return ALLOW;
-	read_proxied(ctx->sk, true, bpf_get_netns_cookie(ctx), &connection);
-	original = bpf_map_lookup_elem(&proxied_connections, &connection);
-	if (original && write_original(ctx, original)) {
-		count_proxy(PROXY_COUNTER_ASKED);
-		ctx->retval = 0;
-	}
 	return ALLOW;
 }
