@@ -98,6 +98,7 @@ NAPI_MODULE_INIT()
 		METHOD_PROPERTY("enableStats", enable_stats),
 		METHOD_PROPERTY("openKernelTypes", open_kernel_types),
 		METHOD_PROPERTY("openConntrack", open_conntrack),
+		METHOD_PROPERTY("askRouting", ask_routing),
 		METHOD_PROPERTY("giveBackMemory", give_back_memory),
 		METHOD_PROPERTY("giveBackPages", give_back_pages),
 		{ .utf8name = "possibleCpus", .value = make_number(env, libbpf_num_possible_cpus()),

@@ -39,6 +39,7 @@
 	X(STATS, "Check CAP_SYS_ADMIN or CAP_PERFMON; figures need kernel 5.8.") \
 	X(KERNEL_TYPES, "Run a kernel built with CONFIG_DEBUG_INFO_BTF, which shows its types in /sys/kernel/btf/vmlinux.") \
 	X(CONNTRACK, "Load the module nf_conntrack_netlink, and run with CAP_NET_ADMIN.") \
+	X(NETLINK, "Check CAP_NET_ADMIN; the kernel's reason is in `cause`.") \
 	X(MEMORY, "Free memory on this machine or raise the limit of this process.")
 
 enum native_error {
@@ -182,5 +183,6 @@ METHOD(kernel_types_has);
 METHOD(open_conntrack);
 METHOD(conntrack_find);
 METHOD(conntrack_find_original);
+METHOD(ask_routing);
 
 #endif

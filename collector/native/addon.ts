@@ -250,6 +250,7 @@ interface Addon {
   enableStats(): Handle;
   openKernelTypes(): KernelTypes;
   openConntrack(): Conntrack;
+  askRouting(question: Uint8Array): Buffer;
   giveBackMemory(): void;
   giveBackPages(memory: Uint8Array): void;
 }
@@ -279,6 +280,13 @@ export const openKernelTypes: () => KernelTypes = native.openKernelTypes;
  * has none (EINVAL, EPROTONOSUPPORT) or CAP_NET_ADMIN is missing (EPERM).
  */
 export const openConntrack: () => Conntrack = native.openConntrack;
+
+/**
+ * Asks rtnetlink in the network namespace of this thread: one message, from `struct nlmsghdr` on, in the machine's byte
+ * order. Returns the messages of the answer, back to back, each padded to four bytes; nothing if the kernel only says that it
+ * was done. Throws FLOW_NATIVE_NETLINK with the kernel's error number if it refuses.
+ */
+export const askRouting: (question: Uint8Array) => Buffer = native.askRouting;
 
 /**
  * Gives memory back to the kernel that counts as resident and serves nobody: what glibc keeps between the remains of many
