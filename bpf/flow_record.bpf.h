@@ -29,6 +29,18 @@ static __always_inline void write_command(struct flow_record *record, const char
 				 ((second & 0x0101010101010101ull) * 0x0101010101010101ull >> 56);
 }
 
+/* No service that is balanced here was dialled. */
+static __always_inline void write_no_choice(struct flow_record *record)
+{
+	record->lb_table_version = 0;
+	record->lb_slot = LB_NO_SLOT;
+	__builtin_memset(record->frontend_address, 0, sizeof(record->frontend_address));
+	record->frontend_port = 0;
+	record->lb_candidates = 0;
+	record->lb_reason = LB_REASON_NONE;
+	record->lb_mode = LB_MODE_OBSERVE;
+}
+
 /* Before the next row: has the last one reached a file? A global function: the verifier judges it once. */
 __noinline int note_in_files(struct socket_state *state)
 {
@@ -89,6 +101,7 @@ static __always_inline void write_flow(struct socket_state *state, const struct 
 		record->close_cause = state->close_cause;
 		record->closed_by = state->closed_by;
 	}
+	write_no_choice(record);
 	write_command(record, state->command);
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 	record_submit(record, sizeof(*record));

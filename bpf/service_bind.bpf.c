@@ -13,7 +13,7 @@ static __always_inline int refuse_node_port(struct bpf_sock *sk, u64 address_low
 		.protocol = sk->protocol,
 		.frontend_kind = FRONTEND_KIND_NODE_PORT,
 	};
-	struct service_choice choice = {.frontend_low = address_low, .choice_reason = CHOICE_REASON_NODE_PORT_BOUND};
+	struct service_choice choice = {.frontend_low = address_low, .lb_reason = LB_REASON_NODE_PORT_BOUND};
 	const struct frontend *frontend;
 	const struct service *service;
 	u32 index;
@@ -25,16 +25,16 @@ static __always_inline int refuse_node_port(struct bpf_sock *sk, u64 address_low
 		return 1;
 	index = frontend->service;
 	service = bpf_map_lookup_elem(&services, &index);
-	if (!service || service->balancing_mode == BALANCING_MODE_OBSERVE)
+	if (!service || service->lb_mode == LB_MODE_OBSERVE)
 		return 1;
 	choice.service_id = service->service_id;
 	choice.socket_cookie = bpf_get_socket_cookie(sk);
 	choice.frontend_port = bound.port;
 	choice.protocol = bound.protocol;
-	choice.slot = NO_SLOT;
-	choice.balancing_mode = service->balancing_mode;
+	choice.slot = LB_NO_SLOT;
+	choice.lb_mode = service->lb_mode;
 	account_choice(&choice);
-	if (choice.balancing_mode != BALANCING_MODE_ENFORCE)
+	if (choice.lb_mode != LB_MODE_ENFORCE)
 		return 1;
 	bpf_set_retval(-EADDRINUSE);
 	return 0;

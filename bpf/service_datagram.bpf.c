@@ -24,10 +24,10 @@ static __always_inline bool still_holds(const struct service_choice *choice, u32
 	const struct service_backend *backend = bpf_map_lookup_elem(&service_backends, &choice->backend);
 	const struct service *service = bpf_map_lookup_elem(&services, &index);
 
-	return backend && service && !is_refusal(choice->choice_reason) && backend->service == index &&
+	return backend && service && !is_refusal(choice->lb_reason) && backend->service == index &&
 	       backend->port == choice->backend_port && backend->address_low == choice->backend_low &&
 	       backend->address_high == choice->backend_high && service->service_id == choice->service_id &&
-	       service->balancing_mode == choice->balancing_mode;
+	       service->lb_mode == choice->lb_mode;
 }
 
 /* So that answers are told from what was dialled. Looked up each time, or it would be the first to be forgotten. */

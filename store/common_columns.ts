@@ -89,6 +89,13 @@ export const ENDS: readonly Column[] = [
   word('service_namespace', 'Namespace of the Kubernetes service whose address the initiator dialled.'),
   word('service_name', 'Kubernetes service whose address the initiator dialled; empty if none or not known.'),
   {
+    name: 'service_port',
+    type: 'UInt16',
+    doc: 'Port of that service that was dialled, as its spec has it, whatever node port led to it; zero if none or not known.',
+    source: 'collector',
+    zeroIsUnknown: true,
+  },
+  {
     name: 'backend_address',
     type: 'IPv6',
     doc: 'Address that the dialled one was translated to; zero if it was not, or if that is not known.',
@@ -108,6 +115,19 @@ export const ENDS: readonly Column[] = [
     doc: "Address of the client's own before it was translated, as far as known; zero if it was not, or if that is not known.",
     source: 'collector',
     zeroIsUnknown: true,
+  },
+];
+
+/** Which rule decided about the connection. */
+export const DECISION: readonly Column[] = [
+  word('policy_kind', 'Kind of the policy whose rule decided, such as NetworkPolicy; empty if none did.'),
+  word('policy_namespace', 'Namespace of that policy; empty if it is of the whole cluster.'),
+  word('policy_name', 'Name of that policy; empty if none decided.'),
+  {
+    name: 'rule_index',
+    type: 'Int32',
+    doc: 'Place of that rule among those of its policy, from 0; -1 if no rule decided, as where a policy denies all it does not allow.',
+    source: 'collector',
   },
 ];
 

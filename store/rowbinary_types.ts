@@ -31,6 +31,8 @@ export function codecOf(type: string): Codec {
     case 'UInt16':
     case 'UInt32':
       return unsigned(Number(outer.slice(4)) / 8);
+    case 'Int32':
+      return SIGNED;
     case 'UInt64':
       return wide(
         (bytes, at) => bytes.readBigUInt64LE(at),
@@ -98,6 +100,22 @@ function unsigned(width: number): Codec {
     },
   };
 }
+
+/** Int32. */
+const SIGNED: Codec = {
+  zero: 0,
+  zeroRead: 0,
+  read(cursor) {
+    const value = cursor.bytes.readInt32LE(cursor.at);
+    cursor.at += 4;
+    return value;
+  },
+  write(value, out) {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32LE(Number(value));
+    out.push(bytes);
+  },
+};
 
 function wide(read: (bytes: Buffer, at: number) => bigint, write: (bytes: Buffer, value: bigint) => void): Codec {
   return {

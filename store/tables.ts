@@ -4,7 +4,7 @@
  */
 import { FLOW_RECORD_FIELDS, REQUEST_RECORD_FIELDS, TCP_EVENT_RECORD_FIELDS } from '../bpf/wire/events.gen.ts';
 import { type Column, fromWire, MEASURE_CODEC, type Table, UNKNOWN } from './columns.ts';
-import { ENDS, IDENTITY_BASES, SAMPLE_WEIGHT, SCOPE, text, word, words } from './common_columns.ts';
+import { DECISION, ENDS, IDENTITY_BASES, SAMPLE_WEIGHT, SCOPE, text, word, words } from './common_columns.ts';
 import { ENDPOINT_ADDRESSES, ENDPOINTS } from './endpoint_tables.ts';
 import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL } from './ids.ts';
 import { difference, type Remainder } from './remainders.ts';
@@ -23,10 +23,18 @@ export const FAILED_OUTCOMES_SQL = `(${FAILED_OUTCOMES.map((outcome) => `'${outc
 export const SPAN_DECISIONS = { not_sent: 0, error: 1, slow: 2, evidence: 3, parent: 4, ratio: 5 } as const;
 
 /**
- * What the collector recognises a connection and its other end by (rows have requests' own numbers), and what the kernel
- * shed, which is a part of the weight that rows have.
+ * What the collector recognises a connection and its other end by (rows have requests' own numbers), what it names
+ * services and policies by, and what the kernel shed, which is a part of the weight that rows have.
  */
-const OF_COLLECTOR = ['peer_endpoint_id', 'source_sequence_begin', 'destination_sequence_begin', 'sample_weight'];
+const OF_COLLECTOR = [
+  'peer_endpoint_id',
+  'service_id',
+  'source_sequence_begin',
+  'destination_sequence_begin',
+  'policy_generation',
+  'policy_decision',
+  'sample_weight',
+];
 
 /** Sequence numbers of a connection grow from row to row; between connections they are as good as random. */
 const SEQUENCE = { codec: 'Delta, ZSTD(1)' } as const;
@@ -65,6 +73,7 @@ export const FLOWS: Table = {
   columns: [
     ...SCOPE,
     ...ENDS,
+    ...DECISION,
     ...fromWire(FLOW_RECORD_FIELDS, [...OF_COLLECTOR, 'command_length'], {
       command: { type: 'LowCardinality(String)', ...UNKNOWN },
       connect_ns: { codec: 'ZSTD(1)', ...UNKNOWN },
@@ -73,6 +82,11 @@ export const FLOWS: Table = {
       delivered_segments: lessThan('data_segments_sent', 'UInt32'),
       owner_cgroup_id: { ...UNKNOWN, ...lessThan('socket_cgroup_id') },
       min_rtt_us: { codec: 'ZSTD(1)', ...UNKNOWN },
+      lb_table_version: UNKNOWN,
+      lb_slot: { type: 'Int32' },
+      frontend_address: UNKNOWN,
+      frontend_port: UNKNOWN,
+      lb_candidates: UNKNOWN,
       rttvar_us: UNKNOWN,
     }),
     SAMPLE_WEIGHT,
@@ -89,6 +103,7 @@ export const TCP_EVENTS: Table = {
   columns: [
     ...SCOPE,
     ...ENDS,
+    ...DECISION,
     ...fromWire(TCP_EVENT_RECORD_FIELDS, [...OF_COLLECTOR, 'drop_reason', 'reset_reason'], {
       latency_ns: UNKNOWN,
       connection_age_ns: UNKNOWN,
@@ -110,6 +125,7 @@ export const REQUESTS: Table = {
   columns: [
     ...SCOPE,
     ...ENDS,
+    ...DECISION,
     ...fromWire(
       REQUEST_RECORD_FIELDS,
       [...OF_COLLECTOR, 'method_length', 'target_length', 'host_length', 'traceparent_length', 'text'],

@@ -5,7 +5,6 @@
 
 #include "dataplane/service_maps.bpf.h"
 
-#define NO_SLOT 0xffffffffu
 #define NS_PER_S 1000000000ull
 
 /* Second half of ::ffff:0.0.0.0. */
@@ -67,13 +66,13 @@ static __always_inline s64 dialled_service(struct bpf_sock_addr *ctx, const stru
 
 static __always_inline bool is_refusal(u8 reason)
 {
-	return reason >= CHOICE_REASON_NO_BACKEND;
+	return reason >= LB_REASON_NO_BACKEND;
 }
 
 /* Whether the client was brought to the backend. */
 static __always_inline bool is_applied(const struct service_choice *choice)
 {
-	return choice->balancing_mode == BALANCING_MODE_ENFORCE && !is_refusal(choice->choice_reason);
+	return choice->lb_mode == LB_MODE_ENFORCE && !is_refusal(choice->lb_reason);
 }
 
 /* The finaliser of MurmurHash3: cookies follow one another, and every bit must count. */
@@ -109,7 +108,7 @@ static __always_inline bool take_remembered(struct service_choice *choice, const
 	    !take_backend(choice, key->service, affinity->backend))
 		return false;
 	affinity->last_ns = now_ns;
-	choice->choice_reason = CHOICE_REASON_AFFINITY;
+	choice->lb_reason = LB_REASON_AFFINITY;
 	return true;
 }
 
@@ -152,9 +151,9 @@ static __always_inline void take_by_key(struct service_choice *choice, const str
 		if (!found || !take_backend(choice, index, found->backend))
 			continue;
 		choice->slot = slot;
-		choice->choice_reason = head.candidates == 1 ? CHOICE_REASON_ONLY_ONE :
-					service->is_local    ? CHOICE_REASON_LOCAL :
-							       CHOICE_REASON_HASH;
+		choice->lb_reason = head.candidates == 1 ? LB_REASON_ONLY_ONE :
+					service->is_local    ? LB_REASON_LOCAL :
+							       LB_REASON_HASH;
 		return;
 	}
 }
@@ -177,7 +176,7 @@ static __always_inline void take_by_client(struct bpf_sock_addr *ctx, struct ser
 		return;
 	}
 	take_by_key(choice, service, index, client.netns_cookie);
-	if (is_refusal(choice->choice_reason))
+	if (is_refusal(choice->lb_reason))
 		return;
 	affinity.backend = choice->backend;
 	bpf_map_update_elem(&service_affinities, &client, &affinity, BPF_ANY);
@@ -191,13 +190,13 @@ static __always_inline bool choose(struct bpf_sock_addr *ctx, u32 index, struct 
 {
 	const struct service *service = bpf_map_lookup_elem(&services, &index);
 
-	if (!service || service->balancing_mode == BALANCING_MODE_OBSERVE)
+	if (!service || service->lb_mode == LB_MODE_OBSERVE)
 		return false;
 	choice->service_id = service->service_id;
-	choice->balancing_mode = service->balancing_mode;
-	choice->slot = NO_SLOT;
-	choice->choice_reason = service->is_local && service->has_others ? CHOICE_REASON_NO_LOCAL_BACKEND :
-									   CHOICE_REASON_NO_BACKEND;
+	choice->lb_mode = service->lb_mode;
+	choice->slot = LB_NO_SLOT;
+	choice->lb_reason = service->is_local && service->has_others ? LB_REASON_NO_LOCAL_BACKEND :
+									   LB_REASON_NO_BACKEND;
 	if (service->affinity_s)
 		take_by_client(ctx, choice, service, index);
 	else
@@ -208,15 +207,15 @@ static __always_inline bool choose(struct bpf_sock_addr *ctx, u32 index, struct 
 /* Counts a choice, and keeps it if it is a refusal. */
 static __always_inline void account_choice(const struct service_choice *choice)
 {
-	u32 place = choice->choice_reason;
+	u32 place = choice->lb_reason;
 	u64 *count;
 
-	if (choice->balancing_mode == BALANCING_MODE_AUDIT)
-		place += CHOICE_REASON_MAX;
+	if (choice->lb_mode == LB_MODE_AUDIT)
+		place += LB_REASONS;
 	count = bpf_map_lookup_elem(&service_choice_counters, &place);
 	if (count)
-		*count += 1;
-	if (is_refusal(choice->choice_reason))
+		__sync_fetch_and_add(count, 1); /* a task may be preempted between load and store */
+	if (is_refusal(choice->lb_reason))
 		bpf_map_update_elem(&service_refusals, &choice->socket_cookie, choice, BPF_ANY);
 }
 

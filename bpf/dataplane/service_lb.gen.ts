@@ -13,16 +13,22 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = 'e25771d52c18c0ef';
+export const LAYOUT_HASH = 'b00c2920690fe28c';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
-  balancing_mode: {
+  frontend_kind: {
+    cluster_ip: 0,
+    external_ip: 1,
+    load_balancer_ip: 2,
+    node_port: 3,
+  },
+  lb_mode: {
     observe: 0,
     audit: 1,
     enforce: 2,
   },
-  choice_reason: {
+  lb_reason: {
     none: 0,
     hash: 1,
     affinity: 2,
@@ -31,13 +37,6 @@ export const ENUMS = {
     no_backend: 5,
     no_local_backend: 6,
     node_port_bound: 7,
-    max: 8,
-  },
-  frontend_kind: {
-    cluster_ip: 0,
-    external_ip: 1,
-    load_balancer_ip: 2,
-    node_port: 3,
   },
   service_write_target: {
     slot: 0,
@@ -122,7 +121,7 @@ export const SERVICE = {
   size: 24,
   service_id: 0,
   affinity_s: 8,
-  balancing_mode: 12,
+  lb_mode: 12,
   is_local: 13,
   has_others: 14,
   table: 16,
@@ -131,7 +130,7 @@ export const SERVICE = {
 export const SERVICE_FIELDS: readonly WireField[] = [
   { name: 'service_id', offset: 0, type: 'u64', doc: 'Hash of what the entry is for; 0: free.' },
   { name: 'affinity_s', offset: 8, type: 'u32', doc: 'Seconds after its last connection for which a client keeps its backend; 0: no affinity.' },
-  { name: 'balancing_mode', offset: 12, type: 'u8', enumName: 'balancing_mode', doc: 'Whether choices are applied.' },
+  { name: 'lb_mode', offset: 12, type: 'u8', enumName: 'lb_mode', doc: 'Whether choices are applied.' },
   { name: 'is_local', offset: 13, type: 'u8', doc: '1: backends of this node alone are candidates.' },
   { name: 'has_others', offset: 14, type: 'u8', doc: '1: other nodes have backends.' },
   { name: 'table', offset: 16, type: 'u32', doc: 'Index in `service_slots` of its slots\' table_head, which they follow.' },
@@ -169,8 +168,8 @@ export const SERVICE_CHOICE = {
   frontend_port: 62,
   backend_port: 64,
   protocol: 66,
-  choice_reason: 67,
-  balancing_mode: 68,
+  lb_reason: 67,
+  lb_mode: 68,
 } as const;
 
 export const SERVICE_CHOICE_FIELDS: readonly WireField[] = [
@@ -187,8 +186,8 @@ export const SERVICE_CHOICE_FIELDS: readonly WireField[] = [
   { name: 'frontend_port', offset: 62, type: 'u16', doc: 'Port that was dialled.' },
   { name: 'backend_port', offset: 64, type: 'u16', doc: 'Port of the backend; 0: there was none.' },
   { name: 'protocol', offset: 66, type: 'u8', doc: '6 for TCP, 17 for UDP.' },
-  { name: 'choice_reason', offset: 67, type: 'u8', enumName: 'choice_reason', doc: 'Why this backend.' },
-  { name: 'balancing_mode', offset: 68, type: 'u8', enumName: 'balancing_mode', doc: 'Whether the choice was applied.' },
+  { name: 'lb_reason', offset: 67, type: 'u8', enumName: 'lb_reason', doc: 'Why this backend.' },
+  { name: 'lb_mode', offset: 68, type: 'u8', enumName: 'lb_mode', doc: 'Whether the choice was applied.' },
 ];
 
 /** Byte offsets within service_write. */

@@ -10,26 +10,6 @@
 
 #include "wire/events.h"
 
-/* Services that only observe are in no map. */
-enum balancing_mode {
-	BALANCING_MODE_OBSERVE = 0,
-	BALANCING_MODE_AUDIT = 1,
-	BALANCING_MODE_ENFORCE = 2,
-};
-
-/* Why this backend, or why none. */
-enum choice_reason {
-	CHOICE_REASON_NONE = 0,
-	CHOICE_REASON_HASH = 1,
-	CHOICE_REASON_AFFINITY = 2,
-	CHOICE_REASON_LOCAL = 3,
-	CHOICE_REASON_ONLY_ONE = 4,
-	CHOICE_REASON_NO_BACKEND = 5,
-	CHOICE_REASON_NO_LOCAL_BACKEND = 6,
-	CHOICE_REASON_NODE_PORT_BOUND = 7,
-	CHOICE_REASON_MAX = 8,
-};
-
 enum frontend_kind {
 	FRONTEND_KIND_CLUSTER_IP = 0,
 	FRONTEND_KIND_EXTERNAL_IP = 1,
@@ -57,7 +37,7 @@ struct frontend {
 struct service {
 	wire_u64 service_id DOC("Hash of what the entry is for; 0: free.");
 	wire_u32 affinity_s DOC("Seconds after its last connection for which a client keeps its backend; 0: no affinity.");
-	wire_u8 balancing_mode DOC("Whether choices are applied.");
+	wire_u8 lb_mode DOC("Whether choices are applied.");
 	wire_u8 is_local DOC("1: backends of this node alone are candidates.");
 	wire_u8 has_others DOC("1: other nodes have backends.");
 	wire_u8 reserved;
@@ -100,8 +80,8 @@ struct service_choice {
 	wire_u16 frontend_port DOC("Port that was dialled.");
 	wire_u16 backend_port DOC("Port of the backend; 0: there was none.");
 	wire_u8 protocol DOC("6 for TCP, 17 for UDP.");
-	wire_u8 choice_reason DOC("Why this backend.");
-	wire_u8 balancing_mode DOC("Whether the choice was applied.");
+	wire_u8 lb_reason DOC("Why this backend.");
+	wire_u8 lb_mode DOC("Whether the choice was applied.");
 	wire_u8 reserved[3];
 };
 

@@ -92,10 +92,12 @@ struct {
 	__type(value, struct service_choice);
 } service_refusals SEC(".maps");
 
-/* How many choices, by enum choice_reason; those of services in audit come behind. */
+#define LB_REASONS (LB_REASON_NODE_PORT_BOUND + 1)
+
+/* How many choices, by enum lb_reason; those of services in audit come behind. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2 * CHOICE_REASON_MAX);
+	__uint(max_entries, 2 * LB_REASONS);
 	__type(key, u32);
 	__type(value, u64);
 } service_choice_counters SEC(".maps");

@@ -59,9 +59,9 @@ enum outcome {
 
 static __always_inline enum outcome outcome_of(const struct service_choice *choice)
 {
-	if (choice->balancing_mode != BALANCING_MODE_ENFORCE)
+	if (choice->lb_mode != LB_MODE_ENFORCE)
 		return OUTCOME_PASS;
-	return is_refusal(choice->choice_reason) ? OUTCOME_REFUSE : OUTCOME_TRANSLATE;
+	return is_refusal(choice->lb_reason) ? OUTCOME_REFUSE : OUTCOME_TRANSLATE;
 }
 
 /* As where a machine answers that nobody listens: what clients of kube-proxy are told, only at once. */

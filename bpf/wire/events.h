@@ -155,6 +155,28 @@ enum cgroup_change {
 	CGROUP_CHANGE_REMOVED = 2,
 };
 
+/* What is done with the choices of a service. Those that only observe choose nothing. */
+enum lb_mode {
+	LB_MODE_OBSERVE = 0,
+	LB_MODE_AUDIT = 1,
+	LB_MODE_ENFORCE = 2,
+};
+
+/* Why this backend of a service, or why none. */
+enum lb_reason {
+	LB_REASON_NONE = 0,
+	LB_REASON_HASH = 1,
+	LB_REASON_AFFINITY = 2,
+	LB_REASON_LOCAL = 3,
+	LB_REASON_ONLY_ONE = 4,
+	LB_REASON_NO_BACKEND = 5,
+	LB_REASON_NO_LOCAL_BACKEND = 6,
+	LB_REASON_NODE_PORT_BOUND = 7,
+};
+
+/* In place of a slot of a service's table: none was asked. */
+#define LB_NO_SLOT 0xffffffffu
+
 /* First 16 bytes of every record. */
 struct record_header {
 	wire_u32 length DOC("Bytes of the whole record, this header included, before padding to eight.");
@@ -173,6 +195,7 @@ struct connection {
 	wire_u64 socket_cgroup_id DOC("cgroup v2 id the socket was created in (its listener's, for accepted sockets).");
 	wire_u64 owner_cgroup_id DOC("cgroup v2 id of the process that reads and writes the socket; 0 until it did.");
 	wire_u64 peer_endpoint_id DOC("Endpoint of the other end by its address when the connection began; 0: not known. A hint.");
+	wire_u64 service_id DOC("Service whose address was dialled, where its backend was chosen here (service_choice.service_id); 0: none.");
 	wire_u8 source_address[16] DOC("Initiator's address, IPv4 as v4-mapped IPv6.");
 	wire_u8 destination_address[16] DOC("Responder's address, IPv4 as v4-mapped IPv6.");
 	wire_u32 generation DOC("How often this socket had connected before: a socket can connect more than once.");
@@ -180,6 +203,8 @@ struct connection {
 	wire_u32 pid DOC("Process (thread group) that reads and writes the socket; 0 until it did.");
 	wire_u32 source_sequence_begin DOC("TCP sequence number of the initiator's first byte, as on the wire; 0 until established.");
 	wire_u32 destination_sequence_begin DOC("TCP sequence number of the responder's first byte, as on the wire; 0 until established.");
+	wire_u32 policy_generation DOC("Set of policy tables that judged it; 0: none did.");
+	wire_u32 policy_decision DOC("Number of the decision in that set; 4294967295: none.");
 	wire_u16 source_port DOC("Initiator's port.");
 	wire_u16 destination_port DOC("Responder's port.");
 	wire_u8 protocol DOC("IP protocol number: 6 TCP, 17 UDP.");
@@ -224,13 +249,20 @@ struct flow_record {
 	wire_u32 cwnd_segments DOC("Congestion window (tcp_sock.snd_cwnd).");
 	wire_u32 reordering_segments DOC("Reordering degree the kernel allows for (tcp_sock.reordering).");
 	wire_u32 mss_bytes DOC("Sender's maximum segment size (tcp_sock.mss_cache).");
+	wire_u32 lb_table_version DOC("Version of the service's table that was asked for a backend; 0 if none was.");
+	wire_u32 lb_slot DOC("Slot of that table that was chosen; -1 if no slot was asked.");
+	wire_u8 frontend_address[16] DOC("Address of a service that the initiator dialled, where its backend was chosen here; zero if none was.");
+	wire_u16 frontend_port DOC("Port of that address; 0 if none was dialled.");
+	wire_u16 lb_candidates DOC("Backends there were to choose from.");
 	wire_u16 error_number DOC("errno that ended the connection; 0 if none.");
 	wire_u8 flow_state DOC("opened, active or closed: whether this is the first, a middle or the final row.");
 	wire_u8 close_cause DOC("Why the connection ended; none while it is open.");
 	wire_u8 closed_by DOC("Which side ended it first; none while open or unknown.");
+	wire_u8 lb_reason DOC("Why this backend, or why none; none where no service balanced here was dialled.");
+	wire_u8 lb_mode DOC("Whether the choice was applied (enforce), recorded only (audit), or not made (observe).");
 	wire_u8 command_length DOC("Bytes of command that count.");
 	char command[16] DOC("Name of the process that reads and writes the socket (task comm).");
-	wire_u8 reserved[2];
+	wire_u8 reserved[4];
 };
 
 struct tcp_event_record {

@@ -25,4 +25,6 @@ KEEP(enum, retransmit_cause);
 KEEP(enum, congestion_state);
 KEEP(enum, request_end);
 KEEP(enum, cgroup_change);
+KEEP(enum, lb_mode);
+KEEP(enum, lb_reason);
 KEEP(enum, discard_reason);

@@ -14,6 +14,7 @@ import { machineClocks } from './batch/machine_clocks.ts';
 import { batchLimits, type Config, configChanges, parseListen } from './config.ts';
 import { KernelAddresses } from './control/kernel_addresses.ts';
 import { openKubernetes } from './control/kubernetes/open.ts';
+import { NO_DECISIONS } from './correlate/decisions.ts';
 import { ListenerSearch, openCorrelation } from './correlation.ts';
 import { Counters } from './counters.ts';
 import { holdDirectory } from './data_dir.ts';
@@ -127,7 +128,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
       config.otlp.endpoint === ''
         ? undefined
         : await SpanDelivery.open({ ...spanParts, otlp: config.otlp, spans: collector.spans });
-    const rows = compileRows({ ...shared, spanDecision: spans ?? NO_SPANS });
+    const rows = compileRows({ ...shared, decisions: NO_DECISIONS, spanDecision: spans ?? NO_SPANS });
 
     const flowsOnTheirWay = new FlowsOnTheirWay(arena, clock, kernel);
     const delivery = await Delivery.open({

@@ -3,6 +3,7 @@ import { FLOW_RECORD, REQUEST_RECORD, TCP_EVENT_RECORD } from '../../bpf/wire/ev
 import { FLOWS, REQUESTS, SPAN_DECISIONS, type Table, TCP_EVENTS } from '../../store/tables.ts';
 import type { Arena } from './batch/arena.ts';
 import type { WallClock } from './batch/clock.ts';
+import { type Decisions, decidedBy } from './correlate/decisions.ts';
 import type { Endpoints } from './correlate/endpoints.ts';
 import type { Ends } from './correlate/ends.ts';
 import type { KernelWords } from './correlate/kernel_words.ts';
@@ -42,6 +43,8 @@ export interface RowParts {
   readonly requestText: RequestText;
   readonly dropReasons: KernelWords;
   readonly resetReasons: KernelWords;
+  /** Names the policies that decided. */
+  readonly decisions: Decisions;
   readonly spanDecision: SpanDecision;
   /** Holds how many the record that is written stands for. */
   readonly shedding: { readonly weight: number };
@@ -56,8 +59,8 @@ export interface RowKind {
 
 /** Compiles the row writers. */
 export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKind; request: RowKind } {
-  const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText, shedding, spanDecision } =
-    parts;
+  const { arena, clock, ends, endpoints, scope, dropReasons, resetReasons, requestText, shedding } = parts;
+  const { decisions, spanDecision } = parts;
   const { view } = arena;
   const { dialled } = ends;
   const endpoint = (number: () => number): ColumnValue => ({
@@ -90,6 +93,11 @@ export function compileRows(parts: RowParts): { flow: RowKind; tcp_event: RowKin
     destination_basis: { number: () => ends.destinationBasis },
     service_namespace: { text: () => dialled.names.namespace(dialled.service) },
     service_name: { text: () => dialled.names.name(dialled.service) },
+    service_port: { number: () => dialled.names.port(dialled.service) },
+    policy_kind: { text: (record) => decidedBy(decisions, view, record).kind },
+    policy_namespace: { text: (record) => decidedBy(decisions, view, record).namespace },
+    policy_name: { text: (record) => decidedBy(decisions, view, record).name },
+    rule_index: { number: (record) => decidedBy(decisions, view, record).ruleIndex },
     backend_address: { from: () => dialled.backendAddress },
     client_address: { from: () => dialled.clientAddress },
     backend_port: { number: () => dialled.backendPort },

@@ -44,10 +44,16 @@ export function labelsOf(column: Column): string[] {
   return [...column.type.matchAll(/'([^']*)' = /g)].map((match) => match[1] ?? '');
 }
 
+/** Whether the column holds places in a list, where -1 says that there is none. */
+export function isSigned({ type }: Column): boolean {
+  return type.startsWith('Int');
+}
+
 /** Whether values of the column can be added up and ordered by size. */
 export function isNumeric(column: Column): boolean {
   const kind = kindOf(column);
-  return (kind === 'number' || kind === 'number64') && !/(_id|_cookie)$|^(netns|pid|generation)$/.test(column.name);
+  const isAmount = !isSigned(column) && !/(_id|_cookie)$|^(netns|pid|generation)$/.test(column.name);
+  return (kind === 'number' || kind === 'number64') && isAmount;
 }
 
 const V4_MAPPED = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/;
@@ -106,7 +112,7 @@ function bareSchema(column: Column, description: string): TSchema {
     case 'bool':
       return Type.Boolean({ description });
     case 'number':
-      return Type.Integer({ minimum: 0, description });
+      return Type.Integer({ minimum: isSigned(column) ? -1 : 0, description });
     case 'number64':
       return Type.String({ pattern: '^\\d+$', description });
     case 'uuid':

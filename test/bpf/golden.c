@@ -50,10 +50,11 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 
 #define CONNECTION \
 	INNER(connection, socket_cookie) INNER(connection, socket_cgroup_id) INNER(connection, owner_cgroup_id) \
-	INNER(connection, peer_endpoint_id) \
+	INNER(connection, peer_endpoint_id) INNER(connection, service_id) \
 	INNER_ARRAY(connection, source_address) INNER_ARRAY(connection, destination_address) \
 	INNER(connection, generation) INNER(connection, netns) INNER(connection, pid) \
 	INNER(connection, source_sequence_begin) INNER(connection, destination_sequence_begin) \
+	INNER(connection, policy_generation) INNER(connection, policy_decision) \
 	INNER(connection, source_port) INNER(connection, destination_port) INNER(connection, protocol) \
 	INNER(connection, observation_point) INNER(connection, initiator_known) \
 	INNER(connection, application_protocol) INNER(connection, verdict) INNER(connection, tcp_state) \
@@ -66,8 +67,9 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 	FIELD(data_segments_sent) FIELD(data_segments_received) FIELD(retransmitted_segments) FIELD(lost_segments) \
 	FIELD(delivered_segments) FIELD(reorder_events) FIELD(timeouts) FIELD(tail_loss_probes) FIELD(zero_windows) \
 	FIELD(srtt_us) FIELD(min_rtt_us) FIELD(rttvar_us) FIELD(cwnd_segments) FIELD(reordering_segments) \
-	FIELD(mss_bytes) FIELD(error_number) FIELD(flow_state) FIELD(close_cause) FIELD(closed_by) \
-	FIELD(command_length) ARRAY(command)
+	FIELD(mss_bytes) FIELD(lb_table_version) FIELD(lb_slot) ARRAY(frontend_address) FIELD(frontend_port) \
+	FIELD(lb_candidates) FIELD(error_number) FIELD(flow_state) FIELD(close_cause) FIELD(closed_by) \
+	FIELD(lb_reason) FIELD(lb_mode) FIELD(command_length) ARRAY(command)
 
 #define TCP_EVENT \
 	HEADER CONNECTION FIELD(latency_ns) FIELD(connection_age_ns) FIELD(sequence_begin) FIELD(sequence_end) \

@@ -6,7 +6,7 @@ import { CLIENT, Cluster, event, flow, openNamed, PAIR, pod, SERVER, Tracked } f
 import type { PathOptions } from './support/path.ts';
 import { connection, requestRecord, type Values } from './support/records.ts';
 
-const WEB = { address: '10.96.0.1', port: 80, service: { namespace: 'shop', name: 'web' } };
+const WEB = { address: '10.96.0.1', port: 80, service: { namespace: 'shop', name: 'web', port: 80 } };
 const TO_WEB = { ...CLIENT, destination_address: WEB.address };
 const BEGINS = { source_sequence_begin: 7, destination_sequence_begin: 8 };
 
@@ -139,7 +139,7 @@ test('what connection tracking could not be asked is counted, and asked later', 
 test('services beyond what is kept are counted, and none is taken for another', () => {
   const { dialled, cluster, counters } = open({ mostServices: 2 });
   cluster.services = [1, 2, 3].map((last) => ({
-    ...{ address: `10.96.0.${last}`, port: 80, service: { namespace: 'shop', name: `s-${last}` } },
+    ...{ address: `10.96.0.${last}`, port: 80, service: { namespace: 'shop', name: `s-${last}`, port: 80 } },
   }));
   const to = (last: number) => flow({ ...CLIENT, destination_address: `10.96.0.${last}` });
   assert.deepEqual(dialled('flows', to(1), to(2), to(3), to(2)), [
@@ -154,7 +154,7 @@ test('services beyond what is kept are counted, and none is taken for another', 
 test('numbers of services that no connection keeps are given to others', () => {
   const { dialled, cluster, counters, wall } = open({ mostServices: 2 });
   cluster.services = Array.from({ length: 9 }, (_, last) => ({
-    ...{ address: `10.96.0.${last}`, port: 80, service: { namespace: 'shop', name: `s-${last}` } },
+    ...{ address: `10.96.0.${last}`, port: 80, service: { namespace: 'shop', name: `s-${last}`, port: 80 } },
   }));
   const to = (last: number) => flow({ ...CLIENT, destination_address: `10.96.0.${last}` });
   const later = (seconds: number) => {

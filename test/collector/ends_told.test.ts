@@ -86,7 +86,7 @@ function randomRecord(random: (below: number) => number, open: readonly Opened[]
 /** What a user, the cluster or time does between two looks. */
 function randomNews(random: (below: number) => number, paths: readonly Path[], nowMs: number): void {
   const choice = random(60);
-  const service = { namespace: 'shop', name: `s${random(2)}` };
+  const service = { namespace: 'shop', name: `s${random(2)}`, port: 80 };
   const holder = { address: `10.0.0.${1 + random(3)}`, identity: pod(BigInt(1 + random(3)), `w${random(3)}`) };
   for (const { cluster, ends, bothEnds, endpoints, tracked } of paths) {
     assert(ends !== undefined);

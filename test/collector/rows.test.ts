@@ -8,8 +8,10 @@ import {
   TCP_EVENT_RECORD_FIELDS,
   type WireField,
 } from '../../bpf/wire/events.gen.ts';
+import { NOBODY } from '../../collector/src/correlate/decisions.ts';
+import { rowText } from '../../collector/src/deliver/text.ts';
 import { SPAN_DECISIONS } from '../../store/tables.ts';
-import { openPath } from './support/path.ts';
+import { openPath, type Row } from './support/path.ts';
 import { connection, record, requestRecord, type Values } from './support/records.ts';
 
 /** A different value in every field, so that a column from a wrong offset shows. */
@@ -32,7 +34,7 @@ function assertCarried(row: Record<string, unknown>, fields: readonly WireField[
     const value = values[field.name];
     if (value === undefined || except.includes(field.name) || field.enumName !== undefined) continue;
     // These are for the collector alone.
-    if (/^(source|destination)_sequence_begin$|^peer_endpoint_id$/.test(field.name)) continue;
+    if (/^(source|destination)_sequence_begin$|^(peer_endpoint|service)_id$|^policy_/.test(field.name)) continue;
     const expected = typeof value === 'bigint' ? value.toString() : value;
     const shown = typeof row[field.name] === 'boolean' ? Number(row[field.name]) : row[field.name];
     assert.deepEqual(shown, expected, field.name);
@@ -50,6 +52,34 @@ test('a flow row carries every field of its record, scope, time and command', ()
   assert.equal(row.time, '2023-11-14T22:13:28.589934591Z');
   assert.deepEqual([row.cluster, row.node, row.boot_id], ['c', 'n1', '11111111-2222-3333-4444-555555555555']);
   assert.deepEqual([row.command, row.flow_state, row.sample_weight], ['nginx', 'closed', 1]);
+});
+
+test('a row names the rule that decided, and none where none did', () => {
+  const asked: number[][] = [];
+  const rule = { kind: 'NetworkPolicy', namespace: 'shop', name: 'web' };
+  const [kind, namespace, name] = Object.values(rule).map((text) => rowText(text)) as [Buffer, Buffer, Buffer];
+  const decidedBy = (generation: number, decision: number) => {
+    asked.push([generation, decision]);
+    return decision === 7 ? { kind, namespace, name, ruleIndex: 2 } : NOBODY;
+  };
+  const path = openPath({ decisions: { decidedBy } });
+  const judged = (values: Values) => connection({ policy_generation: 3, policy_decision: 7, ...values });
+  const named = ({ policy_kind, policy_namespace, policy_name, rule_index }: Row) =>
+    [policy_kind, policy_namespace, policy_name, rule_index].join(' ');
+  const records = [judged({}), judged({ policy_decision: 0xffffffff }), judged({ policy_generation: 0 })];
+  const rows = path.feed('flows', ...records.map((values) => record('flow', values)));
+  assert.deepEqual(rows.map(named), ['NetworkPolicy shop web 2', '   -1', '   -1']);
+  assert.ok(asked.some(([generation, decision]) => generation === 3 && decision === 7));
+  assert.ok(
+    asked.every(([generation]) => generation !== 0),
+    'who was not judged is not asked about',
+  );
+  const [event] = path.feed('tcp_events', record('tcp_event', judged({})));
+  const [request] = path.feed('requests', requestRecord({}, judged({})));
+  assert.deepEqual(
+    [event, request].map((row) => named(row!)),
+    Array(2).fill('NetworkPolicy shop web 2'),
+  );
 });
 
 test('a TCP event row names the reasons in the words of the kernel', () => {

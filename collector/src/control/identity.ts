@@ -74,6 +74,8 @@ export type CgroupChange = 'there' | 'made' | 'removed';
 export interface ServiceName {
   readonly namespace: string;
   readonly name: string;
+  /** Of its ports the one that was dialled, as its spec has it; 0 if the address alone told. */
+  readonly port: number;
 }
 
 /** Answer about an address that is the source's, though at that time nobody can be told to have had it. */

@@ -1,4 +1,4 @@
-/** Names of services as rows have them: a number for the data path, bytes for the row. */
+/** Names of services and their ports as rows have them: a number for the data path, bytes for the row. */
 import type { ServiceName } from '../control/identity.ts';
 import { rowText } from '../deliver/text.ts';
 import type { Moment } from './moment.ts';
@@ -16,11 +16,12 @@ export class ServiceNames {
   readonly #numbers = new Map<string, number>();
   readonly #namespaces: Buffer[] = [rowText('')];
   readonly #names: Buffer[] = [rowText('')];
+  readonly #ports: number[] = [0];
   readonly #free: number[] = [];
   #sweptS = 0;
 
   /**
-   * @param most services that are told apart
+   * @param most services that are told apart, port by port
    * @param markUsed sets to 1, by number, what connections keep
    */
   constructor(most: number, moment: Moment, markUsed: (used: Uint8Array) => void) {
@@ -30,8 +31,8 @@ export class ServiceNames {
   }
 
   /** @returns 0 if there is no room for another */
-  number({ namespace, name }: ServiceName): number {
-    const key = `${namespace}/${name}`;
+  number({ namespace, name, port }: ServiceName): number {
+    const key = `${namespace}/${name}:${port}`;
     const known = this.#numbers.get(key);
     if (known !== undefined) return known;
     const number = this.#next();
@@ -40,6 +41,7 @@ export class ServiceNames {
     this.#keys[number] = key;
     this.#namespaces[number] = rowText(namespace);
     this.#names[number] = rowText(name);
+    this.#ports[number] = port;
     return number;
   }
 
@@ -71,5 +73,10 @@ export class ServiceNames {
   /** RowBinary String of its name. */
   name(number: number): Buffer {
     return this.#names[number] as Buffer;
+  }
+
+  /** The port that was dialled, 0 if that is not known. */
+  port(number: number): number {
+    return this.#ports[number] as number;
   }
 }

@@ -34,6 +34,7 @@ const ROW_SIZES: Readonly<Record<string, number>> = {
   Bool: 1,
   UInt16: 2,
   UInt32: 4,
+  Int32: 4,
   UInt64: 8,
   IPv6: 16,
   UUID: 16,

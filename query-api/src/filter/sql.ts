@@ -40,9 +40,10 @@ export function alternativeSql(
       return textMatches(name, test.pattern, test.fold === true, parameters);
     case 'between': {
       const { from, to } = test;
+      const bound = (value: bigint) => parameters.bind(value, value < 0n ? 'Int64' : 'UInt64');
       const bounds = [
-        ...(from === undefined || from === to ? [] : [`${name} >= ${parameters.bind(from, 'UInt64')}`]),
-        ...(to === undefined ? [] : [`${name} ${from === to ? '=' : '<='} ${parameters.bind(to, 'UInt64')}`]),
+        ...(from === undefined || from === to ? [] : [`${name} >= ${bound(from)}`]),
+        ...(to === undefined ? [] : [`${name} ${from === to ? '=' : '<='} ${bound(to)}`]),
         // 0 stands for "not known", which no number is like
         ...(column.zeroIsUnknown && (from ?? 0n) === 0n ? [`${name} != 0`] : []),
       ];

@@ -1,7 +1,7 @@
 /** Reads filter values by what their column holds. */
 import ipaddr from 'ipaddr.js';
 import type { Column } from '../../../store/tables.ts';
-import { kindOf, labelsOf } from '../fields.ts';
+import { isSigned, kindOf, labelsOf } from '../fields.ts';
 import { parseDuration } from '../time.ts';
 import type { Test } from './filter.ts';
 
@@ -44,11 +44,12 @@ export function numberReader(column: Column): ValueReader {
   const scale = column.unit === 'ns' ? 1n : column.unit === 'us' ? 1_000n : undefined;
   const readOne = (text: string) => {
     const length = scale === undefined ? undefined : parseDuration(text);
-    return length === undefined || scale === undefined ? wholeNumber(text) : length / scale;
+    if (length !== undefined && scale !== undefined) return length / scale;
+    return isSigned(column) && text === '-1' ? -1n : wholeNumber(text);
   };
   const time = scale === undefined ? '' : `, in ${column.unit} or with a unit (50ms)`;
   return {
-    allowed: `a whole number or a range a..b, a.. or ..b${time}`,
+    allowed: `a whole number or a range a..b, a.. or ..b${time}${isSigned(column) ? '; -1 for none' : ''}`,
     splits: true,
     read: (text) => readRange(text, readOne),
   };

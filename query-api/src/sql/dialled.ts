@@ -9,7 +9,7 @@ import { hop, inWindow, OTHER_END_WITHIN_NS } from './conditions.ts';
 import type { Parameters } from './parameters.ts';
 
 /** Columns of what was dialled, and where that led to. */
-export const SERVICE_COLUMNS = ['service_namespace', 'service_name'];
+export const SERVICE_COLUMNS = ['service_namespace', 'service_name', 'service_port'];
 export const BACKEND_COLUMNS = ['backend_address', 'backend_port'];
 export const DIALLED_COLUMNS = [...SERVICE_COLUMNS, ...BACKEND_COLUMNS];
 

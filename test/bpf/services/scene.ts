@@ -39,8 +39,8 @@ const nameOf = (of: Readonly<Record<string, number>>, value: number): string =>
 
 function readChoice(bytes: Buffer): Choice {
   return {
-    reason: nameOf(ENUMS.choice_reason, bytes.readUInt8(SERVICE_CHOICE.choice_reason)),
-    mode: nameOf(ENUMS.balancing_mode, bytes.readUInt8(SERVICE_CHOICE.balancing_mode)),
+    reason: nameOf(ENUMS.lb_reason, bytes.readUInt8(SERVICE_CHOICE.lb_reason)),
+    mode: nameOf(ENUMS.lb_mode, bytes.readUInt8(SERVICE_CHOICE.lb_mode)),
     frontend: `${addressText(bytes, SERVICE_CHOICE.frontend_high)} ${bytes.readUInt16LE(SERVICE_CHOICE.frontend_port)}`,
     backend: `${addressText(bytes, SERVICE_CHOICE.backend_high)} ${bytes.readUInt16LE(SERVICE_CHOICE.backend_port)}`,
     candidates: bytes.readUInt16LE(SERVICE_CHOICE.candidates),

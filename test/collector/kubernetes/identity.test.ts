@@ -233,7 +233,7 @@ describe('services and nodes', () => {
     const opened = await openCluster();
     const dialled = (address: string, port: number, { protocol = 6, isHere = false } = {}) => {
       const found = opened.identity.dialled(protocol, addressBytes(address), port, isHere);
-      return found && `${found.namespace}/${found.name}`;
+      return found && `${found.namespace}/${found.name}:${found.port}`;
     };
     return { ...opened, dialled };
   };
@@ -253,24 +253,24 @@ describe('services and nodes', () => {
       serviceObject({ name: 'tls', addresses: ['10.96.0.2'], external: ['203.0.113.7'], ports: [{ port: 443 }] }),
     );
     put('nodes', nodeObject('node-1', 'n1', ['192.0.2.1']));
-    assert.equal(dialled('10.96.0.1', 80), 'shop/web');
-    assert.equal(dialled('10.96.0.1', 53, { protocol: 17 }), 'shop/web');
-    assert.equal(dialled('10.96.0.1', 81), 'shop/web', 'its address, though not a port of it');
-    assert.equal(dialled('203.0.113.7', 443), 'shop/tls', 'one address, two services');
+    assert.equal(dialled('10.96.0.1', 80), 'shop/web:80');
+    assert.equal(dialled('10.96.0.1', 53, { protocol: 17 }), 'shop/web:53');
+    assert.equal(dialled('10.96.0.1', 81), 'shop/web:0', 'its address, though not a port of it');
+    assert.equal(dialled('203.0.113.7', 443), 'shop/tls:443', 'one address, two services');
     assert.equal(dialled('203.0.113.7', 1), undefined, 'neither');
     const third = { name: 'mail', addresses: ['10.96.0.3'], external: ['203.0.113.7'], ports: [{ port: 25 }] };
     put('services', serviceObject({ ...third, balancers: ['203.0.113.9'] }));
-    assert.equal(dialled('203.0.113.7', 25), 'shop/mail');
+    assert.equal(dialled('203.0.113.7', 25), 'shop/mail:25');
     assert.equal(dialled('203.0.113.7', 1), undefined, 'none of three');
-    assert.equal(dialled('203.0.113.9', 1), 'shop/mail', 'the only one there');
+    assert.equal(dialled('203.0.113.9', 1), 'shop/mail:0', 'the only one there');
     put('services', serviceObject({ ...third, external: ['203.0.113.9'], balancers: ['203.0.113.9'] }));
-    assert.equal(dialled('203.0.113.9', 1), 'shop/mail', 'told twice');
-    assert.equal(dialled('203.0.113.8', 80), 'shop/web');
-    assert.equal(dialled('192.0.2.1', 30_080), 'shop/web');
+    assert.equal(dialled('203.0.113.9', 1), 'shop/mail:0', 'told twice');
+    assert.equal(dialled('203.0.113.8', 80), 'shop/web:80');
+    assert.equal(dialled('192.0.2.1', 30_080), 'shop/web:80');
     assert.equal(dialled('192.0.2.9', 30_080), undefined, 'no node');
-    assert.equal(dialled('192.0.2.9', 30_080, { isHere: true }), 'shop/web', 'another address of this one');
+    assert.equal(dialled('192.0.2.9', 30_080, { isHere: true }), 'shop/web:80', 'another address of this one');
     put('services', serviceObject({ name: 'edge', balancers: ['192.0.2.1'], ports: [{ port: 443 }] }));
-    assert.equal(dialled('192.0.2.1', 443), 'shop/edge', "a node's address that a service borrows");
+    assert.equal(dialled('192.0.2.1', 443), 'shop/edge:443', "a node's address that a service borrows");
     assert.equal(dialled('192.0.2.1', 22), undefined, 'which has other ports of its own');
     remove('services', web);
     assert.deepEqual([dialled('10.96.0.1', 80), dialled('192.0.2.1', 30_080)], [undefined, undefined]);

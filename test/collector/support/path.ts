@@ -5,6 +5,7 @@ import { Drain, type RecordRing } from '../../../collector/src/batch/drain.ts';
 import type { IdentitySource } from '../../../collector/src/control/identity.ts';
 import { LocalIdentity } from '../../../collector/src/control/local.ts';
 import { Cgroups } from '../../../collector/src/correlate/cgroups.ts';
+import { type Decisions, NO_DECISIONS } from '../../../collector/src/correlate/decisions.ts';
 import type { DialledOptions } from '../../../collector/src/correlate/dialled.ts';
 import { Endpoints } from '../../../collector/src/correlate/endpoints.ts';
 import { Ends } from '../../../collector/src/correlate/ends.ts';
@@ -64,6 +65,8 @@ export interface PathOptions {
   readonly mostServices?: number;
   /** Keys of `collector.metrics` that are not as by default. */
   readonly metrics?: Partial<EdgeMetricsOptions['settings']>;
+  /** Default: no policy decides. */
+  readonly decisions?: Decisions;
   /** Default: no request is sent as a span. */
   readonly spanDecision?: SpanDecision;
   /** Whether rows are decoded and kept; default true. */
@@ -136,6 +139,7 @@ export function openPath(options: PathOptions = {}) {
     dropReasons,
     resetReasons: words({ 5: 'SK_RST_REASON_TCP_STATE' }, 'SK_RST_REASON_'),
     shedding,
+    decisions: options.decisions ?? NO_DECISIONS,
     spanDecision: options.spanDecision ?? NO_SPANS,
   });
   const out = new Map<string, Row[]>();

@@ -95,14 +95,16 @@ export class Services {
     for (let slot = this.#addresses.first(words); slot !== 0; slot = this.#addresses.after(slot, words)) {
       const service = this.#addresses.ownerAt(slot);
       const ports = this.#portsOf[service] ?? [];
-      if (ports.some((one) => one.port === port && one.protocol === protocol)) return this.#told(service);
+      if (ports.some((one) => one.port === port && one.protocol === protocol)) return this.#told(service, port);
       isShared ||= only !== undefined && only !== service;
       only = service;
     }
     // Several may share an external address; a port that none has belongs to the only one there is, unless the node
     // that lends it its address has ports of its own.
-    const service = isNode ? this.#byNodePort.get(nodePortKey(protocol, port)) : isShared ? undefined : only;
-    return service === undefined ? undefined : this.#told(service);
+    if (!isNode) return isShared || only === undefined ? undefined : this.#told(only, 0);
+    const service = this.#byNodePort.get(nodePortKey(protocol, port));
+    const isDialled = (one: ServicePort) => one.nodePort === port && one.protocol === protocol;
+    return service === undefined ? undefined : this.#told(service, this.#portsOf[service]?.find(isDialled)?.port ?? 0);
   }
 
   /** Names of the services that lead to an address, added to `names`. */
@@ -111,10 +113,10 @@ export class Services {
       names.add(this.#names.of(this.#serviceOf.get(this.#backends.ownerAt(slot))));
   }
 
-  #told(service: number): ServiceName {
+  #told(service: number, port: number): ServiceName {
     const key = this.#services.of(service);
     const slash = key.indexOf('/');
-    return { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
+    return { namespace: key.slice(0, slash), name: key.slice(slash + 1), port };
   }
 
   #shared(ports: readonly ServicePort[]): readonly ServicePort[] {

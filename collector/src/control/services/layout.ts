@@ -92,7 +92,7 @@ export function serviceCells(table: number, pool?: Pool): readonly bigint[] {
   if (pool !== undefined) {
     entry.writeBigUInt64LE(pool.serviceId, SERVICE.service_id);
     entry.writeUInt32LE(pool.affinitySeconds, SERVICE.affinity_s);
-    entry.writeUInt8(ENUMS.balancing_mode[pool.mode], SERVICE.balancing_mode);
+    entry.writeUInt8(ENUMS.lb_mode[pool.mode], SERVICE.lb_mode);
     entry.writeUInt8(pool.isLocal ? 1 : 0, SERVICE.is_local);
     entry.writeUInt8(pool.hasOthers ? 1 : 0, SERVICE.has_others);
   }
