@@ -34,7 +34,7 @@ export class KernelJudge {
   }
 
   set(number: number, unit: HttpUnit): void {
-    this.#object.map('http_units').update(u32(number), bytesOfUnit(unit));
+    this.#object.map('http_units').update(u32(number), bytesOfUnit(unit, number));
   }
 
   #run(program: string, unit: number, begins: boolean, piece: Uint8Array, repeat = 1) {

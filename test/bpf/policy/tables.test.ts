@@ -89,7 +89,9 @@ describe("policies' tables in the kernel", () => {
         for (const other of ends.filter((one) => isOther(one, subject)))
           for (const direction of DIRECTIONS) {
             const [source, destination] = direction === 'egress' ? [subject, other] : [other, subject];
-            const traffic = { protocol: pick(random, PROTOCOLS), port: pick(random, PORTS) };
+            // Ports of HTTP rules, which are of TCP, every other time.
+            const any = { protocol: pick(random, PROTOCOLS), port: pick(random, PORTS) };
+            const traffic = random(2) === 0 ? any : { protocol: 6, port: pick(random, [80, 443]) };
             const expected = verdictOf(model, direction, { source, destination, ...traffic });
             const cgroup = cgroupOf(subject.pod?.uid ?? '');
             const answer = ask({ cgroup, address: other.address, direction, ...traffic });

@@ -199,6 +199,22 @@ const REFUSED: readonly (readonly [keyof typeof HEADS, string, string, string])[
     'HeaderSecretUnsupported',
     'spec.ingress[0].toPorts[0].rules.http[0].headerMatches[0].secret',
   ],
+  ['cilium', HTTP('{path: "/a("}'), 'PatternInvalid', 'spec.ingress[0].toPorts[0].rules.http[0].path'],
+  ['cilium', HTTP('{}, {host: "(?=a)b"}'), 'PatternUnsupported', 'spec.ingress[0].toPorts[0].rules.http[1].host'],
+  ['cilium', HTTP('{path: "/.*a.{16}"}'), 'PatternTooLarge', 'spec.ingress[0].toPorts[0].rules.http[0].path'],
+  ['cilium', HTTP('{headers: [X_Team]}'), 'HeaderNameInvalid', 'spec.ingress[0].toPorts[0].rules.http[0].headers[0]'],
+  [
+    'cilium',
+    HTTP(Array.from({ length: 9 }, (_, index) => `{path: "/${index}(a|bc){1000}"}`).join(', ')),
+    'RulesTooLarge',
+    'spec.ingress[0].toPorts[0].rules.http[8].path',
+  ],
+  [
+    'cilium',
+    OUT('{toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{}]}}]}'),
+    'HttpEgressUnsupported',
+    'spec.egress[0].toPorts[0].rules.http',
+  ],
 
   ['cnp', '', 'MissingField', 'spec'],
   ['cnp', 'spec: {priority: 1, subject: {namespaces: {}}}', 'MissingField', 'spec.tier'],
@@ -243,6 +259,14 @@ describe('policies that are refused', () => {
       assert.match(condition.message, /: [^:]+: [^:]+|: /, 'a cause and a next step');
       assert.equal(policies.length, 0, 'nothing of it is kept');
     });
+
+  it('a path pattern that matches no path is taken, and said to allow nothing', () => {
+    const { condition, policies } = readPolicy(parse(HEADS.cilium + HTTP('{path: /a}, {path: "index.*|[^/]+"}')));
+    assert.deepEqual([condition.accepted, condition.reason, policies.length], [true, 'PathNeverMatches', 1]);
+    assert.match(condition.message, /^spec\.ingress\[0\]\.toPorts\[0\]\.rules\.http\[1\]\.path: .*: begin it with/);
+    const fine = readPolicy(parse(HEADS.cilium + HTTP('{path: ".*index"}, {path: "[^a]b"}, {path: ""}')));
+    assert.equal(fine.condition.reason, 'Accepted');
+  });
 
   const HEAD_ROWS: readonly (readonly [unknown, string])[] = [
     [undefined, 'MissingField'],

@@ -24,4 +24,15 @@ int ask_policies(struct __sk_buff *skb)
 	return bpf_skb_store_bytes(skb, ETHERNET_BYTES + __builtin_offsetof(struct asked, answer), &answer, sizeof(answer), 0);
 }
 
+/* The packet is an Ethernet header and a unit's number. Its place, or -1 if it is not there. */
+SEC("tc")
+int find_unit(struct __sk_buff *skb)
+{
+	u32 number;
+
+	if (bpf_skb_load_bytes(skb, ETHERNET_BYTES, &number, sizeof(number)))
+		return -2;
+	return http_unit_find(number) ? number % HTTP_LIMIT_UNITS : -1;
+}
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

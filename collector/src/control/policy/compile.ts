@@ -9,6 +9,7 @@
 
 import { compilePorts, type PortPrefix } from './compile_ports.ts';
 import { type Condition, Refusal } from './condition.ts';
+import { type DecisionUnits, UnitCache, unitsOf } from './decision_units.ts';
 import { labelsOfNode, labelsOfPod, type Node, type OtherEnd, type Pod, securityIdentity, WORLD } from './endpoints.ts';
 import { type Decision, matched, policiesFor, type Rules, ruleIsAbout, rulesFor } from './judge.ts';
 import { keys } from './labels.ts';
@@ -52,6 +53,9 @@ export interface PolicyTables {
   readonly ports: readonly PortEntry[];
   /** By the values of the port entries. */
   readonly decisions: readonly Decision[];
+  /** How their requests are judged, and by which units. */
+  readonly requests: DecisionUnits['requests'];
+  readonly units: DecisionUnits['units'];
 }
 
 /** Most entries of each table, as the kernel's maps are made, and of work. */
@@ -61,13 +65,15 @@ export interface Bounds {
   readonly pairs: number;
   readonly ports: number;
   readonly decisions: number;
+  /** Tables of HTTP rules: half of the places there are (unit_map.ts), for those before are there, too. */
+  readonly units: number;
   /** Subjects times peers that are looked at, which is the time it takes. */
   readonly matches: number;
 }
 
 export const BOUNDS: Bounds = {
   ...{ subjects: 4096, addresses: 131_072, pairs: 262_144 },
-  ...{ ports: 262_144, decisions: 65_536, matches: 4_194_304 },
+  ...{ ports: 262_144, decisions: 65_536, units: 16, matches: 4_194_304 },
 };
 
 /** What there is to judge. */
@@ -79,8 +85,13 @@ export interface Cluster {
 }
 
 export type Compiled =
-  | { readonly tables: PolicyTables; readonly condition: undefined }
-  | { readonly tables: undefined; readonly condition: Condition };
+  | {
+      readonly tables: PolicyTables;
+      readonly condition: undefined;
+      /** Policies that are in force with HTTP rules that do not fit: what is not let through that they would allow. */
+      readonly conditions: readonly Condition[];
+    }
+  | { readonly tables: undefined; readonly condition: Condition; readonly conditions: readonly [] };
 
 /** Numbers from 1 for values, by a key. */
 class Numbers<Value> {
@@ -134,7 +145,7 @@ class Compiler {
     this.#ruleNumbers = new Map(model.policies.flatMap(({ rules }) => rules).map((rule, index) => [rule, index]));
   }
 
-  run(): PolicyTables {
+  run(cache: UnitCache): Compiled {
     const subjects = this.#subjectEntries();
     this.#fits('subjects', subjects.size);
     const addresses = this.#addressEntries();
@@ -146,7 +157,10 @@ class Compiler {
     );
     this.#fits('ports', ports.length);
     this.#fits('decisions', this.#decisions.values.length);
-    return { subjects, addresses, pairs, ports, decisions: this.#decisions.values };
+    const decisions = this.#decisions.values;
+    const { units, requests, conditions } = unitsOf(decisions, this.#bounds.units, cache);
+    const tables = { subjects, addresses, pairs, ports, decisions, requests, units };
+    return { tables, condition: undefined, conditions };
   }
 
   #fits(name: keyof Bounds, size: number): void {
@@ -251,14 +265,22 @@ function mostFrequent(numbers: readonly number[]): number {
   return [...counts].reduce((most, one) => (one[1] > most[1] ? one : most), [0, 0] as const)[0];
 }
 
-/** Makes the tables, or says which of them would not fit: what was in force before should then stay so. */
-export function compile(model: PolicyModel, cluster: Cluster, bounds: Bounds = BOUNDS): Compiled {
+/**
+ * Makes the tables, or says which of them would not fit: what was in force before should then stay so.
+ * @param cache given to each call of a run, so that units are made once
+ */
+export function compile(
+  model: PolicyModel,
+  cluster: Cluster,
+  bounds: Bounds = BOUNDS,
+  cache: UnitCache = new UnitCache(),
+): Compiled {
   try {
-    return { tables: new Compiler(model, cluster, bounds).run(), condition: undefined };
+    return new Compiler(model, cluster, bounds).run(cache);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const { reason, message } = error;
     const condition = { kind: 'PolicyTables', namespace: '', name: cluster.node, accepted: false, reason, message };
-    return { tables: undefined, condition };
+    return { tables: undefined, condition, conditions: [] };
   }
 }

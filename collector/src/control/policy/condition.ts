@@ -1,4 +1,4 @@
-/** What is said of an object that was read: honoured in full, or refused whole. */
+/** What is said of an object that was read: honoured in full, taken with a doubt that is told, or refused whole. */
 
 export interface Condition {
   readonly kind: string;
@@ -19,10 +19,10 @@ export class Refusal extends Error {
   /**
    * @param path where the cause stands, as `spec.ingress[0]`; empty: the object itself
    * @param cause without full stop
-   * @param next what whoever wrote the object can do
+   * @param next what whoever wrote the object can do, where the cause does not say so
    */
-  constructor(reason: string, path: string, cause: string, next: string) {
-    super(`${path === '' ? '' : `${path}: `}${cause}: ${next}`);
+  constructor(reason: string, path: string, cause: string, next?: string) {
+    super(`${path === '' ? '' : `${path}: `}${cause}${next === undefined ? '' : `: ${next}`}`);
     this.reason = reason;
   }
 }

@@ -2,9 +2,9 @@
  * Brings tables into the kernel: a whole set is written beside the one that counts, then takes its place at once. What
  * it takes the place of is freed later, so that no program that had begun meets half of it.
  */
-import { ENUMS } from '../../../../bpf/dataplane/http_unit.gen.ts';
 import {
   POLICY_ADDRESS_KEY,
+  POLICY_DECISION,
   POLICY_PAIR_KEY,
   POLICY_PORT_KEY,
   POLICY_SET,
@@ -15,6 +15,7 @@ import type { BpfMap, NativeError } from '../../../native/addon.ts';
 import type { RefusalAnswer } from '../../config_dataplane.ts';
 import type { PolicyTables } from './compile.ts';
 import { addressBytes, type Entry, pairBytes, portBytes, subjectBytes } from './layout.ts';
+import { UnitMap } from './unit_map.ts';
 
 const MAPS = {
   subjects: 'policy_subjects',
@@ -40,7 +41,6 @@ export interface PodCgroup {
   readonly level: number;
 }
 
-const { unfit: UNFIT } = ENUMS.http_unit_number;
 const FIRST = Buffer.alloc(4);
 
 /** The policies' maps of a loaded object; whoever made the object closes it. */
@@ -53,6 +53,9 @@ export class PolicyMaps {
   /** Sets that count no more, with their keys. */
   readonly #old: Record<Kind, Buffer>[] = [];
   #keys: Record<Kind, Buffer> | undefined;
+  readonly #units: UnitMap;
+  /** Numbers of the units that the set which counts names. */
+  #named = new Set<number>();
 
   /** @param refusal how requests are refused */
   constructor(object: { map(name: string): BpfMap }, refusal: RefusalAnswer = 'forbidden') {
@@ -64,11 +67,17 @@ export class PolicyMaps {
       pairs: object.map(pairs),
       ports: object.map(ports),
     };
+    this.#units = new UnitMap(object.map('http_units'));
     this.#current = object.map('policy_sets');
     const set = this.#current.lookup(FIRST) ?? Buffer.alloc(POLICY_SET.size);
     this.#generation = set.readUInt32LE(POLICY_SET.generation);
     this.#levels = set.readUInt32LE(POLICY_SET.cgroup_levels);
     if (this.#generation !== 0) this.#takeUp();
+  }
+
+  /** Most units of one set: `Bounds.units`. */
+  get mostUnits(): number {
+    return this.#units.mostOfSet;
   }
 
   /** Number of the set that counts; 0: none. */
@@ -79,19 +88,19 @@ export class PolicyMaps {
   /**
    * Writes a set and lets it count. If there is no room for it the one before stays in force.
    * @param cgroupsOf a pod's cgroups, by its UID; sockets that are made in or below them are the pod's
-   * @throws FLOW_POLICY_MAP_WRITE
+   * @throws FLOW_POLICY_MAP_WRITE, or FLOW_POLICY_UNITS_FULL, which passes when `free` was called
    */
   write(tables: PolicyTables, cgroupsOf: (uid: string) => readonly PodCgroup[]): void {
     // 0 is none.
     const generation = (this.#generation + 1) >>> 0 || 1;
-    const { decisions } = tables;
+    const units = this.#units.write(tables.units, generation);
     const sets: Sets = {
       subjects: [...tables.subjects].flatMap(([uid, subject]) =>
         cgroupsOf(uid).map(({ id }) => subjectBytes(generation, id, subject, this.#refusal)),
       ),
       addresses: tables.addresses.map((entry) => addressBytes(generation, entry)),
       pairs: tables.pairs.map((entry) => pairBytes(generation, entry)),
-      ports: tables.ports.map((entry) => portBytes(generation, entry, decisions, () => UNFIT)),
+      ports: tables.ports.map((entry) => portBytes(generation, entry, tables, units)),
     };
     const keys = this.#write(sets);
     // The levels come before what needs them and stay: whoever reads one field old and one new is right all the same.
@@ -102,23 +111,28 @@ export class PolicyMaps {
     this.#writeSet();
     if (this.#keys !== undefined) this.#old.push(this.#keys);
     this.#keys = keys;
+    this.#named = new Set(units);
   }
 
   /** Frees the sets that count no more: a second or more after `write`, when every program that read them has ended. */
   free(): void {
     for (const keys of this.#old.splice(0)) this.#delete(keys);
+    this.#units.keep(this.#named);
   }
 
   /** Of maps that another process has written: which keys are of the set that counts, and which count no more. */
   #takeUp(): void {
     const [current, old] = [{}, {}] as [Record<Kind, Buffer>, Record<Kind, Buffer>];
     for (const kind of Object.keys(MAPS) as Kind[]) {
-      const { keys, count } = this.#maps[kind].entries();
-      const size = this.#maps[kind].keySize;
-      const all = Array.from({ length: count }, (_, index) => keys.subarray(index * size, (index + 1) * size));
+      const { keySize, valueStride } = this.#maps[kind];
+      const { keys, values, count } = this.#maps[kind].entries();
+      const all = Array.from({ length: count }, (_, index) => keys.subarray(index * keySize, (index + 1) * keySize));
       const isCurrent = (key: Buffer) => key.readUInt32LE(GENERATION_AT[kind]) === this.#generation;
       current[kind] = Buffer.concat(all.filter(isCurrent));
       old[kind] = Buffer.concat(all.filter((key) => !isCurrent(key)));
+      if (kind !== 'ports') continue;
+      for (const [index, key] of all.entries())
+        if (isCurrent(key)) this.#named.add(values.readUInt32LE(index * valueStride + POLICY_DECISION.http_unit));
     }
     this.#keys = current;
     this.#old.push(old);

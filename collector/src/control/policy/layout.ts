@@ -1,4 +1,5 @@
 /** The bytes of the policies' map entries (bpf/dataplane/policy.h). */
+import { ENUMS as HTTP_ENUMS } from '../../../../bpf/dataplane/http_unit.gen.ts';
 import {
   ENUMS,
   POLICY_ADDRESS,
@@ -10,7 +11,7 @@ import {
   POLICY_SUBJECT_KEY,
 } from '../../../../bpf/dataplane/policy.gen.ts';
 import type { RefusalAnswer } from '../../config_dataplane.ts';
-import type { AddressEntry, PairEntry, PortEntry, SubjectEntry } from './compile.ts';
+import type { AddressEntry, PairEntry, PolicyTables, PortEntry, SubjectEntry } from './compile.ts';
 import type { Decision } from './judge.ts';
 import { mappedPrefix } from './prefix.ts';
 
@@ -65,15 +66,17 @@ export function pairBytes(generation: number, { subject, peer, table }: PairEntr
   return { key, value };
 }
 
+const { none: NO_UNIT, unfit: UNFIT } = HTTP_ENUMS.http_unit_number;
+
 /**
- * @param decisions of the entry's set of tables
- * @param unit number of the unit that judges the requests of a decision that has rules for them
+ * @param tables of the entry
+ * @param units numbers of the tables' units
  */
 export function portBytes(
   generation: number,
   entry: PortEntry,
-  decisions: readonly Decision[],
-  unit: (decision: Decision) => number,
+  { decisions, requests }: Pick<PolicyTables, 'decisions' | 'requests'>,
+  units: readonly number[],
 ): Entry {
   const { table, protocol, port, length, value: number } = entry;
   const key = Buffer.alloc(POLICY_PORT_KEY.size);
@@ -84,10 +87,12 @@ export function portBytes(
   key.writeUInt8(protocol ?? 0, POLICY_PORT_KEY.protocol);
   key.writeUInt8(port >> 8, POLICY_PORT_KEY.port_high);
   key.writeUInt8(port & 255, POLICY_PORT_KEY.port_low);
-  const decision = decisions[number] as Decision;
+  const { verdict } = decisions[number] as Decision;
+  const judged = requests[number];
+  const unit = judged?.unit === undefined ? UNFIT : (units[judged.unit] ?? UNFIT);
   const value = Buffer.alloc(POLICY_DECISION.size);
   value.writeUInt32LE(number, POLICY_DECISION.decision);
-  value.writeUInt8(VERDICT_NUMBERS[decision.verdict], POLICY_DECISION.policy_verdict);
-  value.writeUInt32LE(decision.http.length > 0 ? unit(decision) : 0, POLICY_DECISION.http_unit);
+  value.writeUInt8(VERDICT_NUMBERS[verdict], POLICY_DECISION.policy_verdict);
+  value.writeUInt32LE(judged === undefined ? NO_UNIT : unit, POLICY_DECISION.http_unit);
   return { key, value };
 }

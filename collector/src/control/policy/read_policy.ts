@@ -1,4 +1,5 @@
 /** Reads a policy of any kind that is known. */
+import { checkHttp } from './check_http.ts';
 import { type Condition, Refusal } from './condition.ts';
 import { Field } from './field.ts';
 import { nameOf } from './fields.ts';
@@ -70,7 +71,8 @@ export function readPolicy(object: unknown): ReadPolicy {
     if (!isKind(kind))
       return field.at('kind').refuse('UnknownKind', 'it is no kind of policy', `use ${Object.keys(KINDS).join(', ')}`);
     const policies = readAs(kind, field, { namespace: told.namespace, name: told.name });
-    return { condition: { ...told, accepted: true, reason: 'Accepted', message: '' }, policies };
+    const doubt = checkHttp(policies) ?? { reason: 'Accepted', message: '' };
+    return { condition: { ...told, accepted: true, ...doubt }, policies };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
     const { reason, message } = error;

@@ -32,7 +32,7 @@ function ciliumRule(random: Random, prefix: 'from' | 'to', isDeny: boolean): obj
     ports: [{ port: pick(random, ['80', '443']), protocol: 'TCP' }],
     rules: { http: [{ method: 'GET' }] },
   };
-  const entry = !isDeny && random(3) === 0 ? http : { ports: [ciliumPort(random)] };
+  const entry = prefix === 'from' && !isDeny && random(3) > 0 ? http : { ports: [ciliumPort(random)] };
   const isBare = Object.keys(peers).length === 0 && isDeny;
   return { ...peers, ...((isBare || random(2) === 0) && { toPorts: [entry] }) };
 }

@@ -22,7 +22,7 @@ export interface Compiled {
 }
 
 /** What a rule demands: of `method`, `target`, or a header by its lower-case name. */
-interface RuleDemand extends Omit<Demand, 'rule'> {
+export interface RuleDemand extends Omit<Demand, 'rule'> {
   readonly of: string;
   /** Where in the rule. */
   readonly field: string;
@@ -31,7 +31,7 @@ interface RuleDemand extends Omit<Demand, 'rule'> {
 const HEADER_NAME = /^[!#$%&'*+\-.^`|~0-9A-Za-z]{1,128}$/;
 const HEADERS_MAX = 16;
 /** Each state of a field's automaton is a row of the table at least: what has more is not tried. */
-const FIELD_STATES_MAX = TRANSITIONS_MAX / 16;
+export const FIELD_STATES_MAX = TRANSITIONS_MAX / 16;
 /** Each of them reads every head. */
 export const UNITS_MAX = 8;
 
@@ -56,8 +56,8 @@ function headerDemand({ name, value, pattern }: HeaderRule, field: string): Rule
   return checked({ of: name.toLowerCase(), field, pattern: text, tree: parsePattern(text) });
 }
 
-/** @returns what it demands, and why it is refused if it is */
-function demandsOf(rule: HttpRule): (RuleDemand | RuleRefusal)[] {
+/** @returns what it demands, and why it is refused if it is; neither takes long */
+export function demandsOf(rule: HttpRule): (RuleDemand | RuleRefusal)[] {
   const found: (RuleDemand | RuleRefusal)[] = [];
   const attempt = (field: string, make: () => RuleDemand | RuleRefusal): void => {
     try {
@@ -88,7 +88,7 @@ function demandsOf(rule: HttpRule): (RuleDemand | RuleRefusal)[] {
   return found;
 }
 
-const isRefusal = (found: RuleDemand | RuleRefusal): found is RuleRefusal => 'reason' in found;
+export const isRefusal = (found: RuleDemand | RuleRefusal): found is RuleRefusal => 'reason' in found;
 
 /** Fields that are told apart whatever the rules are: number, and what a value must be. */
 const FIXED: ReadonlyMap<string, readonly [number: number, wellFormed?: ParsedPattern]> = new Map([
@@ -118,6 +118,13 @@ function unitOfRules(rules: readonly (readonly RuleDemand[])[]): HttpUnit | unde
     fields[number] = field;
   }
   return unitOf(Array.from(fields), rules.length);
+}
+
+/** One unit for all of the rules, of which any allows. @returns undefined if there is none, because they are refused or too much */
+export function compileUnit(rules: readonly HttpRule[]): HttpUnit | undefined {
+  if (rules.length === 0 || rules.length > RULES_MAX) return undefined;
+  const found = rules.map(demandsOf);
+  return found.flat().some(isRefusal) ? undefined : unitOfRules(found as RuleDemand[][]);
 }
 
 /** What makes a rule too large for a unit of its own: the pattern whose automaton is the largest. */

@@ -2,9 +2,10 @@
 import { ENUMS, HTTP_ACTION, HTTP_UNIT } from '../../../../../bpf/dataplane/http_unit.gen.ts';
 import type { HttpUnit } from './unit.ts';
 
-/** The value of a map, of the unit's own memory. */
-export function bytesOfUnit(unit: HttpUnit): Buffer {
+/** The value of a map. @param number by which it is asked for */
+export function bytesOfUnit(unit: HttpUnit, number: number): Buffer {
   const bytes = Buffer.alloc(HTTP_UNIT.size);
+  bytes.writeUInt32LE(number, HTTP_UNIT.number);
   bytes.set(unit.classOf, HTTP_UNIT.classes);
   for (const [index, action] of unit.actions.entries()) {
     const at = HTTP_UNIT.actions + index * HTTP_ACTION.size;
