@@ -20,6 +20,9 @@ static const napi_property_descriptor object_properties[] = {
 	METHOD_PROPERTY("attach", object_attach),
 	METHOD_PROPERTY("attachCgroup", object_attach_cgroup),
 	METHOD_PROPERTY("attachIterator", object_attach_iterator),
+	METHOD_PROPERTY("attachDevice", object_attach_device),
+	METHOD_PROPERTY("attachFilter", object_attach_filter),
+	METHOD_PROPERTY("attachMap", object_attach_map),
 	METHOD_PROPERTY("iterate", object_iterate),
 	METHOD_PROPERTY("openIterator", object_open_iterator),
 	METHOD_PROPERTY("testRun", object_test_run),
@@ -28,15 +31,23 @@ static const napi_property_descriptor object_properties[] = {
 	METHOD_PROPERTY("mapLayout", object_map_layout),
 	METHOD_PROPERTY("reuseMap", object_reuse_map),
 	METHOD_PROPERTY("pinMap", object_pin_map),
+	METHOD_PROPERTY("pinProgram", object_pin_program),
 	CLOSE_PROPERTY(HANDLE_OBJECT),
 };
 
-static const napi_property_descriptor link_properties[] = { CLOSE_PROPERTY(HANDLE_LINK) };
+static const napi_property_descriptor link_properties[] = {
+	METHOD_PROPERTY("pin", link_pin),
+	METHOD_PROPERTY("update", link_update),
+	METHOD_PROPERTY("info", link_info),
+	CLOSE_PROPERTY(HANDLE_LINK),
+};
 
 static const napi_property_descriptor map_properties[] = {
 	METHOD_PROPERTY("lookup", map_lookup),
 	METHOD_PROPERTY("update", map_update),
 	METHOD_PROPERTY("delete", map_delete),
+	METHOD_PROPERTY("setProgram", map_set_program),
+	METHOD_PROPERTY("freeze", map_freeze),
 	METHOD_PROPERTY("entries", map_entries),
 	METHOD_PROPERTY("updateBatch", map_update_batch),
 	METHOD_PROPERTY("deleteBatch", map_delete_batch),
@@ -94,6 +105,9 @@ NAPI_MODULE_INIT()
 {
 	const napi_property_descriptor functions[] = {
 		METHOD_PROPERTY("openObject", open_object),
+		METHOD_PROPERTY("openLink", open_link),
+		METHOD_PROPERTY("detachFilter", detach_filter),
+		METHOD_PROPERTY("networkNamespaceCookie", network_namespace_cookie),
 		METHOD_PROPERTY("openRing", open_ring),
 		METHOD_PROPERTY("enableStats", enable_stats),
 		METHOD_PROPERTY("openKernelTypes", open_kernel_types),

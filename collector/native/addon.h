@@ -30,6 +30,9 @@
 	X(GLOBAL, "Compare name and size with the object's `const volatile` globals (bpf/config.bpf.h).") \
 	X(ATTACH, "Read `log`; check that the kernel has the hook, and CAP_PERFMON or CAP_NET_ADMIN.") \
 	X(CGROUP, "Pass a directory on the cgroup v2 mount, or a descriptor of one.") \
+	X(DEVICE, "Check that the device is there, in the network namespace that was named, and CAP_NET_ADMIN.") \
+	X(NAMESPACE, "Check that the path is a network namespace's (/proc/PID/ns/net), and CAP_SYS_ADMIN.") \
+	X(LINK, "Check that the link is open and of the program's type.") \
 	X(ITERATE, "Check that the link came from attachIterator() and is open.") \
 	X(TEST_RUN, "Check that the kernel can test-run this program type with such data and context.") \
 	X(MAP_ACCESS, "Check that the map type allows this operation, and CAP_BPF.") \
@@ -87,7 +90,8 @@ struct object_handle {
 
 struct link_handle {
 	struct handle handle;
-	struct bpf_link *link;
+	struct bpf_link *link;		/* NULL: libbpf does not know it, only `descriptor` holds it */
+	int descriptor;
 	bool is_iterator;
 };
 
@@ -141,6 +145,14 @@ struct bpf_map *find_loaded_map(napi_env env, struct object_handle *object, napi
 /* `this` as an object whose load has not been tried: libbpf keeps no way back from a load, failed or not. */
 struct object_handle *unloaded_object(napi_env env, napi_callback_info info, size_t argc, napi_value *argv);
 
+/* link.c */
+int link_descriptor(const struct link_handle *link);
+/* Takes over the descriptor of a link, also where it fails. */
+napi_value make_link_of_descriptor(napi_env env, struct handle *owner, int descriptor);
+
+/* namespace.c: runs `work` in the network namespace at `path`, on a thread of its own, or here if `path` is empty. */
+int in_network_namespace(const char *path, int (*work)(void *context), void *context);
+
 /* One method or function each; addon.c puts them into the exported classes. */
 #define METHOD(name) napi_value name(napi_env env, napi_callback_info info)
 METHOD(open_object);
@@ -153,6 +165,9 @@ METHOD(object_get_global);
 METHOD(object_attach);
 METHOD(object_attach_cgroup);
 METHOD(object_attach_iterator);
+METHOD(object_attach_device);
+METHOD(object_attach_filter);
+METHOD(object_attach_map);
 METHOD(object_iterate);
 METHOD(object_open_iterator);
 METHOD(object_test_run);
@@ -161,9 +176,18 @@ METHOD(object_map);
 METHOD(object_map_layout);
 METHOD(object_reuse_map);
 METHOD(object_pin_map);
+METHOD(object_pin_program);
+METHOD(open_link);
+METHOD(link_pin);
+METHOD(link_update);
+METHOD(link_info);
+METHOD(detach_filter);
+METHOD(network_namespace_cookie);
 METHOD(map_lookup);
 METHOD(map_update);
 METHOD(map_delete);
+METHOD(map_set_program);
+METHOD(map_freeze);
 METHOD(map_entries);
 METHOD(map_update_batch);
 METHOD(map_delete_batch);

@@ -4,8 +4,9 @@
  *
  * Handles hold until `close()`, until the object they came from is closed, or until this thread's environment ends
  * (exit, worker termination); garbage collection closes none of them. Closing twice is harmless; any other use of a
- * closed handle throws FLOW_NATIVE_CLOSED. No link is ever pinned: what was attached is detached when the process is gone,
- * however it went; only maps that were given a name by `pinMap` stay. Handles cannot be passed to another thread; each thread that imports this module opens its own.
+ * closed handle throws FLOW_NATIVE_CLOSED. What was attached is detached when the process is gone, however it went; only
+ * what was given a name in a BPF filesystem stays until the name is removed, and filters, which belong to a device. Handles
+ * cannot be passed to another thread; each thread that imports this module opens its own.
  */
 import { createRequire } from 'node:module';
 
@@ -29,8 +30,28 @@ export interface Handle {
   close(): void;
 }
 
-/** An attached program. Closing it detaches. */
-export type Link = Handle;
+/** What the kernel says of a link. */
+export interface LinkInfo {
+  readonly id: number;
+  /** The kernel's id of the program. */
+  readonly programId: number;
+  /** Of a link to a cgroup: the inode number of its directory, 0 when that is gone. */
+  readonly cgroupId?: bigint;
+  /** Of a link to a device: its index, 0 when it is gone. */
+  readonly ifindex?: number;
+}
+
+/** An attached program. Closing it detaches, unless it is pinned. */
+export interface Link extends Handle {
+  /** Keeps it, whatever becomes of this process, until `path` is unlinked; its directory exists. */
+  pin(path: string): void;
+  /** Puts another program of the same type into it, without a moment between the two. */
+  update(object: BpfObject, program: string): void;
+  info(): LinkInfo;
+}
+
+/** Which packets a program on a device sees, as the device's network namespace sees them. */
+export type Direction = 'ingress' | 'egress';
 
 /** One program of an object. */
 export interface ProgramInfo {
@@ -106,6 +127,10 @@ export interface BpfMap extends Handle {
   update(key: Uint8Array, value: Uint8Array, flags?: number): void;
   /** Deletes a key; false if there was none. */
   delete(key: Uint8Array): boolean;
+  /** Puts a program, of whichever object, into an array of programs. */
+  setProgram(index: number, object: BpfObject, program: string): void;
+  /** From now on user space can only read it; programs write on. */
+  freeze(): void;
   /**
    * Reads the whole map, in batches where the kernel can for this type. Entries that change meanwhile may be there or
    * not; each is whole.
@@ -141,6 +166,24 @@ export interface BpfObject extends Handle {
   attach(program: string): Link;
   /** Attaches a program to a cgroup v2: the path of its directory, or a descriptor of it, which stays the caller's. */
   attachCgroup(program: string, cgroup: string | number): Link;
+  /**
+   * Attaches a `tc` program to a network device, behind those that are there (tcx, Linux 6.6).
+   * @param namespace path of the device's network namespace; left out: this process's
+   */
+  attachDevice(program: string, ifindex: number, direction: Direction, namespace?: string): Link;
+  /**
+   * The same as a filter of clsact, for kernels without such links, in place of the one with this priority. It stays until
+   * `detachFilter`.
+   */
+  attachFilter(
+    program: string,
+    ifindex: number,
+    direction: Direction,
+    namespace: string | undefined,
+    priority: number,
+  ): void;
+  /** Attaches an `sk_msg` or `sk_skb` program to a map of sockets, in place of the one before; it stays as long as the map. */
+  attachMap(program: string, map: string): void;
   /** Makes an iterator of a program, over a map for programs that walk one. Run it with `iterate`. */
   attachIterator(program: string, map?: string): Link;
   /** Walks an iterator to its end and returns what it printed. Blocks: 2 to 5 ms per 10,000 sockets. */
@@ -167,6 +210,8 @@ export interface BpfObject extends Handle {
   reuseMap(map: string, path: string): boolean;
   /** Keeps a loaded map, whatever becomes of this process, until `path` is unlinked; its directory exists. */
   pinMap(map: string, path: string): void;
+  /** Keeps a loaded program in the same way. */
+  pinProgram(program: string, path: string): void;
   /** Costs of every loaded program. */
   programStats(): ProgramStats[];
 }
@@ -247,6 +292,9 @@ interface Addon {
   readonly possibleCpus: number;
   openObject(path: string): BpfObject;
   openRing(object: BpfObject, map: string): Ring;
+  openLink(path: string): Link | null;
+  detachFilter(ifindex: number, direction: Direction, namespace: string | undefined, priority: number): boolean;
+  networkNamespaceCookie(path?: string): bigint;
   enableStats(): Handle;
   openKernelTypes(): KernelTypes;
   openConntrack(): Conntrack;
@@ -268,6 +316,20 @@ export const openObject: (path: string) => BpfObject = native.openObject;
 
 /** Opens a ring buffer map of a loaded object for reading. */
 export const openRing: (object: BpfObject, map: string) => Ring = native.openRing;
+
+/** Opens a link by the path that it was pinned at; null if there is none, or something else. */
+export const openLink: (path: string) => Link | null = native.openLink;
+
+/** Takes off what `attachFilter` has put on; false if it is not there, nor the device. */
+export const detachFilter: (
+  ifindex: number,
+  direction: Direction,
+  namespace: string | undefined,
+  priority: number,
+) => boolean = native.detachFilter;
+
+/** The kernel's number of a network namespace, by a path such as /proc/PID/ns/net; left out: this process's. */
+export const networkNamespaceCookie: (path?: string) => bigint = native.networkNamespaceCookie;
 
 /** Makes the kernel count run times, of every program on the machine, while the handle is open: about 70 ns per run. */
 export const enableStats: () => Handle = native.enableStats;

@@ -30,7 +30,7 @@ static bool walk_begin(napi_env env, napi_callback_info info, struct walk *walk)
 		throw_native(env, NATIVE_ITERATE, 0, "this link is not an iterator's");
 		return false;
 	}
-	walk->descriptor = bpf_iter_create(bpf_link__fd(link->link));
+	walk->descriptor = bpf_iter_create(link_descriptor(link));
 	if (walk->descriptor < 0)
 		throw_native(env, NATIVE_ITERATE, walk->descriptor, "cannot begin the iterator");
 	return walk->descriptor >= 0;

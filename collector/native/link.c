@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Attaching programs. A link holds until it is closed; none is pinned, so the kernel detaches what a dead process had. */
+/*
+ * Attaching programs. A link holds until it is closed, and the kernel detaches what a dead process had; one that was given
+ * a name in a BPF filesystem holds until the name is removed.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -10,8 +13,29 @@ static void link_release(struct handle *handle)
 {
 	struct link_handle *link = (struct link_handle *)handle;
 
-	bpf_link__destroy(link->link);
+	if (link->link != NULL)
+		bpf_link__destroy(link->link);
+	else
+		close(link->descriptor);
 	link->link = NULL;
+}
+
+int link_descriptor(const struct link_handle *link)
+{
+	return link->link == NULL ? link->descriptor : bpf_link__fd(link->link);
+}
+
+napi_value make_link_of_descriptor(napi_env env, struct handle *owner, int descriptor)
+{
+	napi_value result;
+	struct link_handle *link = handle_create(env, HANDLE_LINK, sizeof(*link), owner, link_release, &result);
+
+	if (link == NULL) {
+		close(descriptor);
+		return NULL;
+	}
+	link->descriptor = descriptor;
+	return result;
 }
 
 static napi_value make_link(napi_env env, struct object_handle *object, struct bpf_program *program,

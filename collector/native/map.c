@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Maps, one entry at a time. Of a per-CPU map a value is all CPUs' values, each rounded up to eight bytes. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "addon.h"
 #include "map.h"
@@ -108,4 +110,51 @@ METHOD(map_delete)
 		return map_failed(env, map, error, "delete from");
 	napi_get_boolean(env, error == 0, &result);
 	return result;
+}
+
+METHOD(map_set_program)
+{
+	napi_value argv[3];
+	struct map_handle *map = method_begin(env, info, HANDLE_MAP, 3, argv);
+	struct object_handle *object;
+	struct bpf_program *program;
+	uint32_t index;
+	int descriptor, error;
+
+	if (map == NULL || !read_u32(env, argv[0], "index", &index) ||
+	    (object = handle_from(env, argv[1], HANDLE_OBJECT)) == NULL ||
+	    (program = find_loaded_program(env, object, argv[2])) == NULL)
+		return NULL;
+	if (bpf_map__type(map->map) != BPF_MAP_TYPE_PROG_ARRAY)
+		return throw_native(env, NATIVE_MAP_ACCESS, 0, "map %s is not an array of programs", bpf_map__name(map->map));
+	descriptor = bpf_program__fd(program);
+	error = bpf_map_update_elem(map->descriptor, &index, &descriptor, 0);
+	return error == 0 ? NULL : map_failed(env, map, error, "put a program into");
+}
+
+static bool is_frozen(int descriptor)
+{
+	char line[128], path[64];
+	bool frozen = false;
+	FILE *facts;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", descriptor);
+	facts = fopen(path, "re");
+	while (facts != NULL && fgets(line, sizeof(line), facts) != NULL)
+		frozen |= strcmp(line, "frozen:\t1\n") == 0;
+	if (facts != NULL)
+		fclose(facts);
+	return frozen;
+}
+
+METHOD(map_freeze)
+{
+	struct map_handle *map = method_begin(env, info, HANDLE_MAP, 0, NULL);
+	int error;
+
+	if (map == NULL)
+		return NULL;
+	error = bpf_map_freeze(map->descriptor);
+	/* Perhaps whoever had it before has frozen it: the kernel refuses then. */
+	return error == 0 || is_frozen(map->descriptor) ? NULL : map_failed(env, map, error, "freeze");
 }

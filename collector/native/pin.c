@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Maps that outlive this process: kept by a name in a BPF filesystem, and taken up again by the next one. */
+/* What outlives this process: kept by a name in a BPF filesystem, and taken up again by the next one. */
 #include <bpf/btf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -127,4 +127,20 @@ METHOD(object_pin_map)
 	/* Not bpf_map__pin(): it remembers the path, and would refuse to have a map that was taken up under another one. */
 	error = bpf_obj_pin(bpf_map__fd(map), path);
 	return error == 0 ? NULL : throw_native(env, NATIVE_PIN, error, "cannot keep map %s at %s", bpf_map__name(map), path);
+}
+
+METHOD(object_pin_program)
+{
+	napi_value argv[2];
+	struct object_handle *object = method_begin(env, info, HANDLE_OBJECT, 2, argv);
+	char path[PATH_SIZE];
+	struct bpf_program *program;
+	int error;
+
+	if (object == NULL || (program = find_loaded_program(env, object, argv[0])) == NULL ||
+	    !read_text(env, argv[1], "path", path, sizeof(path)))
+		return NULL;
+	error = bpf_obj_pin(bpf_program__fd(program), path);
+	return error == 0 ? NULL : throw_native(env, NATIVE_PIN, error, "cannot keep program %s at %s",
+						bpf_program__name(program), path);
 }

@@ -43,7 +43,7 @@ test('only links of iterators can be walked, and only while they are open', () =
     const link = object.attachIterator('walk_numbers', 'numbers');
     nativeError('FLOW_NATIVE_ITERATE', () => object.iterate(object.attach('on_system_call')));
     nativeError('FLOW_NATIVE_ARGUMENT', () => object.iterate({} as Link));
-    nativeError('FLOW_NATIVE_ARGUMENT', () => object.openIterator(object as Link));
+    nativeError('FLOW_NATIVE_ARGUMENT', () => object.openIterator(object as unknown as Link));
     link.close();
     link.close();
     nativeError('FLOW_NATIVE_CLOSED', () => object.iterate(link));

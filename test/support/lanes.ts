@@ -24,7 +24,7 @@ const BESIDE = [
   'test/support/**/*.test.ts',
   'test/dashboards/!(panels).test.ts',
   'test/bpf/{http-order,http-parser,policy/tables,wire}.test.ts',
-  'test/native/{attach,conntrack,iterate,kernel_here,map,object}.test.ts',
+  'test/native/{attach,conntrack,iterate,kernel_here,links,map,object}.test.ts',
   'test/collector/!(clock|delivery|own_spans|run|spans_sender).test.ts',
   'test/collector/{govern,policy}/*.test.ts',
   'test/e2e/{cli-errors,clickhouse-url,demo-judge,otel_unreachable,own_spans,up-plan}.test.ts',
