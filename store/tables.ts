@@ -8,9 +8,10 @@ import { DECISION, ENDS, IDENTITY_BASES, SAMPLE_WEIGHT, SCOPE, text, word, words
 import { ENDPOINT_ADDRESSES, ENDPOINTS } from './endpoint_tables.ts';
 import { DERIVED_TRACE_ID_SQL, SENT_TRACE_ID_SQL } from './ids.ts';
 import { difference, type Remainder } from './remainders.ts';
+import { VERDICTS } from './verdict_table.ts';
 
 export { type Column, enumLabel, type StoredColumn, type StoredTable, type Table } from './columns.ts';
-export { ENDPOINT_ADDRESSES, ENDPOINTS, IDENTITY_BASES };
+export { ENDPOINT_ADDRESSES, ENDPOINTS, IDENTITY_BASES, VERDICTS };
 
 /** Words for how an exchange went, the same for every protocol. */
 export const OUTCOMES = { unknown: 0, ok: 1, client_error: 2, server_error: 3, no_response: 4, refused: 5 } as const;
@@ -244,6 +245,7 @@ export const TABLES: readonly Table[] = [
   FLOWS,
   TCP_EVENTS,
   REQUESTS,
+  VERDICTS,
   ENDPOINTS,
   ENDPOINT_ADDRESSES,
   LOSSES,

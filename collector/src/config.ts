@@ -113,7 +113,7 @@ const COLLECTOR = group(
     spool_bytes: whole(GiB, MiB, 1024 * GiB, {
       unit: 'bytes',
       description:
-        'Most that waits on disk for ClickHouse; beyond it the oldest rows are dropped and counted: of tcp_events first, then of requests, of flows last.',
+        'Most that waits on disk for ClickHouse; beyond it the oldest rows are dropped and counted: of tcp_events first, then of requests and verdicts, of flows last.',
     }),
     spool_max_age_s: whole(3 * 86_400, 60, 365 * 86_400, {
       unit: 's',

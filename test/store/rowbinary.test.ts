@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeRows, encodeRow } from '../../store/rowbinary.ts';
-import { ENDPOINTS, FLOWS, REQUESTS, TABLES } from '../../store/tables.ts';
+import { ENDPOINTS, FLOWS, REQUESTS, TABLES, VERDICTS } from '../../store/tables.ts';
 
 const ENDPOINT = {
   endpoint_id: '18446744073709551615',
@@ -31,6 +31,14 @@ const ENDPOINT = {
 
 test('a row comes back as it went in', () => {
   assert.deepEqual(decodeRows(ENDPOINTS, encodeRow(ENDPOINTS, ENDPOINT)), [ENDPOINT]);
+});
+
+test('signed numbers come back as they went in', () => {
+  for (const rule_index of [-1, 0, 2_147_483_647, -2_147_483_648]) {
+    const [row] = decodeRows(VERDICTS, encodeRow(VERDICTS, { rule_index }));
+    assert.equal(row?.rule_index, rule_index);
+  }
+  assert.throws(() => encodeRow(VERDICTS, { rule_index: 2 ** 31 }), { code: 'FLOW_STORE_VALUE' });
 });
 
 test('rows stand back to back, absent columns are zero, unknown is null', () => {

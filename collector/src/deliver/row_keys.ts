@@ -1,6 +1,6 @@
 /** What tells one stored row from every other: read off rows in RowBinary, and asked for in SQL. */
 import { FlowspanError } from '../../../store/errors.ts';
-import { COLLECTOR_REPORTS, FLOWS, LOSSES, REQUESTS, type Table, TCP_EVENTS } from '../../../store/tables.ts';
+import { COLLECTOR_REPORTS, FLOWS, LOSSES, REQUESTS, type Table, TCP_EVENTS, VERDICTS } from '../../../store/tables.ts';
 import { type Skip, skipOf } from './value_end.ts';
 
 /**
@@ -10,6 +10,7 @@ import { type Skip, skipOf } from './value_end.ts';
  */
 const KEYS = new Map<string, readonly string[]>([
   ...[FLOWS, TCP_EVENTS, REQUESTS].map(({ name }): [string, readonly string[]] => [name, ['node', 'socket_cookie']]),
+  [VERDICTS.name, ['node', 'verdict_id']],
   [LOSSES.name, ['node', 'kind', 'reason']],
   [COLLECTOR_REPORTS.name, ['node']],
 ]);

@@ -3,7 +3,7 @@ import type { Discard } from '../counters.ts';
 import type { Segment } from './segment.ts';
 
 /** Tables whose segments make room for others, the first one first; the rest is few rows, and stays. */
-const DROPPED_FIRST = ['tcp_events', 'requests', 'flows'];
+const DROPPED_FIRST = ['tcp_events', 'requests', 'verdicts', 'flows'];
 /** Tables of which nothing stays for ever: reports tell of rows that have gone by then. */
 const AGED = [...DROPPED_FIRST, 'collector_reports'];
 

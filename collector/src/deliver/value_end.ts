@@ -9,6 +9,7 @@ const FIXED: Readonly<Record<string, number>> = {
   Bool: 1,
   UInt16: 2,
   UInt32: 4,
+  Int32: 4,
   UInt64: 8,
   DateTime64: 8,
   IPv6: 16,

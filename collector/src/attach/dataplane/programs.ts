@@ -70,6 +70,7 @@ export const DATAPLANE_PROGRAMS: readonly DataplaneProgram[] = [
   ...all(
     { ...policy, required: false },
     {
+      policy_established: 'what flows say of connections that pods accept, and rules for their requests',
       refuse_payload: 'a refused connection is kept from the server where nobody answers for it',
     },
   ),
