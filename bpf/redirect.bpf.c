@@ -11,8 +11,11 @@
  * are not for sockets that opted in; a reader that goes with bytes unread does not reset its writer, who is told with its next
  * byte, or if its window is closed when the reader's half is given up (net.ipv4.tcp_fin_timeout, 60 s); and where TCP has held
  * a writer back, its next blocking read may return EAGAIN (the kernel takes the wake-up for room to write for one to read).
+ *
+ * Connections whose requests policies judge stay in TCP: they are judged where packets come in.
  */
 #include "dataplane/redirect_maps.bpf.h"
+#include "dataplane/policy_accepted.bpf.h"
 
 /* Bytes that a reader may be behind before its writer is held back by TCP. */
 const volatile u32 redirect_unread_max = 256 * 1024;
@@ -128,15 +131,39 @@ static __always_inline u32 mode_of_peer(u32 op, u8 own, const struct redirect_en
 	return mode;
 }
 
-/* Whether both ends go all the way. Each connection is counted where it is accepted. */
-static __always_inline bool is_short_cut(u32 op, u32 own, const struct redirect_end *end, const struct redirect_end *peer)
+/* Kernels without it lose count of what a reader has, and tell it wrong: see redirect_take. */
+static __always_inline bool is_safe(void)
 {
-	u32 other = mode_of_peer(op, own, end, peer);
-	bool is_done = own == REDIRECT_MODE_ENFORCE && other == REDIRECT_MODE_ENFORCE;
+	return bpf_core_field_exists(((struct sk_psock *)0)->msg_tot_len);
+}
 
-	if (other && op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
-		count_redirect(is_done ? REDIRECT_COUNTER_JOINED : REDIRECT_COUNTER_AUDITED, 1);
-	return is_done;
+/* Asked of who accepts, whose policies it is about; whichever of the two programs runs first. */
+static __always_inline bool is_judged(u32 op, struct bpf_sock *sk)
+{
+	struct policy_flow *flow;
+
+	if (op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		return false;
+	keep_answer(sk);
+	flow = bpf_sk_storage_get(&policy_connections, sk, NULL, 0);
+	return flow && flow->answer.http_unit;
+}
+
+/* Whether both ends go all the way, and nobody has to look into what they say. Each connection is counted where it is accepted. */
+static __always_inline bool is_short_cut(u32 op, struct bpf_sock *sk, u32 own, const struct redirect_end *end,
+					 const struct redirect_end *peer)
+{
+	u32 other = mode_of_peer(op, own, end, peer), counted = REDIRECT_COUNTER_JOINED;
+
+	if (!other)
+		return false;
+	if (is_judged(op, sk))
+		counted = REDIRECT_COUNTER_JUDGED;
+	else if (own != REDIRECT_MODE_ENFORCE || other != REDIRECT_MODE_ENFORCE)
+		counted = REDIRECT_COUNTER_AUDITED;
+	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
+		count_redirect(counted, 1);
+	return counted == REDIRECT_COUNTER_JOINED;
 }
 
 static __always_inline void join(struct bpf_sock_ops *ctx)
@@ -147,8 +174,7 @@ static __always_inline void join(struct bpf_sock_ops *ctx)
 	struct tcp_sock *tp;
 	u64 cgroup_id;
 
-	/* Kernels without it lose count of what a reader has, and tell it wrong: see redirect_take. */
-	if (!sk || !bpf_core_field_exists(((struct sk_psock *)0)->msg_tot_len))
+	if (!sk || !is_safe())
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || (bpf_core_field_exists(tp->is_mptcp) && tp->is_mptcp))
@@ -158,7 +184,7 @@ static __always_inline void join(struct bpf_sock_ops *ctx)
 		return;
 	read_end(tp, &end);
 	turn_round(&end, &peer);
-	if (!is_short_cut(ctx->op, mode_of_cgroup(cgroup_id), &end, &peer))
+	if (!is_short_cut(ctx->op, sk, mode_of_cgroup(cgroup_id), &end, &peer))
 		return;
 	state = bpf_sk_storage_get(&redirect_sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!state)
@@ -177,6 +203,13 @@ int redirect_join(struct bpf_sock_ops *ctx)
 	if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
 		join(ctx);
 	return 1;
+}
+
+/* Run by the collector: 1 if anybody can join on this kernel, else 0. */
+SEC("syscall")
+int redirect_is_safe(void *context)
+{
+	return is_safe();
 }
 
 static __always_inline struct sk_psock *psock_of(struct sock *sk)

@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = 'ead4e0976bd547cf';
+export const LAYOUT_HASH = 'a83e3e75d36d2bcb';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -26,7 +26,8 @@ export const ENUMS = {
     bytes: 5,
     joined: 6,
     audited: 7,
-    max: 8,
+    judged: 8,
+    max: 9,
   },
   redirect_mode: {
     observe: 0,

@@ -47,9 +47,10 @@ enum redirect_counter {
 	REDIRECT_COUNTER_OPTED_OUT = 3,
 	REDIRECT_COUNTER_IN_TCP = 4,
 	REDIRECT_COUNTER_BYTES = 5,	/* in those messages */
-	REDIRECT_COUNTER_JOINED = 6,	/* connections both ends of which opted in */
-	REDIRECT_COUNTER_AUDITED = 7,	/* the same, of which one is only audited */
-	REDIRECT_COUNTER_MAX = 8,
+	REDIRECT_COUNTER_JOINED = 6,	/* connections both ends of which go all the way */
+	REDIRECT_COUNTER_AUDITED = 7,	/* connections both ends of which opted in, and one is only audited */
+	REDIRECT_COUNTER_JUDGED = 8,	/* connections that were left to TCP, since policies judge their requests there */
+	REDIRECT_COUNTER_MAX = 9,
 };
 
 /* What is kept of a socket that opted in. Freed by the kernel with the socket. */

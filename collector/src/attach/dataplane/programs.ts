@@ -80,6 +80,7 @@ export const DATAPLANE_PROGRAMS: readonly DataplaneProgram[] = [
       refuse_ingress: 'a refused connection is answered within a round trip',
     },
   ),
+  ...all({ ...redirect, kind: 'run' }, { redirect_is_safe: 'word on whether this kernel has the way past TCP' }),
   // What sockets need is there before one joins.
   ...all(
     { ...redirect, kind: 'sockets', map: 'redirect_ends' },
