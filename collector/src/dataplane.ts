@@ -39,6 +39,7 @@ function noting(follower: ObjectFollower, settled: () => void): ObjectFollower {
 export class Dataplane {
   readonly #config: Config;
   readonly #log: Logger;
+  readonly #kubernetes: Kubernetes | undefined;
   readonly #loaded: LoadedDataplane | undefined;
   readonly #joined: Joined[] = [];
   readonly #reasons = new Map<Step, string>();
@@ -51,6 +52,7 @@ export class Dataplane {
   constructor(config: Config, host: Host, kubernetes: Kubernetes | undefined, log: Logger) {
     this.#config = config;
     this.#log = log;
+    this.#kubernetes = kubernetes;
     const wanted = stepsWanted(config.dataplane);
     const steps = wanted.filter((wantedStep) => PARTS.some(({ step }) => step === wantedStep));
     for (const step of wanted) if (!steps.includes(step)) this.#reasons.set(step, NOT_MADE);
@@ -103,6 +105,7 @@ export class Dataplane {
 
   /** Once a second. @param nowMs of a clock that never goes back */
   async tick(nowMs: number): Promise<void> {
+    this.#kubernetes?.localPods?.tick(nowMs);
     this.#attachWhenFilled();
     for (const { part } of this.#joined) {
       try {
@@ -118,6 +121,7 @@ export class Dataplane {
   }
 
   close(): void {
+    this.#kubernetes?.localPods?.close();
     for (const { part } of this.#joined) part.close();
     this.#loaded?.close();
   }

@@ -87,6 +87,7 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
   #ownersChanged = false;
   #tellChanged: () => void = () => undefined;
   #news: EndpointNews | undefined;
+  #tellCgroup: (path: string, change: CgroupChange) => void = () => undefined;
 
   constructor(options: KubernetesIdentityOptions) {
     this.#options = options;
@@ -118,6 +119,12 @@ export class KubernetesIdentity implements IdentitySource, ClusterListener {
 
   cgroup(path: string, change: CgroupChange, timeNs: bigint): void {
     this.#cgroups.take(path, change, timeNs);
+    this.#tellCgroup(path, change);
+  }
+
+  /** @param told called with each cgroup that this is told of */
+  onCgroup(told: (path: string, change: CgroupChange) => void): void {
+    this.#tellCgroup = told;
   }
 
   /** A pod by its number in the index. */

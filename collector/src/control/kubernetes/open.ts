@@ -10,6 +10,7 @@ import type { Delivery } from '../../deliver/delivery.ts';
 import { cgroupMount } from '../../machine.ts';
 import type { Scope } from '../../rows.ts';
 import { VERSION } from '../../version.ts';
+import { LocalPods } from '../local_pods.ts';
 import { ManifestFeed } from '../manifests/identity.ts';
 import { openManifests } from '../manifests/open.ts';
 import type { ManifestSource } from '../manifests/source.ts';
@@ -27,6 +28,8 @@ export interface Kubernetes {
   readonly watch: Pick<KubernetesWatch, 'synced' | 'status'>;
   /** The objects themselves, for those who act on them; to be followed before the identity is synced. */
   readonly objects: ObjectSource;
+  /** Pods of this node; undefined where no step of the data plane is wanted. */
+  readonly localPods: LocalPods | undefined;
   /** Undefined where there is no directory of them. */
   readonly manifests: Pick<ManifestSource, 'status'> | undefined;
   /** Learns what earlier runs have written, once ClickHouse can be reached; resolved when it is told to stop. */
@@ -72,18 +75,24 @@ export function openKubernetes(
   const manifests = openManifests(config, log);
   const isAsked = enabled === 'on' || (enabled === 'auto' && (kubeconfig !== '' || inPod(env)));
   if (manifests === undefined && !isAsked) return undefined;
+  const steps = stepsWanted(config.dataplane);
   const timing = { watchSilenceMs: watch_silence_s * 1000 };
   const server = { kubeconfig, context, version: VERSION, log, timing, tidy: giveBackMemory };
-  const objects = new WatchedObjects(kindsFor(stepsWanted(config.dataplane)), log);
+  const objects = new WatchedObjects(kindsFor(steps), log);
   const feed = manifests === undefined ? new KubernetesWatch({ ...server, objects }) : new ManifestFeed(manifests);
   const mount = cgroupMount();
   const cgroupIsThere = (path: string) => mount !== undefined && existsSync(join(mount, path));
   const own = { node: node_name || config.node, nowMs: Date.now, cgroupIsThere };
   const identity = new KubernetesIdentity({ ...own, feed });
+  const source = manifests ?? objects;
+  const localPods = steps.length === 0 ? undefined : new LocalPods({ node: own.node, mount });
+  localPods?.follow(source);
+  identity.onCgroup((path, change) => localPods?.cgroup(path, change));
   return {
     identity,
     watch: feed,
-    objects: manifests ?? objects,
+    objects: source,
+    localPods,
     manifests,
     readBack({ delivery, scope, ...parts }, signal) {
       const startedMs = Number(parts.startedNs / 1_000_000n);
