@@ -12,5 +12,6 @@
 #include "redirect_proxy.bpf.c"
 #include "redirect_original.bpf.c"
 #include "refuse.bpf.c"
+#include "policy_http.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

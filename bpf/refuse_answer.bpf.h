@@ -131,7 +131,7 @@ static __always_inline int tell_forbidden(struct __sk_buff *skb, const struct se
 }
 
 /* The server's socket first: its reset comes in behind what is in hand, and this program lets it pass. */
-static __always_inline int refuse(struct __sk_buff *skb, const struct segment *segment, const struct server_end *server)
+static __noinline int refuse(struct __sk_buff *skb, const struct segment *segment, const struct server_end *server)
 {
 	bool says_forbidden = server->answer == REFUSAL_ANSWER_FORBIDDEN && segment->acknowledged == server->sent;
 	struct replacement reset = {
@@ -157,7 +157,7 @@ static __always_inline int refuse(struct __sk_buff *skb, const struct segment *s
 }
 
 /* What a client says to a server that is gone: in place of the reset that the kernel would send. */
-static __always_inline int after_refusal(struct __sk_buff *skb, const struct segment *segment)
+static __noinline int after_refusal(struct __sk_buff *skb, const struct segment *segment)
 {
 	struct refused_connection connection = {};
 	struct refused_answer *answer;

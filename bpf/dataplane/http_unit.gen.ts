@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '9b3cfa65205fb388';
+export const LAYOUT_HASH = '14ff8d94d114f432';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -91,7 +91,8 @@ export const ENUMS = {
     upgrade: 15,
     too_long: 16,
     chunk: 17,
-    no_unit: 17,
+    no_unit: 18,
+    unseen: 19,
   },
 } as const;
 

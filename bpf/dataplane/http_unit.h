@@ -82,7 +82,8 @@ enum http_unjudged {
 	HTTP_UNJUDGED_UPGRADE = 15,	  /* to anything but WebSocket */
 	HTTP_UNJUDGED_TOO_LONG = 16,	  /* more than HTTP_LIMIT_HEAD_BYTES */
 	HTTP_UNJUDGED_CHUNK = 17,	  /* a chunk's size or end, an extension or a trailer that is not as RFC 9112 says */
-	HTTP_UNJUDGED_NO_UNIT = 17,	  /* the rules do not fit into a table, or it went while the head was read */
+	HTTP_UNJUDGED_NO_UNIT = 18,	  /* the rules do not fit into a table, or it went while the head was read */
+	HTTP_UNJUDGED_UNSEEN = 19,	  /* bytes came where they were not seen, or in an order in which they cannot be read */
 };
 
 enum http_action_kind {

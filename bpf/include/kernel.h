@@ -83,6 +83,8 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	struct sock *skc_listener; /* of a request_sock */
+	u32 skc_rcv_wnd;	      /* of a request_sock */
 };
 
 struct kernfs_node {
@@ -115,6 +117,9 @@ struct sock {
 	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
 	struct sock_cgroup_data sk_cgrp_data;
+	struct {
+		int len;
+	} sk_backlog;
 };
 
 struct ipv6_pinfo {
@@ -157,8 +162,15 @@ struct tcp_options_received {
 	u32 ts_recent;
 };
 
+struct rb_node;
+
+struct rb_root {
+	struct rb_node *rb_node;
+};
+
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
+	struct rb_root out_of_order_queue;
 	u32 reordering;
 	u32 snd_wnd;
 	u32 mss_cache;

@@ -1,11 +1,12 @@
 /** The data plane without a collector: loaded, pinned and attached by bpftool, held by nobody's process. */
 import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cgroup } from '../../../deploy/lab/cgroup.ts';
 import { pinDirectory } from '../../../deploy/lab/pins.ts';
 import { removeNow } from '../../../deploy/lab/registry.ts';
 
-const OBJECT = join(import.meta.dirname, '../../../build/bpf/dataplane.bpf.o');
+export const OBJECT: string = join(import.meta.dirname, '../../../build/bpf/dataplane.bpf.o');
 
 const bpftool = (...words: string[]): string => execFileSync('bpftool', words, { encoding: 'utf8', stdio: 'pipe' });
 
@@ -43,6 +44,10 @@ export class PinnedDataplane {
 
   map(name: string): string {
     return join(this.#maps, name);
+  }
+
+  mapNames(): string[] {
+    return readdirSync(this.#maps);
   }
 
   /** Attaches a program to a cgroup, until the cgroup is removed. */

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
+/*
+ * Judges the requests that come to a pod by the HTTP rules of its policies, before its programs see them: where packets come
+ * in at the pod's device. What is refused is answered there (refuse_answer.bpf.h), with no collector at work; what cannot be
+ * judged is refused, too, where policies are enforced, and told where they are audited.
+ *
+ * Which connections: those on whose accepted socket an answer with rules was put (policy_established.bpf.c), and those that are
+ * not accepted yet. What was there before the rules goes on as it was.
+ */
+#include "policy_http_socket.bpf.h"
+
+#define TCP_STATE_SYN_RECV_BIT (1 << 3)
+#define TCP_STATE_LISTEN 10
+#define TCP_STATE_NEW_SYN_RECV 12
+
+/* Too large for the stack. Programs at a device are not interrupted by one another on a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct policy_arrival);
+} policy_arrivals SEC(".maps");
+
+static __always_inline int judge_socket(struct __sk_buff *skb, struct bpf_sock *sk, struct policy_arrival *arrival)
+{
+	u32 state = sk->state, bytes = arrival->segment.payload_bytes;
+
+	if (state == TCP_STATE_NEW_SYN_RECV)
+		return bytes ? judge_request(skb, sk, arrival) : POLICY_OUTCOME_PASS;
+	if (state == TCP_STATE_LISTEN && bytes)
+		look_at_listener(sk, arrival);
+	if (state >= 32 || !((1u << state) & (TCP_TAKES_DATA | TCP_STATE_SYN_RECV_BIT)))
+		return POLICY_OUTCOME_NO_SERVER;
+	return bytes ? judge_connection(skb, sk, arrival) : POLICY_OUTCOME_PASS;
+}
+
+static __always_inline int cut(struct __sk_buff *skb, const struct policy_arrival *arrival, u32 kept)
+{
+	return cut_segment(skb, &arrival->segment, kept) ? give_up() : TC_ACT_OK;
+}
+
+static __always_inline int carry_out(struct __sk_buff *skb, const struct policy_arrival *arrival, int outcome)
+{
+	int action;
+
+	switch (outcome) {
+	case POLICY_OUTCOME_DROP:
+		return TC_ACT_SHOT;
+	case POLICY_OUTCOME_CUT:
+		return cut(skb, arrival, arrival->kept);
+	case POLICY_OUTCOME_REFUSE:
+		return refuse(skb, &arrival->segment, &arrival->server);
+	case POLICY_OUTCOME_NO_SERVER:
+		action = after_refusal(skb, &arrival->segment);
+		return action == TC_ACT_OK && arrival->unaccepted ? cut(skb, arrival, 0) : action;
+	}
+	return TC_ACT_OK;
+}
+
+SEC("tc")
+int policy_http_ingress(struct __sk_buff *skb)
+{
+	u32 zero = 0;
+	struct policy_arrival *arrival = bpf_map_lookup_elem(&policy_arrivals, &zero);
+	int outcome = POLICY_OUTCOME_NO_SERVER;
+	struct bpf_sock *sk;
+
+	if (!arrival)
+		return TC_ACT_SHOT;
+	if (!read_segment(skb, &arrival->segment))
+		return TC_ACT_OK;
+	arrival->unaccepted = false;
+	arrival->now_ns = bpf_ktime_get_ns();
+	sk = find_socket(skb, &arrival->segment);
+	if (sk) {
+		outcome = judge_socket(skb, sk, arrival);
+		bpf_sk_release(sk);
+	}
+	return carry_out(skb, arrival, outcome);
+}
