@@ -3,6 +3,7 @@
 #ifndef FLOWSPAN_FLOW_RECORD_BPF_H
 #define FLOWSPAN_FLOW_RECORD_BPF_H
 
+#include "decisions.bpf.h"
 #include "kept.bpf.h"
 #include "tcp_counters.bpf.h"
 
@@ -29,18 +30,6 @@ static __always_inline void write_command(struct flow_record *record, const char
 				 ((second & 0x0101010101010101ull) * 0x0101010101010101ull >> 56);
 }
 
-/* No service that is balanced here was dialled. */
-static __always_inline void write_no_choice(struct flow_record *record)
-{
-	record->lb_table_version = 0;
-	record->lb_slot = LB_NO_SLOT;
-	__builtin_memset(record->frontend_address, 0, sizeof(record->frontend_address));
-	record->frontend_port = 0;
-	record->lb_candidates = 0;
-	record->lb_reason = LB_REASON_NONE;
-	record->lb_mode = LB_MODE_OBSERVE;
-}
-
 /* Before the next row: has the last one reached a file? A global function: the verifier judges it once. */
 __noinline int note_in_files(struct socket_state *state)
 {
@@ -59,6 +48,7 @@ static __always_inline void write_flow(struct socket_state *state, const struct 
 	struct flow_record *record;
 
 	read_counters(tp, state, &now_counters);
+	stamp_decisions(&state->connection, (struct sock *)tp);
 	record = record_reserve(RECORD_KIND_FLOW, sizeof(*record), now);
 	if (!record)
 		return; /* not reported: the next row's deltas carry it */
@@ -67,7 +57,8 @@ static __always_inline void write_flow(struct socket_state *state, const struct 
 	record->duration_ns = now - state->reported_ns;
 	record->connection_age_ns = now - state->opened_ns;
 	record->connect_ns = state->connect_ns;
-	DELTA(bytes_sent);
+	record->bytes_sent = now_counters.bytes_sent - state->reported.bytes_sent +
+			     now_counters.bytes_redirected - state->reported.bytes_redirected;
 	DELTA(bytes_acked);
 	DELTA(bytes_received);
 	DELTA(bytes_retransmitted);
@@ -101,7 +92,7 @@ static __always_inline void write_flow(struct socket_state *state, const struct 
 		record->close_cause = state->close_cause;
 		record->closed_by = state->closed_by;
 	}
-	write_no_choice(record);
+	write_choice(&record->choice, choice_of_socket(&state->connection, (struct sock *)tp));
 	write_command(record, state->command);
 	__builtin_memset(record->reserved, 0, sizeof(record->reserved));
 	record_submit(record, sizeof(*record));

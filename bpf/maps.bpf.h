@@ -12,6 +12,7 @@ struct flow_counters {
 	u64 bytes_acked;
 	u64 bytes_received;
 	u64 bytes_retransmitted;
+	u64 bytes_redirected;		/* past TCP: in none of the others */
 	u64 busy_us;
 	u64 rwnd_limited_us;
 	u64 sndbuf_limited_us;

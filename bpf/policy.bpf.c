@@ -95,11 +95,11 @@ static __always_inline int judge_tcp(struct __sk_buff *skb, const struct policy_
 	struct policy_answer answer;
 	struct policy_flow *kept;
 	struct bpf_sock *sk;
+	bool passes;
 
 	if ((packet->tcp_flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) != TCP_FLAG_SYN)
 		return PASS;
-	if (!is_allowed(skb, packet, is_egress, &answer))
-		return DROP;
+	passes = is_allowed(skb, packet, is_egress, &answer);
 	/* Where it comes in, the socket is the listener's: the connection has none yet. */
 	sk = is_egress && answer.policy_mode != POLICY_MODE_OBSERVE && skb->sk ? bpf_sk_fullsock(skb->sk) : NULL;
 	kept = sk ? bpf_sk_storage_get(&policy_connections, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
@@ -107,7 +107,7 @@ static __always_inline int judge_tcp(struct __sk_buff *skb, const struct policy_
 		kept->answer = answer;
 		kept->last_ns = bpf_ktime_get_ns();
 	}
-	return PASS;
+	return passes ? PASS : DROP;
 }
 
 static __always_inline int judge_udp(struct __sk_buff *skb, const struct policy_packet *packet, bool is_egress)

@@ -3,6 +3,7 @@
 #ifndef FLOWSPAN_TCP_COUNTERS_BPF_H
 #define FLOWSPAN_TCP_COUNTERS_BPF_H
 
+#include "decisions.bpf.h"
 #include "socket.bpf.h"
 
 /* include/linux/tcp.h, enum tcp_chrono: index into chrono_stat is type - 1. */
@@ -65,6 +66,7 @@ static __always_inline void read_counters(const struct tcp_sock *tp, const struc
 	now->timeouts = read_timeouts(tp, state);
 	now->tail_loss_probes = state->tail_loss_probes;
 	now->zero_windows = state->zero_windows;
+	now->bytes_redirected = read_redirected((struct sock *)tp, state->reported.bytes_redirected);
 	now->reserved = 0;
 }
 

@@ -30,6 +30,7 @@ static __always_inline void begin_client(struct socket_state *state, const struc
 	state->connect_started_ns = now;
 	stamp_ends(&state->connection, sk, OBSERVATION_POINT_CLIENT, 1);
 	stamp_peer(&state->connection);
+	stamp_decisions(&state->connection, (struct sock *)sk);
 }
 
 static __always_inline void established(struct socket_state *state, struct tcp_sock *tp)
@@ -112,6 +113,7 @@ static __always_inline void closed(struct socket_state *state, struct tcp_sock *
 		if (point == OBSERVATION_POINT_SERVER)
 			state->counted_retransmits = tp->total_retrans;
 	}
+	stamp_decisions(&state->connection, (struct sock *)sk);
 	note_close_cause(state, oldstate, sk->sk_err);
 	write_missed_retransmits(state, tp, oldstate == TCP_STATE_SYN_SENT ? RETRANSMIT_CAUSE_SYN : RETRANSMIT_CAUSE_NONE,
 				 now);

@@ -24,7 +24,7 @@ static __always_inline bool write_udp_flow(struct udp_flow *flow, u64 now, u8 fl
 	record->flow_state = flow_state;
 	if (flow_state == FLOW_STATE_CLOSED)
 		record->close_cause = CLOSE_CAUSE_IDLE;
-	write_no_choice(record);
+	record->choice = flow->choice;
 	write_command(record, flow->command);
 	record_submit(record, sizeof(*record));
 	if (flow->reported_ns <= in_files_until()) {

@@ -3,6 +3,7 @@
 #ifndef FLOWSPAN_UDP_FLOW_BPF_H
 #define FLOWSPAN_UDP_FLOW_BPF_H
 
+#include "decisions.bpf.h"
 #include "kept.bpf.h"
 #include "packet_header.bpf.h"
 #include "socket.bpf.h"
@@ -23,6 +24,7 @@ struct udp_counters {
 
 struct udp_flow {
 	struct connection connection;
+	struct flow_choice choice;
 	struct udp_counters counted;
 	struct udp_counters reported;	/* written by sweep_udp_flows only */
 	struct udp_counters in_files;	/* as in struct socket_state */
@@ -111,7 +113,7 @@ static __always_inline bool read_udp_packet(struct __sk_buff *skb, const struct 
 
 /* The first datagram decides who is the client. */
 static __always_inline struct udp_flow *new_udp_flow(const struct udp_flow_key *key, const struct udp_packet *packet,
-						     bool egress, u64 cgroup_id, u64 now)
+						     struct bpf_sock *sk, bool egress, u64 cgroup_id, u64 now)
 {
 	u32 zero = 0;
 	struct udp_flow *flow = bpf_map_lookup_elem(&udp_flow_scratch, &zero);
@@ -135,6 +137,7 @@ static __always_inline struct udp_flow *new_udp_flow(const struct udp_flow_key *
 	connection->verdict = VERDICT_FORWARDED;
 	connection->application_protocol = APPLICATION_PROTOCOL_OTHER;
 	stamp_peer(connection);
+	stamp_choice_of_datagrams(connection, &flow->choice, sk);
 	flow->opened_ns = now;
 	flow->moved_ns = now;
 	flow->reported_ns = now;
@@ -165,7 +168,7 @@ static __always_inline void udp_packet_seen(struct __sk_buff *skb, const struct 
 	key.peer_port = egress ? packet.destination_port : packet.source_port;
 	flow = bpf_map_lookup_elem(&udp_flows, &key);
 	if (!flow)
-		flow = new_udp_flow(&key, &packet, egress, bpf_skb_cgroup_id(skb), bpf_ktime_get_boot_ns());
+		flow = new_udp_flow(&key, &packet, sk, egress, bpf_skb_cgroup_id(skb), bpf_ktime_get_boot_ns());
 	if (!flow)
 		return;
 	if (egress) {

@@ -8,7 +8,7 @@
 
 #include "include/kernel.h"
 #include "dataplane/http_units.bpf.h"
-#include "dataplane/policy.h"
+#include "dataplane/policy_connections.bpf.h"
 
 /* The set of tables that counts. Written by the collector. */
 struct {
@@ -50,14 +50,6 @@ struct {
 	__type(key, struct policy_port_key);
 	__type(value, struct policy_decision);
 } policy_ports SEC(".maps");
-
-/* What was decided about the connection that a TCP socket began. Freed by the kernel with the socket. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct policy_flow);
-} policy_connections SEC(".maps");
 
 /* UDP flows that were let through: what follows and what is answered belongs to them. */
 struct {

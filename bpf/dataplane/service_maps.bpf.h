@@ -8,7 +8,7 @@
 #define FLOWSPAN_DATAPLANE_SERVICE_MAPS_BPF_H
 
 #include "include/kernel.h"
-#include "dataplane/service_lb.h"
+#include "dataplane/service_choices.bpf.h"
 
 /* Cookie of the network namespace whose loopback and ports are the node's; 0: the initial one. */
 const volatile u64 node_netns_cookie = 0;
@@ -67,22 +67,6 @@ struct {
 	__type(key, struct affinity_key);
 	__type(value, struct affinity);
 } service_affinities SEC(".maps");
-
-/* The choice made at a socket's connect. Written there; read by the observer. Freed by the kernel with the socket. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct service_choice);
-} service_choices SEC(".maps");
-
-/* Choices of UDP sockets that are not connected, which may talk to many services; as sent, and as answered. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct datagram_key);
-	__type(value, struct service_choice);
-} service_datagrams SEC(".maps");
 
 /* The last refusals, by socket cookie: most of these sockets are closed at once. */
 struct {

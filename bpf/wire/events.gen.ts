@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = 'e4898a3f449c0c41';
+export const LAYOUT_HASH = 'bde05e518298edf2';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -262,14 +262,14 @@ export const FLOW_RECORD = {
   frontend_address: 288,
   frontend_port: 304,
   lb_candidates: 306,
-  error_number: 308,
-  flow_state: 310,
-  close_cause: 311,
-  closed_by: 312,
-  lb_reason: 313,
-  lb_mode: 314,
-  command_length: 315,
-  command: 316,
+  lb_reason: 308,
+  lb_mode: 309,
+  error_number: 312,
+  flow_state: 314,
+  close_cause: 315,
+  closed_by: 316,
+  command_length: 317,
+  command: 318,
 } as const;
 
 export const FLOW_RECORD_FIELDS: readonly WireField[] = [
@@ -280,7 +280,7 @@ export const FLOW_RECORD_FIELDS: readonly WireField[] = [
   { name: 'socket_cgroup_id', offset: 24, type: 'u64', doc: 'cgroup v2 id the socket was created in (its listener\'s, for accepted sockets).' },
   { name: 'owner_cgroup_id', offset: 32, type: 'u64', doc: 'cgroup v2 id of the process that reads and writes the socket; 0 until it did.' },
   { name: 'peer_endpoint_id', offset: 40, type: 'u64', doc: 'Endpoint of the other end by its address when the connection began; 0: not known. A hint.' },
-  { name: 'service_id', offset: 48, type: 'u64', doc: 'Service whose address was dialled, where its backend was chosen here (service_choice.service_id); 0: none.' },
+  { name: 'service_id', offset: 48, type: 'u64', doc: 'Service that brought the initiator to this destination (service_choice.service_id); 0: none here.' },
   { name: 'source_address', offset: 56, type: 'bytes16', doc: 'Initiator\'s address, IPv4 as v4-mapped IPv6.' },
   { name: 'destination_address', offset: 72, type: 'bytes16', doc: 'Responder\'s address, IPv4 as v4-mapped IPv6.' },
   { name: 'generation', offset: 88, type: 'u32', doc: 'How often this socket had connected before: a socket can connect more than once.' },
@@ -303,9 +303,9 @@ export const FLOW_RECORD_FIELDS: readonly WireField[] = [
   { name: 'duration_ns', offset: 128, type: 'u64', doc: 'Length of the interval this row covers.' },
   { name: 'connection_age_ns', offset: 136, type: 'u64', doc: 'Time since the connection was established (until then: since its first SYN), or first seen if that was before the start.' },
   { name: 'connect_ns', offset: 144, type: 'u64', doc: 'SYN sent (client) or received (server) until established; 0 if not seen.' },
-  { name: 'bytes_sent', offset: 152, type: 'u64', doc: 'Payload bytes the observed end sent, retransmissions included (tcp_sock.bytes_sent).' },
-  { name: 'bytes_acked', offset: 160, type: 'u64', doc: 'Bytes the peer acknowledged (tcp_sock.bytes_acked).' },
-  { name: 'bytes_received', offset: 168, type: 'u64', doc: 'In-order bytes received from the peer (tcp_sock.bytes_received).' },
+  { name: 'bytes_sent', offset: 152, type: 'u64', doc: 'Payload bytes the observed end sent, retransmissions included (tcp_sock.bytes_sent), and what it sent past TCP.' },
+  { name: 'bytes_acked', offset: 160, type: 'u64', doc: 'Bytes the peer acknowledged (tcp_sock.bytes_acked); REDIRECTED: of those that went through TCP.' },
+  { name: 'bytes_received', offset: 168, type: 'u64', doc: 'In-order bytes received from the peer (tcp_sock.bytes_received); REDIRECTED: of those that went through TCP.' },
   { name: 'bytes_retransmitted', offset: 176, type: 'u64', doc: 'Payload bytes sent again (tcp_sock.bytes_retrans).' },
   { name: 'busy_us', offset: 184, type: 'u64', doc: 'Time with data outstanding (tcp_sock.chrono_stat).' },
   { name: 'rwnd_limited_us', offset: 192, type: 'u64', doc: 'Time limited by the peer\'s receive window (tcp_sock.chrono_stat).' },
@@ -333,14 +333,14 @@ export const FLOW_RECORD_FIELDS: readonly WireField[] = [
   { name: 'frontend_address', offset: 288, type: 'bytes16', doc: 'Address of a service that the initiator dialled, where its backend was chosen here; zero if none was.' },
   { name: 'frontend_port', offset: 304, type: 'u16', doc: 'Port of that address; 0 if none was dialled.' },
   { name: 'lb_candidates', offset: 306, type: 'u16', doc: 'Backends there were to choose from.' },
-  { name: 'error_number', offset: 308, type: 'u16', doc: 'errno that ended the connection; 0 if none.' },
-  { name: 'flow_state', offset: 310, type: 'u8', enumName: 'flow_state', doc: 'opened, active or closed: whether this is the first, a middle or the final row.' },
-  { name: 'close_cause', offset: 311, type: 'u8', enumName: 'close_cause', doc: 'Why the connection ended; none while it is open.' },
-  { name: 'closed_by', offset: 312, type: 'u8', enumName: 'closed_by', doc: 'Which side ended it first; none while open or unknown.' },
-  { name: 'lb_reason', offset: 313, type: 'u8', enumName: 'lb_reason', doc: 'Why this backend, or why none; none where no service balanced here was dialled.' },
-  { name: 'lb_mode', offset: 314, type: 'u8', enumName: 'lb_mode', doc: 'Whether the choice was applied (enforce), recorded only (audit), or not made (observe).' },
-  { name: 'command_length', offset: 315, type: 'u8', doc: 'Bytes of command that count.' },
-  { name: 'command', offset: 316, type: 'bytes16', doc: 'Name of the process that reads and writes the socket (task comm).' },
+  { name: 'lb_reason', offset: 308, type: 'u8', enumName: 'lb_reason', doc: 'Why this backend, or why none; none where no service balanced here was dialled.' },
+  { name: 'lb_mode', offset: 309, type: 'u8', enumName: 'lb_mode', doc: 'Whether the choice was applied (enforce), recorded only (audit), or not made (observe).' },
+  { name: 'error_number', offset: 312, type: 'u16', doc: 'errno that ended the connection; 0 if none.' },
+  { name: 'flow_state', offset: 314, type: 'u8', enumName: 'flow_state', doc: 'opened, active or closed: whether this is the first, a middle or the final row.' },
+  { name: 'close_cause', offset: 315, type: 'u8', enumName: 'close_cause', doc: 'Why the connection ended; none while it is open.' },
+  { name: 'closed_by', offset: 316, type: 'u8', enumName: 'closed_by', doc: 'Which side ended it first; none while open or unknown.' },
+  { name: 'command_length', offset: 317, type: 'u8', doc: 'Bytes of command that count.' },
+  { name: 'command', offset: 318, type: 'bytes16', doc: 'Name of the process that reads and writes the socket (task comm).' },
 ];
 
 /** Byte offsets within record_counter. */
@@ -430,7 +430,7 @@ export const REQUEST_RECORD_FIELDS: readonly WireField[] = [
   { name: 'socket_cgroup_id', offset: 24, type: 'u64', doc: 'cgroup v2 id the socket was created in (its listener\'s, for accepted sockets).' },
   { name: 'owner_cgroup_id', offset: 32, type: 'u64', doc: 'cgroup v2 id of the process that reads and writes the socket; 0 until it did.' },
   { name: 'peer_endpoint_id', offset: 40, type: 'u64', doc: 'Endpoint of the other end by its address when the connection began; 0: not known. A hint.' },
-  { name: 'service_id', offset: 48, type: 'u64', doc: 'Service whose address was dialled, where its backend was chosen here (service_choice.service_id); 0: none.' },
+  { name: 'service_id', offset: 48, type: 'u64', doc: 'Service that brought the initiator to this destination (service_choice.service_id); 0: none here.' },
   { name: 'source_address', offset: 56, type: 'bytes16', doc: 'Initiator\'s address, IPv4 as v4-mapped IPv6.' },
   { name: 'destination_address', offset: 72, type: 'bytes16', doc: 'Responder\'s address, IPv4 as v4-mapped IPv6.' },
   { name: 'generation', offset: 88, type: 'u32', doc: 'How often this socket had connected before: a socket can connect more than once.' },
@@ -543,7 +543,7 @@ export const TCP_EVENT_RECORD_FIELDS: readonly WireField[] = [
   { name: 'socket_cgroup_id', offset: 24, type: 'u64', doc: 'cgroup v2 id the socket was created in (its listener\'s, for accepted sockets).' },
   { name: 'owner_cgroup_id', offset: 32, type: 'u64', doc: 'cgroup v2 id of the process that reads and writes the socket; 0 until it did.' },
   { name: 'peer_endpoint_id', offset: 40, type: 'u64', doc: 'Endpoint of the other end by its address when the connection began; 0: not known. A hint.' },
-  { name: 'service_id', offset: 48, type: 'u64', doc: 'Service whose address was dialled, where its backend was chosen here (service_choice.service_id); 0: none.' },
+  { name: 'service_id', offset: 48, type: 'u64', doc: 'Service that brought the initiator to this destination (service_choice.service_id); 0: none here.' },
   { name: 'source_address', offset: 56, type: 'bytes16', doc: 'Initiator\'s address, IPv4 as v4-mapped IPv6.' },
   { name: 'destination_address', offset: 72, type: 'bytes16', doc: 'Responder\'s address, IPv4 as v4-mapped IPv6.' },
   { name: 'generation', offset: 88, type: 'u32', doc: 'How often this socket had connected before: a socket can connect more than once.' },

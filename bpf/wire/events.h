@@ -195,7 +195,7 @@ struct connection {
 	wire_u64 socket_cgroup_id DOC("cgroup v2 id the socket was created in (its listener's, for accepted sockets).");
 	wire_u64 owner_cgroup_id DOC("cgroup v2 id of the process that reads and writes the socket; 0 until it did.");
 	wire_u64 peer_endpoint_id DOC("Endpoint of the other end by its address when the connection began; 0: not known. A hint.");
-	wire_u64 service_id DOC("Service whose address was dialled, where its backend was chosen here (service_choice.service_id); 0: none.");
+	wire_u64 service_id DOC("Service that brought the initiator to this destination (service_choice.service_id); 0: none here.");
 	wire_u8 source_address[16] DOC("Initiator's address, IPv4 as v4-mapped IPv6.");
 	wire_u8 destination_address[16] DOC("Responder's address, IPv4 as v4-mapped IPv6.");
 	wire_u32 generation DOC("How often this socket had connected before: a socket can connect more than once.");
@@ -217,6 +217,18 @@ struct connection {
 	wire_u8 traffic_direction DOC("Of the connection, as the observed end sees it: egress for the client, ingress for the server.");
 };
 
+/* Which backend of a service was chosen here, and why. Zero, but for the slot, where no such service was dialled. */
+struct flow_choice {
+	wire_u32 lb_table_version DOC("Version of the service's table that was asked for a backend; 0 if none was.");
+	wire_u32 lb_slot DOC("Slot of that table that was chosen; -1 if no slot was asked.");
+	wire_u8 frontend_address[16] DOC("Address of a service that the initiator dialled, where its backend was chosen here; zero if none was.");
+	wire_u16 frontend_port DOC("Port of that address; 0 if none was dialled.");
+	wire_u16 lb_candidates DOC("Backends there were to choose from.");
+	wire_u8 lb_reason DOC("Why this backend, or why none; none where no service balanced here was dialled.");
+	wire_u8 lb_mode DOC("Whether the choice was applied (enforce), recorded only (audit), or not made (observe).");
+	wire_u8 reserved[2];
+};
+
 /* One per connection and interval. Counters are what happened in the interval, gauges are as at its end. */
 struct flow_record {
 	struct record_header header;
@@ -224,9 +236,9 @@ struct flow_record {
 	wire_u64 duration_ns DOC("Length of the interval this row covers.");
 	wire_u64 connection_age_ns DOC("Time since the connection was established (until then: since its first SYN), or first seen if that was before the start.");
 	wire_u64 connect_ns DOC("SYN sent (client) or received (server) until established; 0 if not seen.");
-	wire_u64 bytes_sent DOC("Payload bytes the observed end sent, retransmissions included (tcp_sock.bytes_sent).");
-	wire_u64 bytes_acked DOC("Bytes the peer acknowledged (tcp_sock.bytes_acked).");
-	wire_u64 bytes_received DOC("In-order bytes received from the peer (tcp_sock.bytes_received).");
+	wire_u64 bytes_sent DOC("Payload bytes the observed end sent, retransmissions included (tcp_sock.bytes_sent), and what it sent past TCP.");
+	wire_u64 bytes_acked DOC("Bytes the peer acknowledged (tcp_sock.bytes_acked); REDIRECTED: of those that went through TCP.");
+	wire_u64 bytes_received DOC("In-order bytes received from the peer (tcp_sock.bytes_received); REDIRECTED: of those that went through TCP.");
 	wire_u64 bytes_retransmitted DOC("Payload bytes sent again (tcp_sock.bytes_retrans).");
 	wire_u64 busy_us DOC("Time with data outstanding (tcp_sock.chrono_stat).");
 	wire_u64 rwnd_limited_us DOC("Time limited by the peer's receive window (tcp_sock.chrono_stat).");
@@ -249,20 +261,14 @@ struct flow_record {
 	wire_u32 cwnd_segments DOC("Congestion window (tcp_sock.snd_cwnd).");
 	wire_u32 reordering_segments DOC("Reordering degree the kernel allows for (tcp_sock.reordering).");
 	wire_u32 mss_bytes DOC("Sender's maximum segment size (tcp_sock.mss_cache).");
-	wire_u32 lb_table_version DOC("Version of the service's table that was asked for a backend; 0 if none was.");
-	wire_u32 lb_slot DOC("Slot of that table that was chosen; -1 if no slot was asked.");
-	wire_u8 frontend_address[16] DOC("Address of a service that the initiator dialled, where its backend was chosen here; zero if none was.");
-	wire_u16 frontend_port DOC("Port of that address; 0 if none was dialled.");
-	wire_u16 lb_candidates DOC("Backends there were to choose from.");
+	struct flow_choice choice;
 	wire_u16 error_number DOC("errno that ended the connection; 0 if none.");
 	wire_u8 flow_state DOC("opened, active or closed: whether this is the first, a middle or the final row.");
 	wire_u8 close_cause DOC("Why the connection ended; none while it is open.");
 	wire_u8 closed_by DOC("Which side ended it first; none while open or unknown.");
-	wire_u8 lb_reason DOC("Why this backend, or why none; none where no service balanced here was dialled.");
-	wire_u8 lb_mode DOC("Whether the choice was applied (enforce), recorded only (audit), or not made (observe).");
 	wire_u8 command_length DOC("Bytes of command that count.");
 	char command[16] DOC("Name of the process that reads and writes the socket (task comm).");
-	wire_u8 reserved[4];
+	wire_u8 reserved[2];
 };
 
 struct tcp_event_record {

@@ -10,6 +10,7 @@ import { type Kept, KeptMaps } from './attach/kept_maps.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
 import { PROGRAMS } from './attach/programs.ts';
 import { countRunTime } from './attach/run_time.ts';
+import type { SharedMaps } from './attach/shared_maps.ts';
 import { formatReport } from './attach/table.ts';
 import { type WalkSteps, walk } from './attach/walk.ts';
 import type { RecordRing } from './batch/drain.ts';
@@ -152,9 +153,15 @@ const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', imp
 /**
  * Attaches to this machine's kernel; prints what is attached and what is not.
  * @param addressesKnown whether the table of addresses will be filled
+ * @param shared maps of the data plane, if one is loaded
  * @throws AttachError; nothing stays attached
  */
-export async function attachKernel(config: Config, host: Host, addressesKnown: boolean): Promise<Kernel> {
+export async function attachKernel(
+  config: Config,
+  host: Host,
+  addressesKnown: boolean,
+  shared?: SharedMaps,
+): Promise<Kernel> {
   const { bpf_object, pin_dir, records_ring_bytes, requests_ring_bytes } = config.collector;
   const { data_dir } = config;
   const kept = pin_dir === '' ? undefined : new KeptMaps(pin_dir, data_dir, await newestFlowInFiles(data_dir));
@@ -162,6 +169,7 @@ export async function attachKernel(config: Config, host: Host, addressesKnown: b
     objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
     cgroupRoot: host.cgroupRoot,
     kept,
+    shared,
     knobs: {
       ...(addressesKnown ? ADDRESS_TABLE.knobs : {}),
       slow_request_ns: BigInt(config.collector.governor.slow_ms) * 1_000_000n,

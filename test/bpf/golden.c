@@ -67,9 +67,9 @@ static void fill(const char *name, void *field, unsigned long size, int is_array
 	FIELD(data_segments_sent) FIELD(data_segments_received) FIELD(retransmitted_segments) FIELD(lost_segments) \
 	FIELD(delivered_segments) FIELD(reorder_events) FIELD(timeouts) FIELD(tail_loss_probes) FIELD(zero_windows) \
 	FIELD(srtt_us) FIELD(min_rtt_us) FIELD(rttvar_us) FIELD(cwnd_segments) FIELD(reordering_segments) \
-	FIELD(mss_bytes) FIELD(lb_table_version) FIELD(lb_slot) ARRAY(frontend_address) FIELD(frontend_port) \
-	FIELD(lb_candidates) FIELD(error_number) FIELD(flow_state) FIELD(close_cause) FIELD(closed_by) \
-	FIELD(lb_reason) FIELD(lb_mode) FIELD(command_length) ARRAY(command)
+	FIELD(mss_bytes) INNER(choice, lb_table_version) INNER(choice, lb_slot) INNER_ARRAY(choice, frontend_address) \
+	INNER(choice, frontend_port) INNER(choice, lb_candidates) INNER(choice, lb_reason) INNER(choice, lb_mode) \
+	FIELD(error_number) FIELD(flow_state) FIELD(close_cause) FIELD(closed_by) FIELD(command_length) ARRAY(command)
 
 #define TCP_EVENT \
 	HEADER CONNECTION FIELD(latency_ns) FIELD(connection_age_ns) FIELD(sequence_begin) FIELD(sequence_end) \

@@ -6,6 +6,7 @@ import { AttachError } from './error.ts';
 import type { KeptMaps } from './kept_maps.ts';
 import { type LoadOptions, loadPossible, refusedBeforeLoad, refuseRequired } from './load_object.ts';
 import { PROGRAMS, type Program } from './programs.ts';
+import { type SharedMaps, sharedOptions, takeUpShared } from './shared_maps.ts';
 
 /** What is to be attached, and to what. */
 export interface AttachOptions extends LoadOptions {
@@ -15,6 +16,8 @@ export interface AttachOptions extends LoadOptions {
   readonly programs?: readonly Program[];
   /** Maps to take up from an earlier run and to leave to the next; left out: none. */
   readonly kept?: KeptMaps | undefined;
+  /** Maps of the data plane to read what it decides; left out: none is loaded. */
+  readonly shared?: SharedMaps | undefined;
 }
 
 /** What became of one program. */
@@ -72,14 +75,21 @@ function runOnce(object: BpfObject, program: Program, link: Link | undefined): v
  */
 export function attachPrograms(options: AttachOptions): Attached {
   const wanted = options.programs ?? PROGRAMS;
+  const { kept, shared } = options;
   const refused = refusedBeforeLoad(options, wanted);
   const check = (object: BpfObject) => checkLayout(object, options.objectPath);
-  const prepare = (object: BpfObject) => options.kept?.reuse(object);
-  const object = loadPossible({ ...options, check, prepare }, wanted, refused);
+  const prepare = (object: BpfObject) => {
+    kept?.reuse(object);
+    if (shared !== undefined) takeUpShared(object, shared);
+  };
+  const own = sharedOptions(shared);
+  const knobs = { ...own.knobs, ...options.knobs };
+  const mapEntries = { ...own.mapEntries, ...options.mapEntries };
+  const object = loadPossible({ ...options, knobs, mapEntries, check, prepare }, wanted, refused);
   const links: Link[] = [];
   const iterators = new Map<string, Link>();
   try {
-    const resumes = options.kept?.keep(object) ?? false;
+    const resumes = kept?.keep(object) ?? false;
     for (const program of wanted) {
       if (refused.has(program.name)) continue;
       try {

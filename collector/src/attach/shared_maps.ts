@@ -1,0 +1,37 @@
+/** Maps in which the data plane tells the observer what it decided about a connection: both objects have them. */
+import type { BpfObject } from '../../native/addon.ts';
+import { AttachError } from './error.ts';
+
+/** As bpf/decisions.bpf.h reads them. */
+export const SHARED_MAPS = ['service_choices', 'service_datagrams', 'policy_connections', 'redirect_sockets'] as const;
+
+/** Where the data plane has pinned its maps. */
+export interface SharedMaps {
+  /** @returns the name of a map in a BPF filesystem */
+  path(map: string): string;
+}
+
+/** What the observer's object is told: that there is a data plane; without one no memory is taken for its maps. */
+export function sharedOptions(shared: SharedMaps | undefined): {
+  readonly knobs: Readonly<Record<string, number>>;
+  readonly mapEntries: Readonly<Record<string, number>>;
+} {
+  if (shared !== undefined) return { knobs: { dataplane_loaded: 1 }, mapEntries: {} };
+  return { knobs: {}, mapEntries: { service_datagrams: 1 } };
+}
+
+/**
+ * Makes the data plane's maps the observer's; before its load.
+ * @throws AttachError FLOW_ATTACH_SHARED if one is not there, or laid out otherwise
+ */
+export function takeUpShared(object: Pick<BpfObject, 'reuseMap'>, shared: SharedMaps): void {
+  for (const map of SHARED_MAPS) {
+    const path = shared.path(map);
+    if (object.reuseMap(map, path)) continue;
+    throw new AttachError(
+      'FLOW_ATTACH_SHARED',
+      `${path}, which the data plane has made, is not the map ${map} that the observer reads`,
+      'Build both objects from one source: make bpf.',
+    );
+  }
+}
