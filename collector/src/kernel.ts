@@ -10,7 +10,7 @@ import { type Kept, KeptMaps } from './attach/kept_maps.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
 import { PROGRAMS } from './attach/programs.ts';
 import { countRunTime } from './attach/run_time.ts';
-import type { SharedMaps } from './attach/shared_maps.ts';
+import { type SharedMaps, UNSHARED_ENTRIES } from './attach/shared_maps.ts';
 import { formatReport } from './attach/table.ts';
 import { type WalkSteps, walk } from './attach/walk.ts';
 import type { RecordRing } from './batch/drain.ts';
@@ -177,6 +177,7 @@ export async function attachKernel(
       watched_cgroup_id: config.collector.cgroup_root_only ? cgroupId(host.cgroupRoot) : 0,
     },
     mapEntries: {
+      ...(shared === undefined ? UNSHARED_ENTRIES : {}),
       records: records_ring_bytes,
       request_records: requests_ring_bytes,
       ...(addressesKnown ? ADDRESS_TABLE.mapEntries : {}),

@@ -6,7 +6,7 @@ import { AttachError } from './error.ts';
 import type { KeptMaps } from './kept_maps.ts';
 import { type LoadOptions, loadPossible, refusedBeforeLoad, refuseRequired } from './load_object.ts';
 import { PROGRAMS, type Program } from './programs.ts';
-import { type SharedMaps, sharedOptions, takeUpShared } from './shared_maps.ts';
+import { type SharedMaps, takeUpShared } from './shared_maps.ts';
 
 /** What is to be attached, and to what. */
 export interface AttachOptions extends LoadOptions {
@@ -82,10 +82,8 @@ export function attachPrograms(options: AttachOptions): Attached {
     kept?.reuse(object);
     if (shared !== undefined) takeUpShared(object, shared);
   };
-  const own = sharedOptions(shared);
-  const knobs = { ...own.knobs, ...options.knobs };
-  const mapEntries = { ...own.mapEntries, ...options.mapEntries };
-  const object = loadPossible({ ...options, knobs, mapEntries, check, prepare }, wanted, refused);
+  const knobs = { ...options.knobs, ...(shared === undefined ? {} : { dataplane_loaded: 1 }) };
+  const object = loadPossible({ ...options, knobs, check, prepare }, wanted, refused);
   const links: Link[] = [];
   const iterators = new Map<string, Link>();
   try {

@@ -11,14 +11,8 @@ export interface SharedMaps {
   path(map: string): string;
 }
 
-/** What the observer's object is told: that there is a data plane; without one no memory is taken for its maps. */
-export function sharedOptions(shared: SharedMaps | undefined): {
-  readonly knobs: Readonly<Record<string, number>>;
-  readonly mapEntries: Readonly<Record<string, number>>;
-} {
-  if (shared !== undefined) return { knobs: { dataplane_loaded: 1 }, mapEntries: {} };
-  return { knobs: {}, mapEntries: { service_datagrams: 1 } };
-}
+/** Entries of these maps where there is no data plane: one that keeps room for all of its entries is never looked at then. */
+export const UNSHARED_ENTRIES: Readonly<Record<string, number>> = { service_datagrams: 1 };
 
 /**
  * Makes the data plane's maps the observer's; before its load.
