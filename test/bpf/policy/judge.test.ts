@@ -61,7 +61,8 @@ describe('the judge in the kernel', { skip: whyNot() ?? false }, () => {
         counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
       }
     }
-    for (const [name, verdict] of Object.entries(JUDGED)) t.diagnostic(`${counts.get(verdict) ?? 0} heads ${name}`);
+    for (const [name, verdict] of Object.entries(JUDGED).slice(1, 4))
+      t.diagnostic(`${counts.get(verdict) ?? 0} heads ${name}`);
     for (const verdict of [JUDGED.allowed, JUDGED.denied, JUDGED.unjudged])
       assert.ok((counts.get(verdict) ?? 0) > POLICIES * 20, `${verdict}`);
   });

@@ -1,6 +1,6 @@
 /** The kernel's reader of streams, which judges their heads, run on bytes of the test's choice. */
 import { HTTP_FRAMES } from '../../../bpf/dataplane/http_unit.gen.ts';
-import { type BpfObject, openObject } from '../../../collector/native/addon.ts';
+import { type BpfMap, type BpfObject, openObject } from '../../../collector/native/addon.ts';
 import type { Frames } from '../../../collector/src/control/policy/http/frames.ts';
 import type { HttpUnit } from '../../../collector/src/control/policy/http/unit.ts';
 import { bytesOfUnit } from '../../../collector/src/control/policy/http/unit_bytes.ts';
@@ -22,6 +22,8 @@ const u32 = (value: number): Buffer => {
 
 export class KernelJudge {
   readonly #object: BpfObject;
+  readonly #units: BpfMap;
+  readonly #streams: BpfMap;
 
   /**
    * @param object path of the compiled judge
@@ -31,10 +33,12 @@ export class KernelJudge {
     this.#object = openObject(object);
     for (const map of ['http_units', 'streams']) this.#object.setMaxEntries(map, units);
     this.#object.load();
+    this.#units = this.#object.map('http_units');
+    this.#streams = this.#object.map('streams');
   }
 
   set(number: number, unit: HttpUnit): void {
-    this.#object.map('http_units').update(u32(number), bytesOfUnit(unit, number));
+    this.#units.update(u32(number), bytesOfUnit(unit, number));
   }
 
   #run(program: string, unit: number, begins: boolean, piece: Uint8Array, repeat = 1) {
@@ -48,7 +52,7 @@ export class KernelJudge {
   }
 
   frames(unit: number): Frames {
-    const bytes = this.#object.map('streams').lookup(u32(unit));
+    const bytes = this.#streams.lookup(u32(unit));
     if (bytes === null) throw new Error(`no unit ${unit}`);
     return {
       judgement: {
@@ -66,9 +70,9 @@ export class KernelJudge {
     };
   }
 
-  /** Nanoseconds that a whole head takes, without what a run costs that judges nothing. */
-  cost(unit: number, head: Uint8Array, repeat: number): number {
-    const of = (program: string) => this.#run(program, unit, true, head, repeat).durationNs;
+  /** Nanoseconds that a whole head takes, or a later part of a stream, without what a run costs that judges nothing. */
+  cost(unit: number, piece: Uint8Array, repeat: number, begins = true): number {
+    const of = (program: string) => this.#run(program, unit, begins, piece, repeat).durationNs;
     return of('judge_stream') - of('judge_nothing');
   }
 

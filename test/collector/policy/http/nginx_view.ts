@@ -21,7 +21,8 @@ export interface NginxWitness {
   stop(): Promise<void>;
 }
 
-const configuration = (folder: string): string => `
+/** @param servers what is in `http` */
+export const nginxConfiguration = (folder: string, servers: string): string => `
 user root;
 daemon off;
 master_process off;
@@ -30,29 +31,43 @@ events { worker_connections 512; }
 http {
   access_log off;
   ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
-  server {
-    listen unix:${folder}/nginx.sock;
-    lingering_close off;
-    location ~ ^ { return 200 "${FIELDS.map((name) => `\${${name}}`).join('\\n')}"; }
-  }
+  ${servers}
 }
 `;
 
-async function ask(path: string, head: Uint8Array): Promise<NginxView | undefined> {
+const configuration = (folder: string): string =>
+  nginxConfiguration(
+    folder,
+    `server {
+      listen unix:${folder}/nginx.sock;
+      lingering_close off;
+      location ~ ^ { return 200 "${FIELDS.map((name) => `\${${name}}`).join('\\n')}"; }
+    }`,
+  );
+
+/** All that is answered to bytes behind which the client says no more. In latin1. */
+export async function exchange(path: string, bytes: Uint8Array): Promise<string> {
   const socket = connect(path);
   const parts: Buffer[] = [];
   socket.on('error', () => undefined).on('data', (part) => parts.push(part));
   const closed = once(socket, 'close');
-  socket.end(head);
+  socket.end(bytes);
   await Promise.race([closed, sleep(ANSWERS_MS, undefined, { ref: false })]);
   socket.destroy();
-  const [answer = '', text = '', ...others] = Buffer.concat(parts).toString('latin1').split('\r\n\r\n');
+  return Buffer.concat(parts).toString('latin1');
+}
+
+async function ask(path: string, head: Uint8Array): Promise<NginxView | undefined> {
+  const [answer = '', text = '', ...others] = (await exchange(path, head)).split('\r\n\r\n');
   if (!/^HTTP\/1\.1 200 /.test(answer) || others.length > 0) return undefined;
   const values = text.split('\n');
   return Object.fromEntries(FIELDS.map((name, index) => [name, values[index] ?? ''])) as unknown as NginxView;
 }
 
-export async function startNginxWitness(): Promise<NginxWitness> {
+/** @param configuration of an nginx that listens at nginx.sock of the folder */
+export async function startNginx(
+  configuration: (folder: string) => string,
+): Promise<{ path: string; stop(): Promise<void> }> {
   const folder = temporaryFolder();
   const file = join(folder, 'nginx.conf');
   const path = join(folder, 'nginx.sock');
@@ -65,10 +80,15 @@ export async function startNginxWitness(): Promise<NginxWitness> {
     await sleep(20);
   }
   return {
-    ask: (head) => ask(path, head),
+    path,
     stop: async () => {
       nginx.kill('SIGTERM');
       await over;
     },
   };
+}
+
+export async function startNginxWitness(): Promise<NginxWitness> {
+  const { path, stop } = await startNginx(configuration);
+  return { ask: (head) => ask(path, head), stop };
 }
