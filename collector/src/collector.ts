@@ -30,7 +30,6 @@ import { buildOverdueEdges } from './edge_builds.ts';
 import { FlowsOnTheirWay } from './flows_on_their_way.ts';
 import { Gauge } from './govern/gauge.ts';
 import { GOVERN_MS, openGovernor } from './govern/open.ts';
-import type { HeldName } from './held_name.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
@@ -60,8 +59,6 @@ export interface RunningCollector {
 
 const REPORT_MS = 5000;
 const TIDY_MS = 60_000;
-/** Who had the data plane has just ended, and may have its directory for a moment still. */
-const HOLDER_ENDS_MS = 1000;
 const ENDPOINTS_MS = 1000;
 const DATAPLANE_MS = 1000;
 const ANCHOR_MS = 10_000;
@@ -75,12 +72,11 @@ const LIVE_ROWS_PER_SECOND = 10_000;
 
 /**
  * Starts a collector.
- * @param held the data plane of this machine, where it is wanted; given back when the collector is closed
  * @throws AttachError, ConfigError, FlowspanError FLOW_COLLECTOR_DATA_DIR, _RUNNING or _LISTEN; nothing is left attached
  */
-export async function startCollector(config: Config, log: Logger, held?: HeldName): Promise<RunningCollector> {
+export async function startCollector(config: Config, log: Logger): Promise<RunningCollector> {
   const { collector, clickhouse } = config;
-  const directory = await holdDirectory(config.data_dir, held === undefined ? 0 : HOLDER_ENDS_MS);
+  const directory = await holdDirectory(config.data_dir);
   const state = new StateFiles(config.data_dir, log);
   const scope = { cluster: config.cluster, node: config.node, boot_id: bootId() };
   const account = writerAccount(config);
@@ -107,7 +103,6 @@ export async function startCollector(config: Config, log: Logger, held?: HeldNam
     kubernetes?.identity.close();
     await client.close();
     directory.release();
-    held?.release();
     throw error;
   }
 
@@ -323,7 +318,6 @@ export async function startCollector(config: Config, log: Logger, held?: HeldNam
         dataplane.close();
         await Promise.all([client.close(), ownSpans.close()]);
         directory.release();
-        held?.release();
       },
     };
   }

@@ -1,7 +1,6 @@
 /** The data plane of one collector: loaded where a step is wanted, its parts made and joined here, by hand. */
 import type { Logger } from 'pino';
 import { type DataplaneProgramStatus, LoadedDataplane } from './attach/dataplane/load.ts';
-import { DataplanePins } from './attach/dataplane/pins.ts';
 import type { Host } from './attach/host.ts';
 import type { Config } from './config.ts';
 import { type Step, stepsWanted } from './config_dataplane.ts';
@@ -9,17 +8,17 @@ import type { DataplaneKernel, DataplanePart, PartOptions } from './control/data
 import { stepConditions } from './control/dataplane/step_conditions.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { Condition, ObjectFollower } from './control/objects/source.ts';
-import { type DataplaneRole, dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
+import { openRedirect } from './control/redirect/part.ts';
 import type { Family } from './telemetry/metrics_text.ts';
 
 /** Parts by the step that they do. */
-const PARTS: readonly { readonly step: Step; readonly make: (options: PartOptions) => DataplanePart }[] = [];
+const PARTS: readonly { readonly step: Step; readonly make: (options: PartOptions) => DataplanePart }[] = [
+  { step: 'redirect', make: openRedirect },
+];
 
 const NOT_MADE = 'this version only observes: nothing is audited, nothing is enforced; set it to observe';
 const NOBODY_TELLS =
   'nothing is audited, nothing is enforced, since nobody tells what to act on: set kubernetes.enabled, or manifests to a directory';
-const NOTHING_KEPT =
-  'nothing is audited, nothing is enforced, since nothing of it would outlive the collector: set collector.pin_dir to a directory in a BPF filesystem';
 
 interface Joined {
   readonly part: DataplanePart;
@@ -45,8 +44,6 @@ export class Dataplane {
   readonly #log: Logger;
   readonly #kubernetes: Kubernetes | undefined;
   readonly #loaded: LoadedDataplane | undefined;
-  readonly #pins: DataplanePins | undefined;
-  readonly #role: DataplaneRole = 'none';
   readonly #joined: Joined[] = [];
   readonly #reasons = new Map<Step, string>();
   #isAttached = false;
@@ -59,21 +56,16 @@ export class Dataplane {
     this.#config = config;
     this.#log = log;
     this.#kubernetes = kubernetes;
-    const { pin_dir, dataplane_object } = config.collector;
     const wanted = stepsWanted(config.dataplane);
     const steps = wanted.filter((wantedStep) => PARTS.some(({ step }) => step === wantedStep));
     for (const step of wanted) if (!steps.includes(step)) this.#reasons.set(step, NOT_MADE);
     if (kubernetes === undefined) for (const step of wanted) this.#reasons.set(step, NOBODY_TELLS);
-    if (pin_dir === '') for (const step of wanted) this.#reasons.set(step, NOTHING_KEPT);
-    if (kubernetes === undefined || pin_dir === '' || steps.length === 0) {
+    if (kubernetes === undefined || steps.length === 0) {
       this.#tellReasons();
       return;
     }
-    this.#pins = new DataplanePins(pin_dir);
-    const objectPath = dataplane_object || undefined;
-    const loaded = new LoadedDataplane({ objectPath, cgroupRoot: host.cgroupRoot, steps, pins: this.#pins, log });
+    const loaded = new LoadedDataplane({ cgroupRoot: host.cgroupRoot, steps });
     this.#loaded = loaded;
-    this.#role = 'holder';
     this.#noteReasons();
     const kernel: DataplaneKernel = {
       object: loaded.object,
@@ -104,15 +96,6 @@ export class Dataplane {
     return this.#loaded?.programs ?? [];
   }
 
-  get role(): DataplaneRole {
-    return this.#role;
-  }
-
-  /** Where a map is pinned, so that another object may take it up; undefined where no data plane is loaded. */
-  pinOf(map: string): string | undefined {
-    return this.#loaded === undefined ? undefined : this.#pins?.map(this.#loaded.layout, map);
-  }
-
   /** How the steps stand, then what the parts say of objects. */
   conditions(): readonly Condition[] {
     const own = stepConditions(this.#config.dataplane, this.#reasons);
@@ -120,7 +103,6 @@ export class Dataplane {
   }
 
   *families(): Generator<Family> {
-    yield* dataplaneFamilies(this.#role, this.programs);
     for (const { part } of this.#joined) yield* part.families();
   }
 
@@ -158,9 +140,6 @@ export class Dataplane {
     this.#isAttached = true;
     this.#loaded.attach();
     this.#noteReasons();
-    const { isTakenUp, programs } = this.#loaded;
-    const attached = programs.filter((program) => program.attached).length;
-    this.#log.info({ attached, of: programs.length, taken_up: isTakenUp }, 'the data plane is attached');
   }
 
   #noteReasons(): void {

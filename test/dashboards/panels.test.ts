@@ -46,6 +46,12 @@ const EMPTY_HERE = new Set([
   'Refused',
   'Since all was accepted',
   'Reads',
+  // and redirects nothing
+  'Connections of pods that opted in',
+  'Back to TCP',
+  'Past TCP',
+  'Messages and packets',
+  'Room in maps',
   'Losses',
   'Missing from this time',
   'Lost by Flowspan',
