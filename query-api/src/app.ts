@@ -18,6 +18,7 @@ import { addEndpointsRoute } from './routes/endpoints.ts';
 import { addHealthRoutes } from './routes/health.ts';
 import { addLiveRoute } from './routes/live.ts';
 import { addMetricsRoute } from './routes/metrics.ts';
+import { addPolicyCheckRoute } from './routes/policy_check.ts';
 import { addRequestByIdRoute } from './routes/request_by_id.ts';
 import { addRowRoute } from './routes/rows.ts';
 import { EVERYTHING } from './scope.ts';
@@ -114,6 +115,7 @@ export async function buildApp(parts: AppParts): Promise<App> {
   addEdgesRoute(context);
   addEndpointsRoute(context);
   addAuditRoute(context);
+  addPolicyCheckRoute(context);
   addLiveRoute(context, hub);
   addHealthRoutes(context);
   addMetricsRoute(context, metrics);

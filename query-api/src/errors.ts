@@ -36,6 +36,8 @@ const TITLES: Record<number, string> = {
   404: 'Not found',
   406: 'No such format',
   408: 'The request came too slowly',
+  413: 'The question is too long',
+  415: 'The question is no JSON',
   422: 'The question is too dear',
   426: 'WebSocket only',
   429: 'Too much at once',

@@ -69,7 +69,17 @@ export class Scene {
 
   /** Asks the API. */
   async get(path: string, headers: Record<string, string> = {}): Promise<Answer> {
-    const response = await fetch(`${this.url}${path}`, { headers });
+    return await this.#ask(path, { headers });
+  }
+
+  /** Asks the API with a body, which is sent as JSON. */
+  async post(path: string, body: unknown): Promise<Answer> {
+    const headers = { 'content-type': 'application/json' };
+    return await this.#ask(path, { method: 'POST', headers, body: JSON.stringify(body) });
+  }
+
+  async #ask(path: string, init: RequestInit): Promise<Answer> {
+    const response = await fetch(`${this.url}${path}`, init);
     const text = await response.text();
     let body: unknown;
     try {
