@@ -100,39 +100,4 @@ static __always_inline void write_choice(struct flow_choice *told, const struct 
 	told->lb_mode = choice->lb_mode;
 }
 
-/* Choices of sockets that are not connected are kept by the peer that packets go to: a backend, or what was dialled. */
-static __always_inline const struct service_choice *choice_of_peer(const struct connection *connection)
-{
-	const u64 *peer = (const u64 *)connection->destination_address;
-	struct datagram_key key = {
-		.socket_cookie = connection->socket_cookie,
-		.address_high = peer[0],
-		.address_low = peer[1],
-		.port = connection->destination_port,
-		.is_reply = 1,
-	};
-	const struct service_choice *choice = bpf_map_lookup_elem(&service_datagrams, &key);
-
-	if (choice)
-		return choice;
-	key.is_reply = 0;
-	return bpf_map_lookup_elem(&service_datagrams, &key);
-}
-
-/* Of a flow of datagrams, when its first one is seen, which was sent from the socket if that has chosen. */
-static __noinline void stamp_choice_of_datagrams(struct connection *connection, struct flow_choice *told,
-						 struct bpf_sock *sk)
-{
-	const struct service_choice *choice = NULL;
-
-	if (dataplane_loaded && connection->observation_point == OBSERVATION_POINT_CLIENT) {
-		choice = bpf_sk_storage_get(&service_choices, sk, NULL, 0);
-		if (!choice || !is_about(choice, connection))
-			choice = choice_of_peer(connection);
-		if (choice && is_brought(choice))
-			connection->service_id = choice->service_id;
-	}
-	write_choice(told, choice);
-}
-
 #endif

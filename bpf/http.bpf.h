@@ -179,7 +179,7 @@ static __always_inline void http_packet(struct __sk_buff *skb, struct tcp_sock *
 struct http_reading {
 	struct http_connection *connection;
 	u64 now;
-	u32 copied;	/* tcp_sock.copied_seq: what the application has */
+	u32 taken;	/* place in the request stream behind what the application has */
 };
 
 /* The oldest request that was not read yet. 1 if there is none, or it has to wait. */
@@ -192,7 +192,7 @@ static __always_inline long note_read(const struct http_reading *reading)
 		return 1;
 	request = request_at(connection, connection->read);
 	if (request) {
-		if (!request->head_read || before(reading->copied, request->head_end))
+		if (!request->head_read || before(reading->taken, request->head_end))
 			return 1;
 		request->read_ns = reading->now;
 	}
@@ -205,8 +205,17 @@ static long note_one_read(u32 index, struct http_reading *reading)
 	return note_read(reading);
 }
 
+/* tcp_sock.copied_seq does not count what came past TCP. */
+static __always_inline u32 taken_by_application(const struct http_connection *connection,
+						const struct socket_state *state, const struct tcp_sock *tp)
+{
+	if (connection->past_tcp)
+		return state->connection.source_sequence_begin + connection->application_read;
+	return tp->copied_seq;
+}
+
 /* The application took bytes: at the server this is when a request stops waiting for it. */
-static __always_inline void http_application_read(struct sock *sk, struct socket_state *state)
+static __always_inline void http_application_read(struct sock *sk, struct socket_state *state, u32 bytes)
 {
 	struct http_reading reading = {};
 	struct tcp_sock *tp;
@@ -217,9 +226,13 @@ static __always_inline void http_application_read(struct sock *sk, struct socket
 	if (!tp)
 		return;
 	reading.connection = http_connection_of(tp);
-	if (!reading.connection || reading.connection->read == reading.connection->begun)
+	if (!reading.connection)
 		return;
-	reading.copied = tp->copied_seq;
+	if (reading.connection->past_tcp)
+		__sync_fetch_and_add(&reading.connection->application_read, bytes);
+	if (reading.connection->read == reading.connection->begun)
+		return;
+	reading.taken = taken_by_application(reading.connection, state, tp);
 	reading.now = bpf_ktime_get_boot_ns();
 	if (!note_read(&reading) && reading.connection->read != reading.connection->begun)
 		bpf_loop(HTTP_PIPELINE_MAX, note_one_read, &reading, 0);

@@ -78,8 +78,10 @@ static __always_inline void begin_response(struct http_connection *connection, c
 		return;
 	}
 	request = request_being_answered(connection);
-	if (request && !stream->message_bytes)
-		request->response_sequence = sequence_now(work);
+	if (request && !stream->message_bytes) {
+		request->response_sequence = place_of(stream, sequence_now(work));
+		request->past_tcp |= work->segment.past_tcp;
+	}
 }
 
 /* First byte of a message. */
@@ -135,7 +137,7 @@ static __always_inline void request_head_over(struct http_connection *connection
 	struct http_request *request = request_being_read(connection);
 
 	if (request) {
-		request->head_end = sequence_now(work);
+		request->head_end = place_of(stream, sequence_now(work));
 		request->head_read = 1;
 	}
 	if (stream->flags & HTTP_INVALID) {

@@ -30,21 +30,17 @@ struct http_packet {
 	u8 taken;	/* enum packet_taken */
 };
 
-/* Whether what begins like this can be a request line. Empty lines may stand before one. */
-__noinline int http_may_begin(struct __sk_buff *skb, u32 offset, u32 bytes)
-{
-	u8 first[8] = {};
+/* The first bytes of a payload, from 1 to HTTP_FIRST_BYTES; zeros behind them. */
+#define HTTP_FIRST_BYTES 8
 
-	if (bytes > sizeof(first))
-		bytes = sizeof(first);
-	if (!is_from_one_to(&bytes, sizeof(first)) || bpf_skb_load_bytes(skb, offset, first, bytes))
-		return false;
+/* Whether what begins like this can be a request line. Empty lines may stand before one. */
+static __always_inline bool may_be_request(const u8 *first, u32 bytes)
+{
 	if (first[0] == '\r' || first[0] == '\n')
 		return true;
 	if (first[0] == ' ')
 		return false;
-#pragma unroll
-	for (u32 i = 0; i < sizeof(first); i++) {
+	for (u32 i = 0; i < HTTP_FIRST_BYTES; i++) {
 		if (i >= bytes || first[i] == ' ')
 			break;
 		if (!is_token_byte(first[i]))
@@ -53,14 +49,30 @@ __noinline int http_may_begin(struct __sk_buff *skb, u32 offset, u32 bytes)
 	return true;
 }
 
+static __always_inline u8 protocol_of(const u8 *first)
+{
+	return first[0] == TLS_HANDSHAKE && first[1] == 0x03 ? APPLICATION_PROTOCOL_TLS : APPLICATION_PROTOCOL_OTHER;
+}
+
+/* may_be_request() of a packet's payload. */
+__noinline int http_may_begin(struct __sk_buff *skb, u32 offset, u32 bytes)
+{
+	u8 first[HTTP_FIRST_BYTES] = {};
+
+	if (bytes > sizeof(first))
+		bytes = sizeof(first);
+	if (!is_from_one_to(&bytes, sizeof(first)) || bpf_skb_load_bytes(skb, offset, first, bytes))
+		return false;
+	return may_be_request(first, bytes);
+}
+
 static __always_inline u8 not_http(struct __sk_buff *skb, u32 offset, u32 bytes)
 {
 	u8 first[2] = {};
 
-	if (bytes >= sizeof(first) && !bpf_skb_load_bytes(skb, offset, first, sizeof(first)) &&
-	    first[0] == TLS_HANDSHAKE && first[1] == 0x03)
-		return APPLICATION_PROTOCOL_TLS;
-	return APPLICATION_PROTOCOL_OTHER;
+	if (bytes < sizeof(first) || bpf_skb_load_bytes(skb, offset, first, sizeof(first)))
+		return APPLICATION_PROTOCOL_OTHER;
+	return protocol_of(first);
 }
 
 static __always_inline void begin_http(struct http_connection *connection, u32 request_sequence, u32 response_sequence)

@@ -120,6 +120,30 @@ static __always_inline void fill_request(struct request_record *record, struct h
 	record->traceparent_length = request->traceparent_length;
 }
 
+/* Whether it went past TCP, on a connection some of whose bytes did. TCP measured nothing of what went past it. */
+__noinline int http_tell_redirect(struct request_record *record, u32 past_tcp)
+{
+	if (!record)
+		return 0;
+	if (!past_tcp) {
+		record->connection.verdict = VERDICT_FORWARDED;
+		return 0;
+	}
+	if (record->connection.verdict == VERDICT_FORWARDED)
+		record->connection.verdict = VERDICT_REDIRECTED;
+	record->rwnd_limited_us = 0;
+	record->sndbuf_limited_us = 0;
+	record->zero_window_ns = 0;
+	record->bytes_out_of_order = 0;
+	record->retransmitted_segments = 0;
+	record->fast_retransmits = 0;
+	record->timeouts = 0;
+	record->tail_loss_probes = 0;
+	record->srtt_us = 0;
+	record->max_rtt_us = 0;
+	return 0;
+}
+
 /* Copies one text of the request behind those before it. The limits are constants: the verifier needs them. */
 static __always_inline u32 add_text(struct request_record *record, u32 to, u32 to_limit,
 				    const struct http_request *request, u32 from, u32 from_limit, u32 bytes, u32 limit)
@@ -197,6 +221,8 @@ __noinline int http_release_oldest(struct http_connection *connection, struct so
 			end_late_response(request, facts);
 		if (request->start_line_read) {
 			fill_request(&work->record, connection, request, state, facts);
+			if (request->past_tcp || work->record.connection.verdict == VERDICT_REDIRECTED)
+				http_tell_redirect(&work->record, request->past_tcp);
 			write_request(&work->record, request);
 		}
 		free_request(connection, connection->released);

@@ -63,6 +63,15 @@ static __always_inline u32 sequence_now(const struct http_work *work)
 	return work->source_sequence + work->loaded - (work->used - work->position);
 }
 
+/*
+ * Place of a byte in its stream, as in the records. It is its sequence number, unless bytes went past TCP before: they count
+ * on from where TCP began, and TCP's bytes behind them.
+ */
+static __always_inline u32 place_of(const struct http_stream *stream, u32 sequence)
+{
+	return sequence + stream->bytes_past_tcp;
+}
+
 /* First byte of a request. False if there is no room to remember it. */
 static __always_inline bool begin_request(struct http_connection *connection, const struct http_work *work)
 {
@@ -73,7 +82,8 @@ static __always_inline bool begin_request(struct http_connection *connection, co
 		return false;
 	request->first_ns = work->now;
 	request->begin = work->evidence;
-	request->request_sequence = sequence_now(work);
+	request->request_sequence = place_of(&connection->streams[HTTP_REQUEST], sequence_now(work));
+	request->past_tcp = work->segment.past_tcp;
 	if (number == connection->answered) {
 		connection->max_rtt_us = 0;
 		connection->rtt_floor_us = work->rtt_floor_us;
@@ -154,7 +164,7 @@ static __always_inline void abandon_requests(struct http_connection *connection,
 	}
 	/* Where it would have begun is known at both ends, also if only one of them has seen it begin. */
 	if (current && response->state == HTTP_STATE_START && !current->response_sequence)
-		current->response_sequence = response->next_sequence;
+		current->response_sequence = place_of(response, response->next_sequence);
 	connection->abandoned_ns = now;
 	connection->abandoned_end = request_end;
 	bpf_loop(HTTP_PIPELINE_MAX + 1, abandon_one, &connection, 0);

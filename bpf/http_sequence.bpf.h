@@ -126,25 +126,17 @@ __noinline int http_judge_segment(struct http_connection *connection, struct htt
 	return HTTP_SEGMENT_READ;
 }
 
-/*
- * Passes over body bytes that TCP has accepted although they were not seen in order; what else is missing is lost.
- * True if the stream moved.
- */
-__noinline int http_pass_accepted(struct http_connection *connection, struct http_work *work)
+/* Passes over the stream's next bytes, of a body and as far as it goes. 1 if the stream moved. */
+__noinline int http_pass_body(struct http_connection *connection, struct http_work *work, u32 most)
 {
 	struct http_stream *stream;
-	u64 bytes;
+	u64 bytes = most;
 
 	if (!connection || !work)
 		return 0;
 	stream = stream_of(connection, work);
-	if (!work->segment.ingress || !before(stream->next_sequence, work->segment.accepted) || reads_nothing(stream))
+	if (!is_made_of_bytes(stream))
 		return 0;
-	bytes = work->segment.accepted - stream->next_sequence;
-	if (stream->state < HTTP_STATE_BODY) {
-		http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
-		return 0;
-	}
 	if (stream->state != HTTP_STATE_UNTIL_CLOSE) {
 		if (bytes > stream->body_left)
 			bytes = stream->body_left;
@@ -161,6 +153,26 @@ __noinline int http_pass_accepted(struct http_connection *connection, struct htt
 	else
 		http_message_over(connection, work);
 	return 1;
+}
+
+/*
+ * Passes over body bytes that TCP has accepted although they were not seen in order; what else is missing is lost.
+ * True if the stream moved.
+ */
+__noinline int http_pass_accepted(struct http_connection *connection, struct http_work *work)
+{
+	struct http_stream *stream;
+
+	if (!connection || !work)
+		return 0;
+	stream = stream_of(connection, work);
+	if (!work->segment.ingress || !before(stream->next_sequence, work->segment.accepted) || reads_nothing(stream))
+		return 0;
+	if (stream->state < HTTP_STATE_BODY) {
+		http_lose_stream(connection, work, DISCARD_REASON_STREAM_GAP);
+		return 0;
+	}
+	return http_pass_body(connection, work, work->segment.accepted - stream->next_sequence);
 }
 
 /* The packet itself, that begins where the stream stands. */

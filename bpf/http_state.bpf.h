@@ -77,7 +77,7 @@ struct http_stream {
 	u32 busy;
 	u32 next_sequence;
 	u32 judged_end;		/* behind the last line that was read: up to there content counted */
-	u32 reserved;
+	u32 bytes_past_tcp;	/* before the first that went through it: http_redirected.bpf.h */
 	u64 body_left;
 	u64 message_bytes;
 	u64 body_bytes;
@@ -125,7 +125,7 @@ struct http_request {
 	u64 response_last_ns;
 	u64 response_bytes;
 	u64 response_body_bytes;
-	u32 head_end;			/* sequence numbers behind the request's head and behind the response */
+	u32 head_end;			/* place behind the request's head; sequence number behind the response */
 	u32 response_end;
 	u32 response_sequence;
 	u16 status_code;
@@ -135,7 +135,8 @@ struct http_request {
 	u8 response_late;
 	u8 request_late;		/* its last byte was read, and bytes before it are still missing */
 	u8 request_over;		/* nothing more is to be learned of the request itself */
-	u8 reserved[4];
+	u8 past_tcp;			/* its first byte, or its response's, went past TCP */
+	u8 reserved[3];
 
 	u64 request_body_bytes;
 	u32 request_sequence;
@@ -193,7 +194,7 @@ struct http_connection {
 	u8 passed;		/* passed_end is behind what TCP has */
 	u8 told;		/* what the connection's records call it: enum application_protocol */
 	u8 lost[2];		/* HTTP_STATE_LOST, where the other direction sees it without a look at this one's stream */
-	u8 reserved;
+	u8 past_tcp;		/* bytes of requests went past TCP: application_read is kept */
 	struct http_stream streams[2];
 	struct http_checkpoint checkpoint;
 	u64 out_of_order_bytes;
@@ -201,7 +202,7 @@ struct http_connection {
 	u32 passed_end;		/* behind the last hole that was passed over: chunk data, whatever it holds */
 	u16 peer_port;		/* taken over from the listener: whose first bytes they were */
 	u16 local_port;
-	u8 reserved_end[4];
+	u32 application_read;	/* bytes of the request stream that the application took: TCP does not count those past it */
 	struct http_request slot;
 	u8 lines[2][HTTP_LINE_KEPT];
 	u64 abandoned_ns;	/* when the requests that are open were given up */

@@ -29,7 +29,8 @@ struct http_segment {
 	u32 skip;	/* bytes at its beginning that are not for us */
 	u8 ingress;
 	u8 phase;
-	u8 reserved[2];
+	u8 past_tcp;	/* it is a message that goes past TCP; else 0, as whoever sets it leaves it */
+	u8 reserved;
 };
 
 /* Room to work in, for the length of one packet or one release. */

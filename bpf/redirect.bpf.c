@@ -16,15 +16,13 @@
  */
 #include "dataplane/redirect_maps.bpf.h"
 #include "dataplane/policy_accepted.bpf.h"
+#include "psock.bpf.h"
 
 /* Bytes that a reader may be behind before its writer is held back by TCP. */
 const volatile u32 redirect_unread_max = 256 * 1024;
 
 /* Levels of cgroups that are looked at from the root. */
 #define REDIRECT_CGROUP_LEVELS 32
-
-/* include/net/sock.h: what a socket's user data points at, and what its low bits say. */
-#define SK_USER_DATA_MASK (~7ul)
 
 static __always_inline void count_redirect(u32 what, u64 by)
 {
@@ -134,7 +132,7 @@ static __always_inline u32 mode_of_peer(u32 op, u8 own, const struct redirect_en
 /* Kernels without it lose count of what a reader has, and tell it wrong: see redirect_take. */
 static __always_inline bool is_safe(void)
 {
-	return bpf_core_field_exists(((struct sk_psock *)0)->msg_tot_len);
+	return counts_unread();
 }
 
 /* Asked of who accepts, whose policies it is about; whichever of the two programs runs first. */
@@ -212,18 +210,12 @@ int redirect_is_safe(void *context)
 	return is_safe();
 }
 
-static __always_inline struct sk_psock *psock_of(struct sock *sk)
-{
-	return (void *)((u64)BPF_CORE_READ(sk, sk_user_data) & SK_USER_DATA_MASK);
-}
-
 /* Whether the other end's reader has taken too little of what came past TCP. Asked after the message found its way there. */
 static __always_inline bool is_behind(struct sk_msg_md *msg)
 {
 	struct sock *peer = BPF_CORE_READ((struct sk_msg *)msg, sk_redir);
-	struct sk_psock *psock = psock_of(peer);
 
-	return !bpf_core_field_exists(psock->msg_tot_len) || BPF_CORE_READ(psock, msg_tot_len) > redirect_unread_max;
+	return !counts_unread() || psock_unread(peer) > redirect_unread_max;
 }
 
 static __always_inline u8 try_redirect(struct sk_msg_md *msg, struct redirect_socket *state)

@@ -72,7 +72,7 @@ static __always_inline void application_moved_bytes(struct sock *sk, int bytes, 
 		stamp_socket(&state->connection, sk, 0);
 	stamp_owner(state);
 	if (read && state->payload_seen == PAYLOAD_HTTP)
-		http_application_read(sk, state);
+		http_application_read(sk, state, bytes);
 }
 
 SEC("tp_btf/sock_recv_length")

@@ -46,17 +46,6 @@ struct {
 	__type(value, u8);
 } redirect_clients SEC(".maps");
 
-/*
- * The observer's reader of messages that go past TCP, at 0: a sk_msg program that returns SK_PASS. The collector puts it there
- * and takes it away; without one nothing is read. It is called last, in this program's place: what it returns stands.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, u32);
-} redirect_readers SEC(".maps");
-
 /* By enum redirect_counter. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -17,6 +17,7 @@ static const napi_property_descriptor object_properties[] = {
 	METHOD_PROPERTY("setAutoload", object_set_autoload),
 	METHOD_PROPERTY("setMaxEntries", object_set_max_entries),
 	METHOD_PROPERTY("programs", object_programs),
+	METHOD_PROPERTY("maps", object_maps),
 	METHOD_PROPERTY("attach", object_attach),
 	METHOD_PROPERTY("attachCgroup", object_attach_cgroup),
 	METHOD_PROPERTY("attachIterator", object_attach_iterator),

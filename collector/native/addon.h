@@ -30,7 +30,7 @@
 	X(GLOBAL, "Compare name and size with the object's `const volatile` globals (bpf/config.bpf.h).") \
 	X(ATTACH, "Read `log`; check that the kernel has the hook, and CAP_PERFMON or CAP_NET_ADMIN.") \
 	X(CGROUP, "Pass a directory on the cgroup v2 mount, or a descriptor of one.") \
-	X(DEVICE, "Check that the device is there, in the network namespace that was named, and CAP_NET_ADMIN.") \
+	X(DEVICE, "Check that the device is there, in the network namespace that was named, and CAP_NET_ADMIN, for another namespace CAP_SYS_ADMIN.") \
 	X(NAMESPACE, "Check that the path is a network namespace's (/proc/PID/ns/net), and CAP_SYS_ADMIN.") \
 	X(LINK, "Check that the link is open and of the program's type.") \
 	X(ITERATE, "Check that the link came from attachIterator() and is open.") \
@@ -160,6 +160,7 @@ METHOD(object_load);
 METHOD(object_set_autoload);
 METHOD(object_set_max_entries);
 METHOD(object_programs);
+METHOD(object_maps);
 METHOD(object_set_global);
 METHOD(object_get_global);
 METHOD(object_attach);

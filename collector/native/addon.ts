@@ -162,6 +162,8 @@ export interface BpfObject extends Handle {
   load(): void;
   /** Every program, loaded or not. */
   programs(): ProgramInfo[];
+  /** Names of its maps, without those that libbpf makes for global variables. */
+  maps(): string[];
   /** Attaches a program where its section says: tp_btf, raw_tp, tracepoint, iter, uprobe. */
   attach(program: string): Link;
   /** Attaches a program to a cgroup v2: the path of its directory, or a descriptor of it, which stays the caller's. */

@@ -185,3 +185,19 @@ METHOD(object_programs)
 	}
 	return list;
 }
+
+METHOD(object_maps)
+{
+	struct object_handle *object = method_begin(env, info, HANDLE_OBJECT, 0, NULL);
+	struct bpf_map *map;
+	napi_value list;
+	uint32_t index = 0;
+
+	if (object == NULL || napi_create_array(env, &list) != napi_ok)
+		return NULL;
+	bpf_object__for_each_map(map, object->object) {
+		if (!bpf_map__is_internal(map))
+			napi_set_element(env, list, index++, make_text(env, bpf_map__name(map)));
+	}
+	return list;
+}

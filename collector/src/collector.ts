@@ -30,6 +30,7 @@ import { buildOverdueEdges } from './edge_builds.ts';
 import { FlowsOnTheirWay } from './flows_on_their_way.ts';
 import { Gauge } from './govern/gauge.ts';
 import { GOVERN_MS, openGovernor } from './govern/open.ts';
+import type { HeldName } from './held_name.ts';
 import { attachKernel, type Kernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
@@ -59,6 +60,8 @@ export interface RunningCollector {
 
 const REPORT_MS = 5000;
 const TIDY_MS = 60_000;
+/** Who had the data plane has just ended, and may have its directory for a moment still. */
+const HOLDER_ENDS_MS = 1000;
 const ENDPOINTS_MS = 1000;
 const DATAPLANE_MS = 1000;
 const ANCHOR_MS = 10_000;
@@ -72,11 +75,12 @@ const LIVE_ROWS_PER_SECOND = 10_000;
 
 /**
  * Starts a collector.
+ * @param held the data plane of this machine, where it is wanted; given back when the collector is closed
  * @throws AttachError, ConfigError, FlowspanError FLOW_COLLECTOR_DATA_DIR, _RUNNING or _LISTEN; nothing is left attached
  */
-export async function startCollector(config: Config, log: Logger): Promise<RunningCollector> {
+export async function startCollector(config: Config, log: Logger, held?: HeldName): Promise<RunningCollector> {
   const { collector, clickhouse } = config;
-  const directory = await holdDirectory(config.data_dir);
+  const directory = await holdDirectory(config.data_dir, held === undefined ? 0 : HOLDER_ENDS_MS);
   const state = new StateFiles(config.data_dir, log);
   const scope = { cluster: config.cluster, node: config.node, boot_id: bootId() };
   const account = writerAccount(config);
@@ -95,7 +99,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     dataplane = new Dataplane(config, host, kubernetes, log);
     await kubernetes?.identity.sync();
     const ownSpans = await startOwnSpans('collector', config);
-    kernel = await attachKernel(config, host, kubernetes !== undefined);
+    kernel = await attachKernel(config, host, kubernetes !== undefined, dataplane.shared);
     return await run(kernel, dataplane, host, ownSpans);
   } catch (error) {
     kernel?.close();
@@ -103,6 +107,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
     kubernetes?.identity.close();
     await client.close();
     directory.release();
+    held?.release();
     throw error;
   }
 
@@ -318,6 +323,7 @@ export async function startCollector(config: Config, log: Logger): Promise<Runni
         dataplane.close();
         await Promise.all([client.close(), ownSpans.close()]);
         directory.release();
+        held?.release();
       },
     };
   }

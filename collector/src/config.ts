@@ -56,13 +56,16 @@ const COLLECTOR = group(
     }),
     pin_dir: text('/sys/fs/bpf/flowspan', {
       description:
-        'Directory in a BPF filesystem where the counters of open connections outlive a restart of the collector; empty: they do not. `flowspan detach` removes what is there.',
+        'Directory in a BPF filesystem where the counters of open connections and the data plane outlive a restart of the collector; empty: they do not, and there is no data plane. `flowspan detach` and `flowspan cleanup` remove what is there. One collector has the data plane of a directory at a time.',
     }),
     read_requests: flag(true, {
       description:
         'Read requests and their answers. Off: flows, TCP events and their metrics only; `application_protocol` then says tls or other, which counts as opaque.',
     }),
     bpf_object: text('', { description: 'BPF object to load; empty: the one that was built with this collector.' }),
+    dataplane_object: text('', {
+      description: 'BPF object of the data plane; empty: the one that was built with this collector.',
+    }),
     drain_interval_ms: whole(25, 5, 1000, {
       unit: 'ms',
       description: 'Longest wait between two looks at the rings while records come.',

@@ -1,7 +1,10 @@
 /** The data plane of one collector: loaded where a step is wanted, its parts made and joined here, by hand. */
 import type { Logger } from 'pino';
+import type { BpfObject } from '../native/addon.ts';
 import { type DataplaneProgramStatus, LoadedDataplane } from './attach/dataplane/load.ts';
+import { DataplanePins } from './attach/dataplane/pins.ts';
 import type { Host } from './attach/host.ts';
+import type { SharedMaps } from './attach/shared_maps.ts';
 import type { Config } from './config.ts';
 import { type Step, stepsWanted } from './config_dataplane.ts';
 import type { DataplaneKernel, DataplanePart, PartOptions } from './control/dataplane/part.ts';
@@ -9,6 +12,7 @@ import { stepConditions } from './control/dataplane/step_conditions.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { Condition, ObjectFollower } from './control/objects/source.ts';
 import { openRedirect } from './control/redirect/part.ts';
+import { type DataplaneRole, dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
 import type { Family } from './telemetry/metrics_text.ts';
 
 /** Parts by the step that they do. */
@@ -19,6 +23,8 @@ const PARTS: readonly { readonly step: Step; readonly make: (options: PartOption
 const NOT_MADE = 'this version only observes: nothing is audited, nothing is enforced; set it to observe';
 const NOBODY_TELLS =
   'nothing is audited, nothing is enforced, since nobody tells what to act on: set kubernetes.enabled, or manifests to a directory';
+const NOTHING_KEPT =
+  'nothing is audited, nothing is enforced, since nothing of it would outlive the collector: set collector.pin_dir to a directory in a BPF filesystem';
 
 interface Joined {
   readonly part: DataplanePart;
@@ -44,6 +50,8 @@ export class Dataplane {
   readonly #log: Logger;
   readonly #kubernetes: Kubernetes | undefined;
   readonly #loaded: LoadedDataplane | undefined;
+  readonly #pins: DataplanePins | undefined;
+  readonly #role: DataplaneRole = 'none';
   readonly #joined: Joined[] = [];
   readonly #reasons = new Map<Step, string>();
   #isAttached = false;
@@ -56,16 +64,21 @@ export class Dataplane {
     this.#config = config;
     this.#log = log;
     this.#kubernetes = kubernetes;
+    const { pin_dir, dataplane_object } = config.collector;
     const wanted = stepsWanted(config.dataplane);
     const steps = wanted.filter((wantedStep) => PARTS.some(({ step }) => step === wantedStep));
     for (const step of wanted) if (!steps.includes(step)) this.#reasons.set(step, NOT_MADE);
     if (kubernetes === undefined) for (const step of wanted) this.#reasons.set(step, NOBODY_TELLS);
-    if (kubernetes === undefined || steps.length === 0) {
+    if (pin_dir === '') for (const step of wanted) this.#reasons.set(step, NOTHING_KEPT);
+    if (kubernetes === undefined || pin_dir === '' || steps.length === 0) {
       this.#tellReasons();
       return;
     }
-    const loaded = new LoadedDataplane({ cgroupRoot: host.cgroupRoot, steps });
+    this.#pins = new DataplanePins(pin_dir);
+    const objectPath = dataplane_object || undefined;
+    const loaded = new LoadedDataplane({ objectPath, cgroupRoot: host.cgroupRoot, steps, pins: this.#pins, log });
     this.#loaded = loaded;
+    this.#role = 'holder';
     this.#noteReasons();
     const kernel: DataplaneKernel = {
       object: loaded.object,
@@ -96,6 +109,21 @@ export class Dataplane {
     return this.#loaded?.programs ?? [];
   }
 
+  get role(): DataplaneRole {
+    return this.#role;
+  }
+
+  /** Where its maps are pinned, so that the observer may take them up; undefined where no data plane is loaded. */
+  get shared(): SharedMaps | undefined {
+    const [loaded, pins] = [this.#loaded, this.#pins];
+    return loaded && pins && { path: (map) => pins.map(loaded.layout, map) };
+  }
+
+  /** The loaded object; undefined where no data plane is loaded. */
+  get object(): BpfObject | undefined {
+    return this.#loaded?.object;
+  }
+
   /** How the steps stand, then what the parts say of objects. */
   conditions(): readonly Condition[] {
     const own = stepConditions(this.#config.dataplane, this.#reasons);
@@ -103,6 +131,7 @@ export class Dataplane {
   }
 
   *families(): Generator<Family> {
+    yield* dataplaneFamilies(this.#role, this.programs);
     for (const { part } of this.#joined) yield* part.families();
   }
 
@@ -140,6 +169,9 @@ export class Dataplane {
     this.#isAttached = true;
     this.#loaded.attach();
     this.#noteReasons();
+    const { isTakenUp, programs } = this.#loaded;
+    const attached = programs.filter((program) => program.attached).length;
+    this.#log.info({ attached, of: programs.length, taken_up: isTakenUp }, 'the data plane is attached');
   }
 
   #noteReasons(): void {

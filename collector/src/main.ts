@@ -1,10 +1,12 @@
 /** `flowspan collector`: puts the parts together by hand, runs until a signal, takes them apart again. */
 import { setTimeout as wait } from 'node:timers/promises';
-import { pino } from 'pino';
-import { startCollector } from './collector.ts';
+import { type Logger, pino } from 'pino';
+import { type RunningCollector, startCollector } from './collector.ts';
 import { loadConfig } from './config.ts';
 import { configHelp } from './config_help.ts';
+import type { HeldName } from './held_name.ts';
 import { stopSignal, tellReady } from './lifetime.ts';
+import { holdDataplane } from './standby.ts';
 
 /** Longest that ending may take, whatever disk and network do. */
 const PATIENCE_MS = 2700;
@@ -22,15 +24,21 @@ export async function main(argv: string[]): Promise<number> {
   const config = loadConfig(argv, process.env);
   const log = pino({ name: 'collector', level: config.log_level });
   const stop = stopSignal();
-  const collector = await startCollector(config, log);
+  let running: RunningCollector | undefined;
   const reload = () => {
     try {
-      collector.reload(loadConfig(argv, process.env));
+      running?.reload(loadConfig(argv, process.env));
     } catch (error) {
       log.error({ err: error }, 'the configuration is wrong and was not taken: the old one holds');
     }
   };
   process.on('SIGHUP', reload);
+  const stopping = new AbortController();
+  stop.then(() => stopping.abort());
+  const held = await holdDataplane(config, log, stopping.signal, tellReady);
+  if (stopping.signal.aborted) return endStandby(held, log);
+  const collector = await startCollector(config, log, held);
+  running = collector;
   collector.ready.then((reached) => {
     if (!reached) return;
     log.info('ready');
@@ -46,5 +54,11 @@ export async function main(argv: string[]): Promise<number> {
       { code: 'FLOW_COLLECTOR_STOP' },
       'could not finish in time: what is in the spool is sent by the next run',
     );
+  return 0;
+}
+
+function endStandby(held: HeldName | undefined, log: Logger): number {
+  held?.release();
+  log.info('stopped');
   return 0;
 }

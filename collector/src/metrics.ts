@@ -3,6 +3,7 @@ import { Counter, Histogram } from 'prom-client';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { Dataplane } from './dataplane.ts';
 import { BpfRunTime } from './deliver/prometheus/bpf_run_time.ts';
+import { DATAPLANE_INFOS, dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
 import type { FamilyInfo } from './deliver/prometheus/edge_family.ts';
 import { EdgeMetrics, type EdgeMetricsOptions } from './deliver/prometheus/edge_metrics.ts';
 import { KUBERNETES_INFOS, kubernetesFamilies } from './deliver/prometheus/kubernetes_families.ts';
@@ -86,7 +87,7 @@ export class CollectorMetrics {
     const { watch, identity, manifests } = parts.kubernetes ?? {};
     this.page.add(() => kubernetesFamilies(watch?.status() ?? [], identity?.ownAddresses.rows));
     this.page.add(() => manifestFamilies(manifests?.status()));
-    this.page.add(() => partFamilies(parts.dataplane?.families() ?? []));
+    this.page.add(() => partFamilies(parts.dataplane?.families() ?? dataplaneFamilies('none', [])));
     if (identity !== undefined) identity.ownAddresses.toldLate = (seconds) => this.#addressLate.observe(seconds);
   }
 
@@ -130,6 +131,7 @@ export class CollectorMetrics {
       ...GOVERNOR_INFOS,
       ...KUBERNETES_INFOS,
       ...MANIFEST_INFOS,
+      ...DATAPLANE_INFOS,
       ...PART_INFOS,
       ...(this.#bpf?.infos ?? []),
     ];

@@ -37,7 +37,7 @@ export interface StatusParts {
   readonly spans: SpanCounts;
   /** Undefined where Kubernetes is not asked. */
   readonly kubernetes: Kubernetes | undefined;
-  readonly dataplane: Pick<Dataplane, 'programs' | 'conditions'>;
+  readonly dataplane: Pick<Dataplane, 'role' | 'programs' | 'conditions'>;
   readonly config: Config;
 }
 
@@ -118,12 +118,13 @@ function manifestStatus(status: ManifestStatus | undefined): unknown {
 /** Modes as they are configured, and how what they act on stands: what is refused first, as much as is bearable to read. */
 function dataplaneStatus(
   config: Config,
-  dataplane: Pick<Dataplane, 'programs' | 'conditions'>,
+  dataplane: Pick<Dataplane, 'role' | 'programs' | 'conditions'>,
   kubernetes: Kubernetes | undefined,
 ): unknown {
   const all = [...dataplane.conditions(), ...(kubernetes?.objects.conditions() ?? [])];
   all.sort((a, b) => Number(a.accepted) - Number(b.accepted));
   const conditions = all.slice(0, MOST_CONDITIONS);
   const programs = dataplane.programs.map(({ name, step, attached, reason }) => ({ name, step, attached, reason }));
-  return { ...config.dataplane, programs, conditions, conditions_left_out: all.length - conditions.length };
+  const { role } = dataplane;
+  return { ...config.dataplane, role, programs, conditions, conditions_left_out: all.length - conditions.length };
 }

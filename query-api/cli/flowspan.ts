@@ -27,6 +27,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
     summary: 'forget the connections that a stopped collector left for its next run',
     load: () => import('../../collector/src/detach.ts'),
   },
+  cleanup: {
+    summary: 'remove the data plane that a stopped collector left in the kernel',
+    load: () => import('../../collector/src/cleanup.ts'),
+  },
   manifests: {
     summary: 'check a directory of Kubernetes objects for --manifests',
     load: () => import('../../collector/src/control/manifests/main.ts'),

@@ -6,7 +6,7 @@ import { isNativeError, openObject } from '../../collector/native/addon.ts';
 import { AttachError } from '../../collector/src/attach/error.ts';
 import { type Attached, type AttachOptions, attachPrograms } from '../../collector/src/attach/load.ts';
 import { impossiblePrograms } from '../../collector/src/attach/probe.ts';
-import { PROGRAMS, type Program, type ProgramKind } from '../../collector/src/attach/programs.ts';
+import { PROGRAMS, type Program, type ProgramKind, SHARED_PROGRAMS } from '../../collector/src/attach/programs.ts';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { builtTestProgram } from '../native/build.ts';
@@ -194,7 +194,7 @@ test('the list of programs is the list of the object', () => {
   const object = openObject(REAL_OBJECT);
   const names = object.programs().map(({ name }) => name);
   object.close();
-  assert.deepEqual(PROGRAMS.map(({ name }) => name).sort(), names.sort());
+  assert.deepEqual([...PROGRAMS, ...SHARED_PROGRAMS].map(({ name }) => name).sort(), names.sort());
 });
 
 test('every program of Flowspan attaches on this kernel', () => {

@@ -100,6 +100,7 @@ export async function startFlowspan(options: FlowspanOptions = {}): Promise<Flow
   const stop = async (): Promise<void> => {
     for (const child of children.toReversed()) await child.stop();
     removeNow('folder', own.FLOWSPAN_DATA_DIR as string);
+    removeNow('folder', own.FLOWSPAN_COLLECTOR_PIN_DIR as string);
   };
   for (const name of options.processes ?? ['store', 'collector']) {
     const child = new Child({

@@ -1,18 +1,18 @@
 /** Loads the BPF object and attaches every program of it that this kernel takes, or nothing at all. */
 
 import { LAYOUT_HASH } from '../../../bpf/wire/events.gen.ts';
-import { type BpfObject, isNativeError, type Link } from '../../native/addon.ts';
+import { type BpfObject, type Handle, isNativeError, type Link } from '../../native/addon.ts';
 import { AttachError } from './error.ts';
 import type { KeptMaps } from './kept_maps.ts';
 import { type LoadOptions, loadPossible, refusedBeforeLoad, refuseRequired } from './load_object.ts';
-import { PROGRAMS, type Program } from './programs.ts';
+import { PROGRAMS, type Program, SHARED_PROGRAMS } from './programs.ts';
 import { type SharedMaps, takeUpShared } from './shared_maps.ts';
 
 /** What is to be attached, and to what. */
 export interface AttachOptions extends LoadOptions {
   /** Directory on the cgroup v2 mount whose sockets are watched. */
   readonly cgroupRoot: string;
-  /** Default: all of them. */
+  /** Default: all of them; where maps are shared, those that need them come besides. */
   readonly programs?: readonly Program[];
   /** Maps to take up from an earlier run and to leave to the next; left out: none. */
   readonly kept?: KeptMaps | undefined;
@@ -50,6 +50,21 @@ function checkLayout(object: BpfObject, path: string): void {
   );
 }
 
+/** It would outlive the object: the array is the data plane's, and is pinned. */
+function attachReader(object: BpfObject, program: string): Handle {
+  const readers = object.map('redirect_readers');
+  readers.setProgram(0, object, program);
+  let isThere = true;
+  return {
+    close() {
+      if (!isThere) return;
+      isThere = false;
+      readers.delete(Buffer.alloc(4));
+      readers.close();
+    },
+  };
+}
+
 function attachOne(object: BpfObject, program: Program, cgroupRoot: string): Link | undefined {
   switch (program.kind) {
     case 'tp_btf':
@@ -59,6 +74,7 @@ function attachOne(object: BpfObject, program: Program, cgroupRoot: string): Lin
       return object.attachCgroup(program.name, cgroupRoot);
     case 'iterator':
       return object.attachIterator(program.name, program.map);
+    case 'redirect_reader':
     case 'syscall':
       return undefined;
   }
@@ -74,8 +90,8 @@ function runOnce(object: BpfObject, program: Program, link: Link | undefined): v
  * @throws AttachError FLOW_ATTACH_LAYOUT, _KNOB, _LOAD or _REQUIRED; nothing stays attached
  */
 export function attachPrograms(options: AttachOptions): Attached {
-  const wanted = options.programs ?? PROGRAMS;
   const { kept, shared } = options;
+  const wanted = [...(options.programs ?? PROGRAMS), ...(shared === undefined ? [] : SHARED_PROGRAMS)];
   const refused = refusedBeforeLoad(options, wanted);
   const check = (object: BpfObject) => checkLayout(object, options.objectPath);
   const prepare = (object: BpfObject) => {
@@ -85,6 +101,7 @@ export function attachPrograms(options: AttachOptions): Attached {
   const knobs = { ...options.knobs, ...(shared === undefined ? {} : { dataplane_loaded: 1 }) };
   const object = loadPossible({ ...options, knobs, check, prepare }, wanted, refused);
   const links: Link[] = [];
+  const readers: Handle[] = [];
   const iterators = new Map<string, Link>();
   try {
     const resumes = kept?.keep(object) ?? false;
@@ -93,6 +110,7 @@ export function attachPrograms(options: AttachOptions): Attached {
       try {
         const link = attachOne(object, program, options.cgroupRoot);
         if (link !== undefined) links.push(link);
+        if (program.kind === 'redirect_reader') readers.push(attachReader(object, program.name));
         if (program.kind === 'iterator' && link !== undefined) iterators.set(program.name, link);
         if (program.resumes && resumes) runOnce(object, program, link);
       } catch (error) {
@@ -102,6 +120,7 @@ export function attachPrograms(options: AttachOptions): Attached {
       }
     }
   } catch (error) {
+    for (const reader of readers) reader.close();
     object.close();
     throw error;
   }
@@ -114,9 +133,12 @@ export function attachPrograms(options: AttachOptions): Attached {
     programs,
     iterators,
     detach() {
-      for (const link of links) link.close();
+      for (const each of [...readers, ...links]) each.close();
       iterators.clear();
     },
-    close: () => object.close(),
+    close() {
+      for (const reader of readers) reader.close();
+      object.close();
+    },
   };
 }

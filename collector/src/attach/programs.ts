@@ -12,6 +12,8 @@ export type ProgramKind =
   | 'cgroup_skb'
   /** The same: called by TCP instead of for packets. */
   | 'sock_ops'
+  /** Put into the data plane's array of programs that its redirect calls. */
+  | 'redirect_reader'
   /** Attached as an iterator, run by the collector. */
   | 'iterator'
   /** Only loaded; run by the collector. */
@@ -174,5 +176,16 @@ export const PROGRAMS: readonly Program[] = [
     required: false,
     kernelFloor: '5.17',
     missing: 'whose address the other end had, of pods that nobody remembers any more',
+  },
+];
+
+/** Those that there is nothing for where no data plane is loaded. */
+export const SHARED_PROGRAMS: readonly Program[] = [
+  {
+    name: 'redirected_message',
+    kind: 'redirect_reader',
+    required: false,
+    kernelFloor: '6.12',
+    missing: 'requests of connections that the data plane redirects past TCP',
   },
 ];

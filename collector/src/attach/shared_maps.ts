@@ -1,9 +1,15 @@
-/** Maps in which the data plane tells the observer what it decided about a connection: both objects have them. */
+/** Maps in which the data plane tells the observer what it decided about a connection, or asks it: both objects have them. */
 import type { BpfObject } from '../../native/addon.ts';
 import { AttachError } from './error.ts';
 
-/** As bpf/decisions.bpf.h reads them. */
-export const SHARED_MAPS = ['service_choices', 'service_datagrams', 'policy_connections', 'redirect_sockets'] as const;
+/** As bpf/decisions.bpf.h and bpf/redirected.bpf.c have them. */
+export const SHARED_MAPS = [
+  'service_choices',
+  'service_datagrams',
+  'policy_connections',
+  'redirect_sockets',
+  'redirect_readers',
+] as const;
 
 /** Where the data plane has pinned its maps. */
 export interface SharedMaps {

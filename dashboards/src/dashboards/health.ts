@@ -8,6 +8,7 @@ import { sumIncrease, sumRate } from '../queries/promql.ts';
 import { NOW } from '../variables.ts';
 import { missingAndStored } from './completeness.ts';
 import { COLLECTOR, SPANS } from './health_collector.ts';
+import { DATAPLANE } from './health_dataplane.ts';
 import { KUBERNETES } from './health_kubernetes.ts';
 import { MANIFESTS } from './health_manifests.ts';
 import { REDIRECT } from './health_redirect.ts';
@@ -91,5 +92,5 @@ export const HEALTH: Board = {
     'Whether the other dashboards can be believed: what was lost or not watched, how far storing lags, and what Flowspan costs.',
   variables: [],
   links: [link('Overview', dashboardUrl(UIDS.overview))],
-  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, MANIFESTS, REDIRECT, STORE, QUERY_API, PROCESSES],
+  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, MANIFESTS, DATAPLANE, REDIRECT, STORE, QUERY_API, PROCESSES],
 };

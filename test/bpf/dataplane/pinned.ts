@@ -50,9 +50,9 @@ export class PinnedDataplane {
     return readdirSync(this.#maps);
   }
 
-  /** Attaches a program to a cgroup, until the cgroup is removed. */
+  /** Attaches a program to a cgroup beside others, until the cgroup is removed. */
   attachCgroup(program: string, type: string, cgroup: Cgroup): void {
-    bpftool('cgroup', 'attach', cgroup.path, type, 'pinned', this.program(program));
+    bpftool('cgroup', 'attach', cgroup.path, type, 'pinned', this.program(program), 'multi');
   }
 
   /** Attaches a program to the sockets of a map, until the map is gone. */

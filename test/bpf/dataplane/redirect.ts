@@ -38,6 +38,8 @@ export interface Counted {
 }
 
 export interface Redirect {
+  /** Above both ends'. */
+  readonly cgroup: Cgroup;
   readonly client: Place & { readonly namespace: Namespace };
   readonly server: Place & { readonly namespace: Namespace };
   /** The server's addresses. */
@@ -90,6 +92,7 @@ export function createRedirect(): Redirect {
     cableBytes: cableBytes(client),
   });
   return {
+    cgroup: parent,
     client: { namespace: client, cgroup: createCgroup(pods.client.path, 'container') },
     server: { namespace: server, cgroup: createCgroup(pods.server.path, 'container') },
     host: pair.b,
