@@ -122,7 +122,18 @@ export async function startCollector(config: Config, log: Logger, held?: HeldNam
     const chunks = Math.ceil((collector.row_memory_bytes + 2 * lookRows) / deliveryBytes(1));
     const arena = new Arena(2 * collector.drain_buffer_bytes + deliveryBytes(chunks) + SMALL_THINGS_BYTES);
 
-    const correlation = await openCorrelation({ config, host, scope, arena, clock, counters, state, kubernetes, log });
+    const correlation = await openCorrelation({
+      config,
+      host,
+      scope,
+      arena,
+      clock,
+      counters,
+      state,
+      balanced: dataplane,
+      kubernetes,
+      log,
+    });
     const { endpoints, localEnd, ends, requestText } = correlation;
     const governor = openGovernor({ ...correlation, config: collector.governor, arena, kernel, counters, log });
     const shared = { ...correlation, ...governor.parts, arena, clock, scope };

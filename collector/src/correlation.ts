@@ -5,7 +5,7 @@ import type { Host } from './attach/host.ts';
 import type { Arena } from './batch/arena.ts';
 import type { WallClock } from './batch/clock.ts';
 import type { Config } from './config.ts';
-import type { Identity, IdentitySource } from './control/identity.ts';
+import type { BalancedServices, Identity, IdentitySource } from './control/identity.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import { LocalIdentity } from './control/local.ts';
 import { Cgroups } from './correlate/cgroups.ts';
@@ -37,6 +37,8 @@ export interface CorrelationOptions {
   readonly clock: WallClock;
   readonly counters: Counters;
   readonly state: StateFiles;
+  /** Services whose backends are chosen here. */
+  readonly balanced: BalancedServices;
   /** Undefined where it is not asked. */
   readonly kubernetes: Kubernetes | undefined;
   readonly log: Logger;
@@ -73,7 +75,7 @@ export function forgetEnded(
 
 /** Makes the parts; identities are learned from now on. */
 export async function openCorrelation(options: CorrelationOptions) {
-  const { config, host, scope, arena, clock, counters, state, kubernetes, log } = options;
+  const { config, host, scope, arena, clock, counters, state, balanced, kubernetes, log } = options;
   const { collector, node } = config;
   const identity = new LocalIdentity({ machineId: machineId(state), node, outside: collector.outside });
   const endpoints = new Endpoints(MOST_ENDPOINTS, state.endpoints(scope.boot_id));
@@ -91,6 +93,7 @@ export async function openCorrelation(options: CorrelationOptions) {
     endpoints,
     sources,
     conntrack,
+    balanced,
     nodeAddresses: nodeAddresses(),
     recordMs,
   };

@@ -9,15 +9,18 @@ import type { Config } from './config.ts';
 import { type Step, stepsWanted } from './config_dataplane.ts';
 import type { DataplaneKernel, DataplanePart, PartOptions } from './control/dataplane/part.ts';
 import { stepConditions } from './control/dataplane/step_conditions.ts';
+import type { BalancedServices, ServiceName } from './control/identity.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { Condition, ObjectFollower } from './control/objects/source.ts';
 import { openRedirect } from './control/redirect/part.ts';
 import { type DataplaneRole, dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
+import { LoadBalancing } from './control/services/part.ts';
 import type { Family } from './telemetry/metrics_text.ts';
 
 /** Parts by the step that they do. */
 const PARTS: readonly { readonly step: Step; readonly make: (options: PartOptions) => DataplanePart }[] = [
   { step: 'redirect', make: openRedirect },
+  { step: 'load_balancing', make: (options) => new LoadBalancing(options) },
 ];
 
 const NOT_MADE = 'this version only observes: nothing is audited, nothing is enforced; set it to observe';
@@ -45,7 +48,7 @@ function noting(follower: ObjectFollower, settled: () => void): ObjectFollower {
 }
 
 /** Runs until it is closed; the kernel's side stays then. */
-export class Dataplane {
+export class Dataplane implements BalancedServices {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #kubernetes: Kubernetes | undefined;
@@ -54,6 +57,7 @@ export class Dataplane {
   readonly #role: DataplaneRole = 'none';
   readonly #joined: Joined[] = [];
   readonly #reasons = new Map<Step, string>();
+  #balancing: LoadBalancing | undefined;
   #isAttached = false;
 
   /**
@@ -89,6 +93,7 @@ export class Dataplane {
       for (const { step, make } of PARTS) {
         if (!steps.includes(step) || this.#reasons.has(step)) continue;
         const part = make({ kernel, config, host, kubernetes, log });
+        if (part instanceof LoadBalancing) this.#balancing = part;
         const joined = { part, isSettled: false };
         this.#joined.push(joined);
         kubernetes.objects.follow(
@@ -128,6 +133,10 @@ export class Dataplane {
   conditions(): readonly Condition[] {
     const own = stepConditions(this.#config.dataplane, this.#reasons);
     return [...own, ...this.#joined.flatMap(({ part }) => part.conditions())];
+  }
+
+  nameOf(id: bigint): ServiceName | undefined {
+    return this.#balancing?.nameOf(id);
   }
 
   *families(): Generator<Family> {

@@ -3,11 +3,12 @@ import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { FLOW_RECORD, RECORD_COUNTER } from '../../bpf/wire/events.gen.ts';
-import { type BpfMap, type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
+import { type Handle, openRing, type ProgramStats, type Ring } from '../native/addon.ts';
 import { ADDRESS_TABLE, AddressTable } from './attach/address_table.ts';
 import type { Host } from './attach/host.ts';
 import { type Kept, KeptMaps } from './attach/kept_maps.ts';
 import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
+import { perCpuSum } from './attach/per_cpu.ts';
 import { PROGRAMS } from './attach/programs.ts';
 import { countRunTime } from './attach/run_time.ts';
 import { type SharedMaps, UNSHARED_ENTRIES } from './attach/shared_maps.ts';
@@ -71,18 +72,6 @@ const STEP_FILL = 0.25;
 const EMPTIED_MS = 10;
 /** Where nobody empties it the walk goes on all the same, and what finds no room is counted. */
 const EMPTIED_TRIES = 100;
-
-/** Sums of a per-CPU array's 64-bit fields. Exact up to 2^53. */
-function perCpuSum(map: BpfMap, key: number, offset: number): number {
-  const at = Buffer.alloc(4);
-  at.writeUInt32LE(key);
-  const values = map.lookup(at);
-  if (values === null) return 0;
-  const stride = Math.ceil(map.valueSize / 8) * 8;
-  let sum = 0;
-  for (let cpu = 0; cpu + stride <= values.length; cpu += stride) sum += Number(values.readBigUInt64LE(cpu + offset));
-  return sum;
-}
 
 /** Opens the rings and counters of programs that are attached. Closing it detaches them. */
 export function openKernel(attached: Attached, addressesKnown = false, kept?: KeptMaps): Kernel {

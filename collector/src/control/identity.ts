@@ -78,6 +78,15 @@ export interface ServiceName {
   readonly port: number;
 }
 
+/** Knows the services whose backends are chosen on this machine, and those that were until lately. */
+export interface BalancedServices {
+  /** @param id as the kernel has it: `service_choice.service_id` */
+  nameOf(id: bigint): ServiceName | undefined;
+}
+
+/** None is balanced here. */
+export const NONE_BALANCED: BalancedServices = { nameOf: () => undefined };
+
 /** Answer about an address that is the source's, though at that time nobody can be told to have had it. */
 export const NOBODY_SURE = 'nobody_sure';
 

@@ -2,12 +2,13 @@
  * What a client dialled that is not its server's own address: the service it belongs to, and the backend that it was
  * translated to; and who the client is whose address was translated on the way. Found out when the connection is first
  * seen and kept with it. The backend is where the server's own socket is if that is observed here, else what connection
- * tracking has.
+ * tracking has. Of a client that was brought to its backend when it connected, the record itself tells both.
  */
 import { FLOW_RECORD as F } from '../../../bpf/wire/events.gen.ts';
-import type { IdentitySource } from '../control/identity.ts';
+import type { BalancedServices, IdentitySource, ServiceName } from '../control/identity.ts';
 import type { Addresses } from './addresses.ts';
 import { Backends, NO_BACKEND } from './backends.ts';
+import { Brought } from './brought.ts';
 import type { Changes } from './changes.ts';
 import { NOWHERE } from './connections.ts';
 import type { Facts } from './facts.ts';
@@ -18,6 +19,8 @@ import { Translation, type TranslationOptions, UNASKED, UNTRANSLATED } from './t
 
 export interface DialledOptions extends TranslationOptions {
   readonly sources: readonly IdentitySource[];
+  /** Default: none. */
+  readonly balanced?: BalancedServices | undefined;
 }
 
 /** Kept for a connection whose address is no service's. */
@@ -43,6 +46,7 @@ export class Dialled {
   /** By sequence numbers: where observed servers have their sockets. */
   readonly #servers: Backends;
   readonly #translation: Translation;
+  readonly #brought: Brought;
   /** Whether what the connection learned from last dialled is still to be asked, with its next record. */
   isPending = false;
   /** Number of the service in `names`, 0 if none. */
@@ -74,6 +78,7 @@ export class Dialled {
     this.#tracked = new Backends(arena);
     this.#servers = new Backends(arena);
     this.#translation = new Translation(options);
+    this.#brought = new Brought(arena, options.balanced);
     this.backendAddress = arena.take(16);
     this.clientAddress = arena.take(16);
   }
@@ -89,6 +94,7 @@ export class Dialled {
    * @returns number of the service dialled, 0 if none
    */
   learnClient(record: number, place: number): number {
+    if (this.#brought.is(record)) return this.#learnBrought(record, place);
     if (this.#sources.length === 0) return 0;
     const facts = this.#facts;
     const now = this.#moment.s;
@@ -105,6 +111,26 @@ export class Dialled {
     if (!this.#tracked.has(place, socket, now, isTcp ? Number.POSITIVE_INFINITY : HOLDS_S))
       this.#note(place, this.#translation.backend(record));
     return service;
+  }
+
+  #learnBrought(record: number, place: number): number {
+    const facts = this.#facts;
+    const now = this.#moment.s;
+    let service = facts.isBalanced(place) ? facts.service(place) : 0;
+    if (service === 0 || (service === NO_SERVICE && now - facts.askedS(place) >= HOLDS_S)) {
+      const found = this.#brought.serviceOf(record);
+      service = (found === undefined ? 0 : this.#numberOf(found)) || NO_SERVICE;
+      facts.setService(place, service, now);
+      facts.setBalanced(place);
+    }
+    return service === NO_SERVICE ? 0 : service;
+  }
+
+  /** Number of the service that the client at a connection's other end was brought to, 0 if none. */
+  broughtTo(place: number): number {
+    if (place === NOWHERE || !this.#facts.isBalanced(place)) return 0;
+    const service = this.#facts.service(place);
+    return service === NO_SERVICE ? 0 : service;
   }
 
   /**
@@ -182,6 +208,10 @@ export class Dialled {
     this.#none();
     const service = place === NOWHERE ? 0 : this.#facts.service(place);
     this.service = service === NO_SERVICE ? 0 : service;
+    if (place === NOWHERE ? this.#brought.is(record) : this.#facts.isBalanced(place)) {
+      this.#isBackend(record);
+      return;
+    }
     if (isSeen && this.#fingerprint.ofSequences(record)) {
       const { low, high } = this.#fingerprint;
       this.backendPort = this.#servers.read(low, high, this.backendAddress);
@@ -209,7 +239,11 @@ export class Dialled {
       if (own !== 0) this.clientPort = this.#tracked.read(place, this.#facts.socket(place), this.clientAddress);
       if (this.#isSame(this.clientAddress, record + F.source_address)) this.#noClient();
     }
-    if (this.service === 0) return;
+    if (this.service !== 0) this.#isBackend(record);
+  }
+
+  /** The record's destination is where what was dialled led to. */
+  #isBackend(record: number): void {
     const { bytes, view } = this.#options.arena;
     const address = record + F.destination_address;
     bytes.copyWithin(this.backendAddress, address, address + 16);
@@ -233,19 +267,22 @@ export class Dialled {
   }
 
   #ask(protocol: number, address: number, port: number): number {
-    const { arena, counters } = this.#options;
+    const { arena } = this.#options;
     // Within its namespace: whose loopback that is, no source knows.
     if (this.#fingerprint.isLoopback(address)) return 0;
     const isHere = this.#addresses.isNode(address);
     const bytes = arena.bytes.subarray(address, address + 16);
     for (const source of this.#sources) {
       const found = source.dialled?.(protocol, bytes, port, isHere);
-      if (found === undefined) continue;
-      const number = this.names.number(found);
-      if (number === 0) counters.discard('service_table_full');
-      return number;
+      if (found !== undefined) return this.#numberOf(found);
     }
     return 0;
+  }
+
+  #numberOf(name: ServiceName): number {
+    const number = this.names.number(name);
+    if (number === 0) this.#options.counters.discard('service_table_full');
+    return number;
   }
 
   /** Asks who the client is that comes from an address of this machine, as it does if its own was translated here. */

@@ -194,7 +194,8 @@ export class Ends {
     if (isServerElsewhere) server = this.#translated.end(same, SERVER);
     if (point === SERVER) {
       this.peerObserved = client === NOT_SEEN ? 0 : 1;
-      this.dialled.ofServer(record, facts, isClientElsewhere && same !== NOWHERE ? this.#service(same) : 0);
+      const dialled = isClientElsewhere ? this.#service(same) : this.dialled.broughtTo(place);
+      this.dialled.ofServer(record, facts, dialled);
       this.#resolveOther(CLIENT, client, record, facts);
       this.#resolveObserved(SERVER, server, record, isFlow);
     } else {
@@ -209,9 +210,9 @@ export class Ends {
     if (this.peerObserved === 0 && this.#isOnAnotherNode(peer)) this.peerObserved = 1;
   }
 
-  /** Number of the service that a connection's client dialled. @param same its place by sequence numbers */
+  /** Number of the service that a connection's client dialled. @param same its place by sequence numbers, or NOWHERE */
   #service(same: number): number {
-    return this.#translated.values[same * this.#translated.width + OWN] as number;
+    return same === NOWHERE ? 0 : (this.#translated.values[same * this.#translated.width + OWN] as number);
   }
 
   /** The end that the record speaks for. @param end what other records told of it */

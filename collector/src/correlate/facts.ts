@@ -4,12 +4,13 @@ import type { Arena } from '../batch/arena.ts';
 import { type Connections, NOWHERE, OWN } from './connections.ts';
 
 /** Numbers that are kept per connection, behind those of `Connections`. */
-export const FACTS = 5;
+export const FACTS = 6;
 /** Cookie and generation of the socket that they are of, in one number. */
 const SOCKET = OWN;
 export const SERVICE = OWN + 1;
 const ASKED_S = OWN + 2;
 const PEER = OWN + 3;
+const BALANCED = OWN + 5;
 /** Milliseconds since the epoch, without what 32 bits do not hold: 50 days. */
 const BEGAN = OWN + 4;
 const WRAP_MS = 2 ** 32;
@@ -70,6 +71,17 @@ export class Facts {
   /** When that was asked, seconds since the epoch. */
   askedS(place: number): number {
     return this.#values[place * this.#width + ASKED_S] as number;
+  }
+
+  /** Whether its client was brought to a backend before it connected: what it is connected to is no service's address. */
+  isBalanced(place: number): boolean {
+    return this.#values[place * this.#width + BALANCED] === 1;
+  }
+
+  setBalanced(place: number): void {
+    if (this.isBalanced(place)) return;
+    this.#connections.changed(place);
+    this.#values[place * this.#width + BALANCED] = 1;
   }
 
   setService(place: number, number: number, nowS: number): void {

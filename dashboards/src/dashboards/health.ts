@@ -7,6 +7,7 @@ import * as own from '../queries/own.ts';
 import { sumIncrease, sumRate } from '../queries/promql.ts';
 import { NOW } from '../variables.ts';
 import { missingAndStored } from './completeness.ts';
+import { BALANCING } from './health_balancing.ts';
 import { COLLECTOR, SPANS } from './health_collector.ts';
 import { DATAPLANE } from './health_dataplane.ts';
 import { KUBERNETES } from './health_kubernetes.ts';
@@ -92,5 +93,5 @@ export const HEALTH: Board = {
     'Whether the other dashboards can be believed: what was lost or not watched, how far storing lags, and what Flowspan costs.',
   variables: [],
   links: [link('Overview', dashboardUrl(UIDS.overview))],
-  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, MANIFESTS, DATAPLANE, REDIRECT, STORE, QUERY_API, PROCESSES],
+  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, MANIFESTS, BALANCING, DATAPLANE, REDIRECT, STORE, QUERY_API, PROCESSES],
 };

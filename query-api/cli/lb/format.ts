@@ -1,5 +1,5 @@
 /** What `flowspan lb explain` prints. */
-import type { Condition } from '../../../collector/src/control/services/condition.ts';
+import type { Condition } from '../../../collector/src/control/objects/source.ts';
 import type { PoolExplanation, WithoutBackends } from '../../../collector/src/control/services/explain.ts';
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;

@@ -1,9 +1,9 @@
 /** Objects that come, change and go, and what of it reaches the kernel. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Mode } from '../../../collector/src/config_dataplane.ts';
 import { ServiceBalancer } from '../../../collector/src/control/services/balancer.ts';
 import { type Changes, ServiceTables } from '../../../collector/src/control/services/compile.ts';
-import type { Mode } from '../../../collector/src/control/services/pools.ts';
 import { service, slice } from '../../bpf/services/objects.ts';
 
 const CAPACITY = { services: 16, slots: 64, backends: 16, frontends: 16 };

@@ -3,15 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FRONTEND, SERVICE, SERVICE_BACKEND, TABLE_HEAD, TABLE_SLOT } from '../../../bpf/dataplane/service_lb.gen.ts';
 import type { MapEntries } from '../../../collector/native/addon.ts';
+import type { Mode } from '../../../collector/src/config_dataplane.ts';
 import { type Changes, type NodeAddresses, ServiceTables } from '../../../collector/src/control/services/compile.ts';
 import type { CellWrite, Entry } from '../../../collector/src/control/services/layout.ts';
-import {
-  type Backend,
-  type Frontend,
-  type Mode,
-  type Pool,
-  serviceIdOf,
-} from '../../../collector/src/control/services/pools.ts';
+import { type Backend, type Frontend, type Pool, serviceIdOf } from '../../../collector/src/control/services/pools.ts';
 import { readLeftTables } from '../../../collector/src/control/services/take_up.ts';
 import { addressText } from '../../../collector/src/correlate/address_text.ts';
 import { numbers } from './numbers.ts';
@@ -101,6 +96,7 @@ function pool(name: string, candidates: readonly Backend[], mode: Mode = 'enforc
     serviceId,
     namespace: 'shop',
     service: name,
+    port: 80,
     mode,
     affinitySeconds: 0,
     isLocal: false,

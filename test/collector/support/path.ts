@@ -63,6 +63,7 @@ export interface PathOptions {
   readonly mostEndpoints?: number;
   readonly conntrack?: DialledOptions['conntrack'];
   readonly mostServices?: number;
+  readonly balanced?: DialledOptions['balanced'];
   /** Keys of `collector.metrics` that are not as by default. */
   readonly metrics?: Partial<EdgeMetricsOptions['settings']>;
   /** Default: no policy decides. */
@@ -106,6 +107,7 @@ export function openPath(options: PathOptions = {}) {
     counters,
     conntrack: options.conntrack,
     mostServices: options.mostServices,
+    balanced: options.balanced,
     localEnd,
     endpoints,
     sources,

@@ -1,16 +1,6 @@
 /** What is said of an object that was read: honoured in full, taken with a doubt that is told, or refused whole. */
 
-export interface Condition {
-  readonly kind: string;
-  /** Empty if it is the cluster's, or was not told. */
-  readonly namespace: string;
-  readonly name: string;
-  readonly accepted: boolean;
-  /** A code in CamelCase. */
-  readonly reason: string;
-  /** Cause and next step. */
-  readonly message: string;
-}
+export type { Condition } from '../objects/source.ts';
 
 /** Why an object is refused; thrown inside the readers and caught at their door. */
 export class Refusal extends Error {

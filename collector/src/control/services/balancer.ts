@@ -2,12 +2,15 @@
  * Keeps the kernel's load balancing as the objects say. It is told of Services, EndpointSlices and Nodes one by one, and
  * brings what they make to the kernel when it is told that what it has heard belongs together.
  */
+
+import type { Mode } from '../../config_dataplane.ts';
+import type { Condition } from '../objects/source.ts';
 import type { OwnNode } from './candidates.ts';
-import type { Changes, NodeAddresses, ServiceTables } from './compile.ts';
-import { type Condition, Refused } from './condition.ts';
+import type { Capacity, Changes, NodeAddresses, ServiceTables } from './compile.ts';
 import { Memo, modelOf } from './model.ts';
 import { type BalancedNode, readBalancedNode } from './node_object.ts';
-import type { Mode, Pool } from './pools.ts';
+import type { Pool } from './pools.ts';
+import { Refused } from './refused.ts';
 import { type BalancedService, readBalancedService } from './service_object.ts';
 import { type BalancedSlice, readBalancedSlice } from './slice_object.ts';
 
@@ -50,6 +53,7 @@ export class ServiceBalancer {
   #own: OwnNode;
   #tables: ServiceTables | undefined;
   #conditions: readonly Condition[] = [];
+  #pools: ReadonlyMap<string, Pool> = new Map();
 
   constructor(options: BalancerOptions) {
     this.#options = options;
@@ -85,6 +89,16 @@ export class ServiceBalancer {
     return this.#conditions;
   }
 
+  /** What has a table, or would have one if it did not only observe; as of the last `settled`. */
+  get pools(): ReadonlyMap<string, Pool> {
+    return this.#pools;
+  }
+
+  /** Entries of the kernel's maps that are taken. */
+  get used(): Capacity | undefined {
+    return this.#tables?.used;
+  }
+
   /**
    * Brings what was told to the kernel; also after a mode has changed.
    * @throws FlowspanError if the kernel takes it not; the next call begins with what the kernel has then
@@ -100,6 +114,7 @@ export class ServiceBalancer {
     const changes = tables.change(model, this.#nodeAddresses(), nowMs());
     apply(changes);
     this.#tables = tables;
+    this.#pools = model.pools;
     this.#conditions = withoutRoom(model.conditions, model.pools, changes.noRoom);
   }
 

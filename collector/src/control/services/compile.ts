@@ -114,6 +114,12 @@ export class ServiceTables {
     });
   }
 
+  /** Entries of each map that are taken; those that rest are not. */
+  get used(): Capacity {
+    const { services, slots, backends } = this.#room;
+    return { services: services.used, slots: slots.used, backends: backends.used, frontends: this.#frontends.size };
+  }
+
   /** The table of a pool that is in the kernel. */
   view(poolId: string): TableView | undefined {
     return this.#pools.get(serviceIdOf(poolId));

@@ -2,9 +2,12 @@
  * Who answers where: from Services and EndpointSlices, the frontends of this node's clients and the backends that each may
  * be brought to. Nothing is asked; what is kept is only so that what did not change is not made again.
  */
+
+import type { Mode } from '../../config_dataplane.ts';
+import type { Condition } from '../objects/source.ts';
 import type { OwnNode } from './candidates.ts';
-import { type Condition, Refused } from './condition.ts';
-import { type Frontend, type FrontendKind, type Mode, type Pool, ServicePools } from './pools.ts';
+import { type Frontend, type FrontendKind, type Pool, ServicePools } from './pools.ts';
+import { Refused } from './refused.ts';
 import type { BalancedService } from './service_object.ts';
 import type { BalancedSlice } from './slice_object.ts';
 

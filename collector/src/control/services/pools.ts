@@ -1,13 +1,11 @@
 /** The frontends of one service, and the backends that each of them may bring a client to. */
 import { createHash } from 'node:crypto';
+import type { Mode } from '../../config_dataplane.ts';
 import { type Basis, clusterCandidates, localCandidates, type OwnNode } from './candidates.ts';
-import { Refused } from './condition.ts';
+import { Refused } from './refused.ts';
 import type { BalancedPort, BalancedService } from './service_object.ts';
 import type { BalancedSlice, SliceEndpoint } from './slice_object.ts';
 import { type Family, type Protocol, protocolName } from './values.ts';
-
-/** What is done with a choice: nothing is chosen; it is recorded; it is carried out. */
-export type Mode = 'observe' | 'audit' | 'enforce';
 
 export interface Backend {
   readonly address: string;
@@ -24,6 +22,8 @@ export interface Pool {
   readonly serviceId: bigint;
   readonly namespace: string;
   readonly service: string;
+  /** Port of the service, whatever node port leads to it. */
+  readonly port: number;
   readonly mode: Mode;
   readonly affinitySeconds: number;
   readonly isLocal: boolean;
@@ -136,6 +136,7 @@ export class ServicePools {
       serviceId: serviceIdOf(id),
       namespace,
       service: name,
+      port: port.port,
       mode: this.#mode,
       affinitySeconds,
       isLocal,

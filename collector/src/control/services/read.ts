@@ -1,5 +1,6 @@
 /** Plain parsed objects to what the model takes; those that cannot be read are told by a condition, and left out whole. */
-import { type Condition, Refused } from './condition.ts';
+import type { Condition } from '../objects/source.ts';
+import { Refused } from './refused.ts';
 import { type BalancedService, readBalancedService } from './service_object.ts';
 import { type BalancedSlice, readBalancedSlice } from './slice_object.ts';
 

@@ -1,5 +1,5 @@
 /** What balancing needs of an EndpointSlice. */
-import { Refused } from './condition.ts';
+import { Refused } from './refused.ts';
 import {
   address,
   type Family,

@@ -3,7 +3,7 @@
  * object is refused; half of an object must never balance. Fields that are not read may hold anything.
  */
 import ipaddr from 'ipaddr.js';
-import { Refused } from './condition.ts';
+import { Refused } from './refused.ts';
 
 /** Longest name: that of a DNS subdomain. */
 const NAME = 253;
