@@ -4,7 +4,7 @@ import { graph } from '../panels.ts';
 import * as own from '../queries/own.ts';
 import { rates } from './health_lines.ts';
 
-const WITHOUT = 'no collector balances services: dataplane.load_balancing is on observe';
+const WITHOUT = 'no collector balances services';
 const SHARE = `${own.highest('flowspan_service_entries', ['map'])} / ${own.highest('flowspan_service_entries_limit', ['map'])}`;
 
 export const BALANCING: Section = {
