@@ -46,6 +46,9 @@ const EMPTY_HERE = new Set([
   'Refused',
   'Since all was accepted',
   'Reads',
+  // balances no services
+  'Choices',
+  'Tables',
   // and redirects nothing
   'Connections of pods that opted in',
   'Back to TCP',
