@@ -13,8 +13,8 @@ import type { BalancedServices, ServiceName } from './control/identity.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { Condition, ObjectFollower } from './control/objects/source.ts';
 import { openRedirect } from './control/redirect/part.ts';
-import { type DataplaneRole, dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
 import { LoadBalancing } from './control/services/part.ts';
+import { type DataplaneRole, dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
 import type { Family } from './telemetry/metrics_text.ts';
 
 /** Parts by the step that they do. */

@@ -93,5 +93,17 @@ export const HEALTH: Board = {
     'Whether the other dashboards can be believed: what was lost or not watched, how far storing lags, and what Flowspan costs.',
   variables: [],
   links: [link('Overview', dashboardUrl(UIDS.overview))],
-  sections: [completeness, COLLECTOR, SPANS, KUBERNETES, MANIFESTS, BALANCING, DATAPLANE, REDIRECT, STORE, QUERY_API, PROCESSES],
+  sections: [
+    completeness,
+    COLLECTOR,
+    SPANS,
+    KUBERNETES,
+    MANIFESTS,
+    DATAPLANE,
+    BALANCING,
+    REDIRECT,
+    STORE,
+    QUERY_API,
+    PROCESSES,
+  ],
 };
