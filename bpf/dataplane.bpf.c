@@ -13,5 +13,6 @@
 #include "redirect_original.bpf.c"
 #include "refuse.bpf.c"
 #include "policy_http.bpf.c"
+#include "http_response.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -27,11 +27,12 @@ static __always_inline void http_frames_end(struct http_frames *frames, const st
 	frames->judgement.rules = unit->rules;
 }
 
-/* What is said of a head was looked at. Here for requests; of responses only who knows the request can say it. */
+/* A head was looked at, and let by. Here for requests; of responses only who knows the request can say it. */
 static __always_inline void http_frames_follow(struct http_frames *frames, const struct http_unit *unit)
 {
 	struct http_judgement *judgement = &frames->judgement;
 
+	frames->heads++;
 	judgement->http_judged = HTTP_JUDGED_NONE;
 	judgement->bytes = 0;
 	frames->left = judgement->content_length;
@@ -98,7 +99,6 @@ static long http_frames_step(u32 index, struct http_judge_cursor *cursor)
 	case HTTP_JUDGED_UNJUDGED:
 		return 1;
 	default:
-		frames->heads++;
 		return 1;
 	}
 }

@@ -130,7 +130,29 @@ static __always_inline void leave_stream(struct policy_walk *walk)
 	walk->outcome = POLICY_OUTCOME_PASS;
 }
 
-/* What is said of a head that is refused. Where others go before it in the segment, it is left to come again. */
+/* What follows in the segment is left to come again. */
+static __always_inline void let_by_until(struct policy_walk *walk, u32 end)
+{
+	u32 payload = payload_offset(&walk->arrival->segment);
+
+	walk->offset = end;
+	walk->arrival->kept = end - payload;
+	walk->outcome = end == payload + walk->arrival->skip ? POLICY_OUTCOME_DROP : POLICY_OUTCOME_CUT;
+}
+
+/* Whether an answer of ours would stand before one that is still to come. */
+static __always_inline bool is_early(const struct policy_walk *walk)
+{
+	const struct policy_arrival *arrival = walk->arrival;
+
+	return walk->stream->answer.refusal_answer == REFUSAL_ANSWER_FORBIDDEN &&
+	       http_turn(&arrival->answers, walk->stream->frames.heads, arrival->segment.acknowledged) == HTTP_TURN_LATER;
+}
+
+/*
+ * What is said of a head that is refused. Where others go before it in the segment, or have not been answered yet, it is
+ * left to come again.
+ */
 static __always_inline void refuse_head(struct policy_walk *walk)
 {
 	struct policy_stream *stream = walk->stream;
@@ -138,16 +160,36 @@ static __always_inline void refuse_head(struct policy_walk *walk)
 	u32 begin = walk->offset - stream->frames.judgement.bytes;
 	bool began_here = stream->frames.http_part == HTTP_PART_HEAD && stream->frames.judgement.bytes <= walk->offset - first;
 
-	if (walk->arrival->enforced && began_here && begin != first) {
-		walk->arrival->kept = begin - payload_offset(&walk->arrival->segment);
-		walk->offset = begin;
+	if (walk->arrival->enforced && began_here && (begin != first || is_early(walk))) {
 		__builtin_memset(&stream->frames.judgement, 0, sizeof(stream->frames.judgement));
-		walk->outcome = POLICY_OUTCOME_CUT;
+		let_by_until(walk, begin);
+		return;
+	}
+	if (walk->arrival->enforced && !began_here && is_early(walk)) {
+		/* It was begun in the segment before: that was a place to keep. */
+		stream->frames = stream->point[(stream->points - 1) & (POLICY_POINTS - 1)].frames;
+		let_by_until(walk, first);
 		return;
 	}
 	policy_tell(walk->skb, stream, walk->arrival, begin, began_here ? walk->offset + walk->bytes - begin : 0);
 	stream->policy_following = POLICY_FOLLOWING_REFUSED;
 	walk->outcome = POLICY_OUTCOME_REFUSE;
+}
+
+/* Its answer, which has the same number, is told by that where it ends. */
+static __always_inline void remember_request(struct policy_stream *stream)
+{
+	u64 bit = 1ull << ((stream->frames.heads + 1) % HTTP_REQUESTS_WAITING);
+
+	if (http_has_seen(&stream->frames.judgement, HTTP_FIELD_METHOD_HEAD))
+		stream->head_requests |= bit;
+	else
+		stream->head_requests &= ~bit;
+}
+
+static __always_inline bool http_asked_for_head(const struct policy_stream *stream, u32 number)
+{
+	return stream->head_requests >> (number % HTTP_REQUESTS_WAITING) & 1;
 }
 
 static __always_inline void allow_head(struct policy_walk *walk, struct http_unit *unit)
@@ -157,13 +199,24 @@ static __always_inline void allow_head(struct policy_walk *walk, struct http_uni
 	u32 bytes = frames->judgement.bytes <= walk->offset - first ? frames->judgement.bytes : 0;
 
 	policy_tell(walk->skb, walk->stream, walk->arrival, walk->offset - bytes, bytes);
+	remember_request(walk->stream);
 	http_frames_follow(frames, unit);
 }
 
-/* Behind a request for an upgrade. */
-static __always_inline void follow_upgrade(struct policy_walk *walk)
+/* Behind a request for an upgrade. False if nothing more is judged of the segment. */
+static __always_inline bool follow_upgrade(struct policy_walk *walk)
 {
-	http_frames_upgrade(&walk->stream->frames, false);
+	const struct http_answers *answers = &walk->arrival->answers;
+	struct http_frames *frames = &walk->stream->frames;
+
+	if (walk->arrival->enforced && !http_is_answered(answers, frames->heads)) {
+		let_by_until(walk, walk->offset);
+		return false;
+	}
+	http_frames_upgrade(frames, answers->http_answering == HTTP_ANSWERING_SWITCHED);
+	if (frames->http_part == HTTP_PART_OPAQUE)
+		leave_stream(walk);
+	return frames->http_part != HTTP_PART_OPAQUE;
 }
 
 static long judge_step(u32 index, struct policy_walk *walk)
@@ -175,8 +228,8 @@ static long judge_step(u32 index, struct policy_walk *walk)
 
 	if (!walk->bytes)
 		return 1;
-	if (frames->http_part == HTTP_PART_UPGRADE)
-		follow_upgrade(walk);
+	if (frames->http_part == HTTP_PART_UPGRADE && !follow_upgrade(walk))
+		return 1;
 	if (http_frames_between(frames) && !choose_unit(walk)) {
 		if (stream->policy_following == POLICY_FOLLOWING_LEFT)
 			leave_stream(walk);

@@ -13,7 +13,7 @@
 
 #include "dataplane/http_units.bpf.h"
 #include "dataplane/policy_http.h"
-#include "http_frames.bpf.h"
+#include "http_response.bpf.h"
 #include "packet_accept.bpf.h"
 #include "refuse_answer.bpf.h"
 
@@ -35,6 +35,7 @@ enum policy_order {
 struct policy_arrival {
 	struct segment segment;
 	struct server_end server;
+	struct http_answers answers;
 	u32 acknowledged_min;	/* acknowledgements that TCP takes */
 	u32 acknowledged_max;
 	u64 now_ns;

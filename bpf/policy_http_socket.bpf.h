@@ -64,8 +64,9 @@ static __always_inline void read_request_key(const struct policy_arrival *arriva
 	key->server_begin = server_begin;
 }
 
-static __always_inline void read_arrival(const struct tcp_sock *tp, struct policy_arrival *arrival)
+static __always_inline void read_arrival(struct bpf_sock *sk, const struct tcp_sock *tp, struct policy_arrival *arrival)
 {
+	read_answers(sk, tp, &arrival->answers);
 	read_server_end(tp, &arrival->server);
 	arrival->acknowledged_min = tp->snd_una - tp->max_window;
 	arrival->acknowledged_max = tp->write_seq;
@@ -168,11 +169,21 @@ static __always_inline bool begin_stream(const struct tcp_sock *tp, const struct
 	return !tp->bytes_received;
 }
 
+/* How the refusal can be told. */
+static __always_inline u8 refusal_of(const struct policy_stream *stream, const struct policy_arrival *arrival)
+{
+	u8 answer = stream->answer.refusal_answer;
+
+	if (answer == REFUSAL_ANSWER_FORBIDDEN &&
+	    http_turn(&arrival->answers, stream->frames.heads, arrival->segment.acknowledged) != HTTP_TURN_NOW)
+		return REFUSAL_ANSWER_RESET;
+	return answer;
+}
+
 static __always_inline int judge_connection(struct __sk_buff *skb, struct bpf_sock *sk, struct policy_arrival *arrival)
 {
 	struct policy_stream *stream = bpf_sk_storage_get(&policy_streams, sk, NULL, 0);
 	struct policy_flow *flow = stream ? NULL : bpf_sk_storage_get(&policy_connections, sk, NULL, 0);
-	struct refusal refusal = {};
 	struct tcp_sock *tp;
 	bool seen = true;
 	int outcome;
@@ -182,7 +193,7 @@ static __always_inline int judge_connection(struct __sk_buff *skb, struct bpf_so
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return POLICY_OUTCOME_DROP;
-	read_arrival(tp, arrival);
+	read_arrival(sk, tp, arrival);
 	if (flow) {
 		stream = bpf_sk_storage_get(&policy_streams, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 		if (!stream)
@@ -194,10 +205,9 @@ static __always_inline int judge_connection(struct __sk_buff *skb, struct bpf_so
 		seen = begin_stream(tp, &flow->answer, stream, arrival);
 	arrival->enforced = stream->answer.policy_mode == POLICY_MODE_ENFORCE;
 	outcome = seen ? judge_owned(skb, stream, arrival) : lose_stream(skb, stream, arrival);
-	refusal.answer = stream->answer.refusal_answer;
-	unlock(&stream->busy);
 	if (outcome == POLICY_OUTCOME_REFUSE)
-		arrival->server.answer = answer_of(&refusal, tp);
+		arrival->server.answer = refusal_of(stream, arrival);
+	unlock(&stream->busy);
 	return outcome;
 }
 
@@ -220,6 +230,10 @@ static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock 
 	server->acknowledged = server->sent = request->snt_isn + 1;
 	server->window = request->req.req.__req_common.skc_rcv_wnd;
 	arrival->acknowledged_min = arrival->acknowledged_max = server->sent;
+	arrival->answers.answers = 0;
+	arrival->answers.http_answering = HTTP_ANSWERING_READ;
+	arrival->answers.end = server->sent;
+	arrival->answers.whole = true;
 	arrival->backlog = arrival->gaps = false;
 	read_request_key(arrival, server->received, server->sent, &key);
 	stream = bpf_map_lookup_elem(&policy_request_streams, &key);

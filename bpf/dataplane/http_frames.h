@@ -21,7 +21,7 @@ enum http_part {
 struct http_frames {
 	struct http_judgement judgement;
 	wire_u64 left DOC("Bytes of the body, or of the chunk, that follow");
-	wire_u32 heads DOC("Heads that were read whole, modulo 2^32");
+	wire_u32 heads DOC("Heads that were read and looked at, modulo 2^32");
 	wire_u8 http_part DOC("What comes next, if the head that was read last is done with");
 	wire_u8 reserved[3];
 };

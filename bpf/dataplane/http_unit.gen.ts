@@ -138,7 +138,7 @@ export const HTTP_FRAMES_FIELDS: readonly WireField[] = [
   { name: 'http_judged', offset: 28, type: 'u8', enumName: 'http_judged', doc: 'What is said of it' },
   { name: 'http_unjudged', offset: 29, type: 'u8', enumName: 'http_unjudged', doc: 'Why it is not judged' },
   { name: 'left', offset: 32, type: 'u64', doc: 'Bytes of the body, or of the chunk, that follow' },
-  { name: 'heads', offset: 40, type: 'u32', doc: 'Heads that were read whole, modulo 2^32' },
+  { name: 'heads', offset: 40, type: 'u32', doc: 'Heads that were read and looked at, modulo 2^32' },
   { name: 'http_part', offset: 44, type: 'u8', enumName: 'http_part', doc: 'What comes next, if the head that was read last is done with' },
 ];
 

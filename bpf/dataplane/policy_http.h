@@ -3,7 +3,7 @@
 #ifndef FLOWSPAN_DATAPLANE_POLICY_HTTP_H
 #define FLOWSPAN_DATAPLANE_POLICY_HTTP_H
 
-#include "dataplane/http_frames.h"
+#include "dataplane/http_response.h"
 #include "dataplane/policy.h"
 
 /* A power of two. */
@@ -32,6 +32,7 @@ struct policy_stream {
 	wire_u64 passed_ns;	/* when a segment that was judged was last let through */
 	wire_u64 confirmed;	/* bytes from `next` on that are a body whose head TCP has taken: they may come in any order */
 	struct policy_answer answer;
+	wire_u64 head_requests;	/* bits of those requests whose answers have no body, by number modulo HTTP_REQUESTS_WAITING */
 	struct http_frames frames;
 	wire_u32 unit;		/* of the message that is being read */
 	wire_u32 next;		/* sequence number of the first byte that was not judged */

@@ -66,9 +66,13 @@ export class HttpScene {
       JSON.parse(this.server.run('ip', '-j', 'link', 'show', 'type', 'veth')) as { ifname: string }[]
     )[0]!.ifname;
     this.server.run('tc', 'qdisc', 'add', 'dev', this.device, 'clsact');
-    const pinned = this.dataplane.program('policy_http_ingress');
-    const filter = ['ingress', 'bpf', 'direct-action', 'object-pinned', pinned];
-    this.server.run('tc', 'filter', 'add', 'dev', this.device, ...filter);
+    for (const [direction, program] of [
+      ['ingress', 'policy_http_ingress'],
+      ['egress', 'http_response_egress'],
+    ] as const) {
+      const filter = [direction, 'bpf', 'direct-action', 'object-pinned', this.dataplane.program(program)];
+      this.server.run('tc', 'filter', 'add', 'dev', this.device, ...filter);
+    }
     this.dataplane.attachCgroup('policy_established', 'sock_ops', this.cgroup);
     const pod = (name: string, ends: { ipv4: string; ipv6: string }): Pod => {
       const [namespace = '', letter = ''] = name.split('/');
@@ -87,7 +91,7 @@ export class HttpScene {
     try {
       for (const { name } of object.programs()) object.setAutoload(name, false);
       for (const map of this.dataplane.mapNames())
-        if (/^(policy_|http_units)/.test(map)) object.reuseMap(map, this.dataplane.map(map));
+        if (/^(policy_|http_)/.test(map)) object.reuseMap(map, this.dataplane.map(map));
       object.load();
       return use(object);
     } finally {

@@ -14,6 +14,8 @@ import { FlowspanError } from '../../../../store/errors.ts';
 import type { BpfMap, NativeError } from '../../../native/addon.ts';
 import type { RefusalAnswer } from '../../config_dataplane.ts';
 import type { PolicyTables } from './compile.ts';
+import { responseUnit } from './http/response_unit.ts';
+import { bytesOfUnit } from './http/unit_bytes.ts';
 import { addressBytes, type Entry, pairBytes, portBytes, subjectBytes } from './layout.ts';
 import { UnitMap } from './unit_map.ts';
 
@@ -68,6 +70,8 @@ export class PolicyMaps {
       ports: object.map(ports),
     };
     this.#units = new UnitMap(object.map('http_units'));
+    // Always the same bytes: whoever reads in it meanwhile does not notice.
+    object.map('http_response_unit').update(FIRST, bytesOfUnit(responseUnit(), 0));
     this.#current = object.map('policy_sets');
     const set = this.#current.lookup(FIRST) ?? Buffer.alloc(POLICY_SET.size);
     this.#generation = set.readUInt32LE(POLICY_SET.generation);

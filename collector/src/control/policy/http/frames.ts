@@ -14,7 +14,7 @@ export interface Frames {
   judgement: Judgement;
   /** Bytes of the body, or of the chunk, that follow. */
   left: bigint;
-  /** Heads that were read whole. */
+  /** Heads that were read and looked at. */
   heads: number;
   /** Of PART. */
   part: number;
@@ -34,9 +34,10 @@ export function upgradeFrames(frames: Frames, switches: boolean): void {
   frames.part = switches ? PART.opaque : PART.head;
 }
 
-/** What is said of a head was looked at. */
+/** A head was looked at, and let by. */
 function follow(unit: HttpUnit, frames: Frames): void {
   const { judgement } = frames;
+  frames.heads += 1;
   judgement.verdict = JUDGED.none;
   judgement.bytes = 0;
   frames.left = judgement.contentLength;
@@ -84,7 +85,6 @@ export function readFrames(unit: HttpUnit, frames: Frames, bytes: Uint8Array): n
       case JUDGED.unjudged:
         return at;
       default:
-        frames.heads += 1;
         return at;
     }
   }

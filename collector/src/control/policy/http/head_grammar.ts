@@ -109,7 +109,9 @@ export class HeadGrammar {
       case 'value':
       case 'value over':
         return 3 + Math.min(Math.max(first - FIELD.transfer_encoding, 0), GROUPS - 4);
+      // a head begins in the first group, whatever it is of
       case 'method':
+      case 'status version':
       case 'target begin':
       case 'query':
       case 'version':
