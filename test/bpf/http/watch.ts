@@ -1,7 +1,7 @@
 /** The kernel side on one cgroup, and the requests that it tells of. */
 import { ENUMS, FLOW_RECORD, REQUEST_RECORD } from '../../../bpf/wire/events.gen.ts';
 import { openRing, possibleCpus, type Ring } from '../../../collector/native/addon.ts';
-import { type Attached, attachPrograms } from '../../../collector/src/attach/load.ts';
+import { type Attached, type AttachOptions, attachPrograms } from '../../../collector/src/attach/load.ts';
 import type { Cgroup } from '../../../deploy/lab/cgroup.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
 import type { Exchange } from './exchange.ts';
@@ -14,8 +14,15 @@ export interface Seen extends Exchange {
   /** Number on its connection. */
   readonly index: number;
   readonly clientPort: number;
+  readonly serverPort: number;
+  /** TCP sequence numbers with which the two streams begin. */
+  readonly begins: { readonly request: number; readonly response: number };
   readonly durationNs: number;
   readonly readNs: number;
+  /** Label of enum verdict. */
+  readonly verdict: string;
+  /** 0: not measured. */
+  readonly srttUs: number;
 }
 
 export class RequestWatcher {
@@ -25,8 +32,8 @@ export class RequestWatcher {
   readonly #buffer = Buffer.alloc(4 * 1024 ** 2);
   readonly #seen: Seen[] = [];
 
-  constructor(cgroup: Cgroup) {
-    this.#attached = attachPrograms({ objectPath: 'build/bpf/flowspan.bpf.o', cgroupRoot: cgroup.path });
+  constructor(cgroup: Cgroup, options: Partial<AttachOptions> = {}) {
+    this.#attached = attachPrograms({ objectPath: 'build/bpf/flowspan.bpf.o', cgroupRoot: cgroup.path, ...options });
     this.#requests = openRing(this.#attached.object, 'request_records');
     this.#records = openRing(this.#attached.object, 'records');
   }
@@ -45,8 +52,15 @@ export class RequestWatcher {
         point: label('observation_point', record.readUInt8(REQUEST_RECORD.observation_point)),
         index: record.readUInt32LE(REQUEST_RECORD.request_index),
         clientPort: record.readUInt16LE(REQUEST_RECORD.source_port),
+        serverPort: record.readUInt16LE(REQUEST_RECORD.destination_port),
+        begins: {
+          request: record.readUInt32LE(REQUEST_RECORD.source_sequence_begin),
+          response: record.readUInt32LE(REQUEST_RECORD.destination_sequence_begin),
+        },
         durationNs: Number(record.readBigUInt64LE(REQUEST_RECORD.duration_ns)),
         readNs: Number(record.readBigUInt64LE(REQUEST_RECORD.application_read_ns)),
+        verdict: label('verdict', record.readUInt8(REQUEST_RECORD.verdict)),
+        srttUs: record.readUInt32LE(REQUEST_RECORD.srtt_us),
       });
     return this.#seen.filter(({ target }) => target.startsWith(prefix));
   }
