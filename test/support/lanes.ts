@@ -26,7 +26,7 @@ const BESIDE = [
   'test/bpf/{http-order,http-parser,policy/tables,wire}.test.ts',
   'test/native/{attach,conntrack,iterate,kernel_here,links,map,object}.test.ts',
   'test/collector/!(clock|delivery|own_spans|run|spans_sender).test.ts',
-  'test/collector/{govern,policy}/*.test.ts',
+  'test/collector/{dataplane,govern,policy}/*.test.ts',
   'test/e2e/{cli-errors,clickhouse-url,demo-judge,otel_unreachable,own_spans,up-plan}.test.ts',
   'test/bench/**/*.test.ts',
 ];

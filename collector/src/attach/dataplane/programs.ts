@@ -78,6 +78,7 @@ export const DATAPLANE_PROGRAMS: readonly DataplaneProgram[] = [
     { ...policy, kind: 'device', direction: 'ingress', required: false },
     {
       refuse_ingress: 'a refused connection is answered within a round trip',
+      policy_http_ingress: 'verdicts on the requests that reach pods',
     },
   ),
   ...all({ ...redirect, kind: 'run' }, { redirect_is_safe: 'word on whether this kernel has the way past TCP' }),
