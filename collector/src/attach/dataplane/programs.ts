@@ -82,6 +82,12 @@ export const DATAPLANE_PROGRAMS: readonly DataplaneProgram[] = [
     },
   ),
   ...all({ ...redirect, kind: 'run' }, { redirect_is_safe: 'word on whether this kernel has the way past TCP' }),
+  ...all(
+    { ...policy, kind: 'device', direction: 'egress', required: false },
+    {
+      http_response_egress: 'a refused request is answered with 403 behind others of its connection: it is reset',
+    },
+  ),
   // What sockets need is there before one joins.
   ...all(
     { ...redirect, kind: 'sockets', map: 'redirect_ends' },
