@@ -22,14 +22,6 @@ struct {
 	__type(value, struct http_responses);
 } http_responses SEC(".maps");
 
-/* The table that reads responses, whatever the rules are. Written by the collector. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct http_unit);
-} http_response_unit SEC(".maps");
-
 /* Where the answers stood when a segment came. */
 struct http_answers {
 	u32 answers;		/* see struct http_responses */

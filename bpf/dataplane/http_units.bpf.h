@@ -17,6 +17,14 @@ struct {
 	__type(value, struct http_unit);
 } http_units SEC(".maps");
 
+/* The unit that reads responses, whatever the rules are. Written by the collector (policy/http/response_unit.ts). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct http_unit);
+} http_response_unit SEC(".maps");
+
 /*
  * The unit of an answer's `http_unit`. NULL where it has gone: where a head begins, ask policy_decide anew. What it names
  * then and is not found (HTTP_UNIT_NUMBER_UNFIT), and a head that was begun, cannot be judged: HTTP_UNJUDGED_NO_UNIT.
