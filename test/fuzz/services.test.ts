@@ -1,7 +1,7 @@
 /** Services, slices and nodes in which anything may stand anywhere: taken whole or refused whole, and never thrown over. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { ServiceBalancer } from '../../collector/src/control/services/balancer.ts';
+import { checkBalanced, ServiceBalancer } from '../../collector/src/control/services/balancer.ts';
 import { ServiceTables } from '../../collector/src/control/services/compile.ts';
 import { readObjects } from '../../collector/src/control/services/read.ts';
 import { service, slice } from '../bpf/services/objects.ts';
@@ -88,7 +88,7 @@ it(`are taken or refused, ${INPUTS} inputs`, () => {
       Reflect.set(holder, key, structuredClone(ODD[random(ODD.length)]));
     }
     const id = { kind: object.kind, namespace: 'shop', name: `o${random(8)}` };
-    const refusal = balancer.check(id, object);
+    const refusal = checkBalanced(id, object);
     const read = readObjects([object]);
     if (refusal === undefined) {
       balancer.take(id, object);

@@ -10,8 +10,10 @@ import { readManifests } from './manifests.ts';
 /** Exit codes, for scripts. */
 export const EXIT = { answered: 0, wanting: 1, usage: 2 } as const;
 
-function explain(command: LbCommand): number {
-  const { services, slices, conditions } = readObjects(readManifests(command.manifests));
+async function explain(command: LbCommand): Promise<number> {
+  const read = await readManifests(command.manifests);
+  const { services, slices, ...refused } = readObjects(read.objects);
+  const conditions = [...read.conditions, ...refused.conditions];
   const { namespace, service, without, maglevSize, node, zone } = command;
   const model = modelOf({ services, slices, node: { name: node, zone }, modeOf: () => 'enforce' });
   const pools = explainService(model, namespace, service, without, maglevSize);
@@ -36,7 +38,7 @@ function explain(command: LbCommand): number {
 export async function main(argv: string[]): Promise<number> {
   try {
     const command = readLbCommand(argv);
-    if (command !== undefined) return explain(command);
+    if (command !== undefined) return await explain(command);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`${error.code}: ${error.message}\n`);

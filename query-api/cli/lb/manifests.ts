@@ -1,33 +1,43 @@
-/** Objects of a directory of manifests, or of one file. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { parseAllDocuments } from 'yaml';
+/** Objects of a directory of manifests, or of one file, read as a collector reads them. */
+import { stat } from 'node:fs/promises';
+import { type ReadFile, readDirectory, readManifest } from '../../../collector/src/control/manifests/directory.ts';
+import type { Condition } from '../../../collector/src/control/objects/source.ts';
+import { BALANCED_KINDS } from '../../../collector/src/control/services/balancer.ts';
 import { FlowspanError } from '../../../store/errors.ts';
 
-function filesIn(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path];
-  const names = readdirSync(path).filter((name) => !name.startsWith('.') && /\.(?:ya?ml|json)$/.test(name));
-  return names.toSorted().map((name) => join(path, name));
+export interface ReadManifests {
+  readonly objects: readonly unknown[];
+  /** Of objects that matter here and cannot be told from others. */
+  readonly conditions: readonly Condition[];
 }
 
-/** Objects of a document: those of a List are its items. */
-function objectsIn(document: unknown): unknown[] {
-  if (typeof document !== 'object' || document === null) return [];
-  const items: unknown = Object.hasOwn(document, 'items') ? Reflect.get(document, 'items') : undefined;
-  return Array.isArray(items) ? items : [document];
+const failure = (cause: string) =>
+  new FlowspanError('FLOW_LB_MANIFESTS', `${cause}; correct it, or name another path with --manifests`);
+
+async function filesOf(path: string): Promise<readonly ReadFile[]> {
+  const isDirectory = await stat(path).then(
+    (facts) => facts.isDirectory(),
+    (error: Error) => {
+      throw failure(error.message);
+    },
+  );
+  if (!isDirectory) return [await readManifest(path)];
+  const { files, refusal } = await readDirectory(path, new Map());
+  if (refusal !== undefined) throw failure(`${path}: ${refusal.message}`);
+  return files;
 }
 
 /** @throws FlowspanError FLOW_LB_MANIFESTS if something cannot be read: half of the objects would make a wrong answer */
-export function readManifests(path: string): unknown[] {
-  try {
-    return filesIn(path).flatMap((file) => {
-      const documents = parseAllDocuments(readFileSync(file, 'utf8'));
-      const broken = documents.flatMap((document) => document.errors)[0];
-      if (broken !== undefined) throw new Error(`${file}: ${broken.message.split('\n')[0]}`);
-      return documents.flatMap((document) => objectsIn(document.toJS({ maxAliasCount: 100 })));
-    });
-  } catch (error) {
-    const { message } = error as Error;
-    throw new FlowspanError('FLOW_LB_MANIFESTS', `${message}; correct it, or name another path with --manifests`);
-  }
+export async function readManifests(path: string): Promise<ReadManifests> {
+  const files = await filesOf(path);
+  const broken = files.find(({ refusal }) => refusal !== undefined);
+  if (broken !== undefined) throw failure(`${broken.name}: ${broken.refusal?.message}`);
+  const all = files.flatMap(({ objects = [] }) => objects);
+  const kinds: readonly string[] = BALANCED_KINDS;
+  return {
+    objects: all.flatMap(({ object, refusal }) => (refusal === undefined ? [object] : [])),
+    conditions: all.flatMap(({ id, refusal }) =>
+      refusal !== undefined && kinds.includes(id.kind) ? [{ ...id, accepted: false, ...refusal }] : [],
+    ),
+  };
 }

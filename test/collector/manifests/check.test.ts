@@ -49,6 +49,15 @@ describe('flowspan manifests check', () => {
     assert.deepEqual(conditions[1], { ...shop, accepted: true, reason: 'Accepted', message: '' });
   });
 
+  it('reads services as load balancing does', async () => {
+    const of = (affinity: string) =>
+      `apiVersion: v1\nkind: Service\nmetadata: {name: web, namespace: shop}\nspec: {clusterIP: 10.96.0.1, ports: [{port: 80}], sessionAffinity: ${affinity}}`;
+    assert.equal((await answer(['check', directoryOf({ 'a.yaml': of('ClientIP') })])).code, EXIT.accepted);
+    const { code, out } = await answer(['check', directoryOf({ 'a.yaml': of('Sticky') })]);
+    assert.equal(code, EXIT.refused);
+    assert.match(out, /^REFUSED {3}a\.yaml: Service shop\/web: Malformed: .*spec\.sessionAffinity/);
+  });
+
   it('ends with a code that scripts can go by', async () => {
     assert.equal((await answer(['check', directoryOf({ 'a.yaml': NAMESPACE })])).code, EXIT.accepted);
     assert.equal((await answer(['check', '/nonexistent'])).code, EXIT.unreadable);

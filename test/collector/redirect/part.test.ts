@@ -184,7 +184,10 @@ describe('pods that ask to be redirected', { skip: process.getuid?.() === 0 ? fa
     take('stays', { ...asking, ...proxied }, addressed('10.0.0.1'));
     redirect.follower.settled();
     assert.deepEqual([cgroups(), addresses()], [[`1 ${ENFORCE}`], [`10.0.0.1 ${ENFORCE}`]]);
-    assert.deepEqual(entriesOf('proxy_ports', (key) => `${key.readBigUInt64LE()} ${key.readUInt16LE(8)}`), ['1 80', '1 8080']);
+    assert.deepEqual(
+      entriesOf('proxy_ports', (key) => `${key.readBigUInt64LE()} ${key.readUInt16LE(8)}`),
+      ['1 80', '1 8080'],
+    );
   });
 
   it('tells how many there are, and what the kernel counted', () => {

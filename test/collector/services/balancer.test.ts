@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Mode } from '../../../collector/src/config_dataplane.ts';
-import { ServiceBalancer } from '../../../collector/src/control/services/balancer.ts';
+import { checkBalanced, ServiceBalancer } from '../../../collector/src/control/services/balancer.ts';
 import { type Changes, ServiceTables } from '../../../collector/src/control/services/compile.ts';
 import { service, slice } from '../../bpf/services/objects.ts';
 
@@ -107,9 +107,9 @@ describe('the balancer', () => {
 
   it('checks objects without taking them', () => {
     const { balancer, sizes } = scene();
-    assert.equal(balancer.check(WEB, service('web', ['10.96.0.10'])), undefined);
-    assert.equal(balancer.check(WEB, service('web', ['10.96.0']))?.reason, 'Malformed');
-    assert.equal(balancer.check({ kind: 'Node', namespace: '', name: 'x' }, {})?.reason, 'Malformed');
+    assert.equal(checkBalanced(WEB, service('web', ['10.96.0.10'])), undefined);
+    assert.equal(checkBalanced(WEB, service('web', ['10.96.0']))?.reason, 'Malformed');
+    assert.equal(checkBalanced({ kind: 'Node' }, {})?.reason, 'Malformed');
     assert.deepEqual(sizes(), [0, 0, 0, 0]);
     assert.deepEqual(balancer.conditions(), []);
   });

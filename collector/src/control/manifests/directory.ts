@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Refusal } from '../objects/source.ts';
 import { documentsOf } from './documents.ts';
 import { FILE_BYTES, FILES, ManifestError, OBJECTS, TOTAL_BYTES } from './limits.ts';
@@ -86,6 +86,11 @@ export async function readDirectory(directory: string, known: ReadonlyMap<string
     files.push(file);
   }
   return { files, refusal: undefined, signature };
+}
+
+/** Reads one file. Never throws. */
+export async function readManifest(path: string): Promise<ReadFile> {
+  return (await readOne(dirname(path), basename(path), undefined)).file;
 }
 
 async function readOne(

@@ -4,7 +4,7 @@
  */
 
 import type { Mode } from '../../config_dataplane.ts';
-import type { Condition } from '../objects/source.ts';
+import type { Condition, Refusal } from '../objects/source.ts';
 import type { OwnNode } from './candidates.ts';
 import type { Capacity, Changes, NodeAddresses, ServiceTables } from './compile.ts';
 import { Memo, modelOf } from './model.ts';
@@ -42,6 +42,17 @@ const READERS: Readonly<Record<string, (object: unknown) => BalancedService | Ba
   Node: readBalancedNode,
 };
 
+/** Why an object cannot be taken; undefined if it can. */
+export function checkBalanced({ kind }: { readonly kind: string }, object: unknown): Refusal | undefined {
+  try {
+    READERS[kind]?.(object);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return { reason: error.reason, message: error.message };
+  }
+}
+
 const keyOf = ({ namespace, name }: ObjectId): string => `${namespace}/${name}`;
 
 export class ServiceBalancer {
@@ -60,18 +71,7 @@ export class ServiceBalancer {
     this.#own = { name: options.node, zone: '' };
   }
 
-  /** Why an object cannot be taken; undefined if it can. */
-  check({ kind }: ObjectId, object: unknown): Pick<Condition, 'reason' | 'message'> | undefined {
-    try {
-      READERS[kind]?.(object);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof Refused)) throw error;
-      return { reason: error.reason, message: error.message };
-    }
-  }
-
-  /** An object that is new or changed, and that `check` lets pass. */
+  /** An object that is new or changed, and that `checkBalanced` lets pass. */
   take(id: ObjectId, object: unknown): void {
     if (id.kind === 'Service') this.#services.set(keyOf(id), readBalancedService(object));
     else if (id.kind === 'EndpointSlice') this.#slices.set(keyOf(id), readBalancedSlice(object));

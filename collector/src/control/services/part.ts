@@ -7,7 +7,7 @@ import type { Family } from '../../telemetry/metrics_text.ts';
 import type { DataplanePart, PartOptions } from '../dataplane/part.ts';
 import type { BalancedServices, ServiceName } from '../identity.ts';
 import type { Condition, ObjectFollower } from '../objects/source.ts';
-import { BALANCED_KINDS, ServiceBalancer } from './balancer.ts';
+import { BALANCED_KINDS, checkBalanced, ServiceBalancer } from './balancer.ts';
 import { type Capacity, ServiceTables } from './compile.ts';
 import { serviceFamilies } from './families.ts';
 import { capacityOf, ServiceKernel } from './kernel.ts';
@@ -44,7 +44,7 @@ export class LoadBalancing implements DataplanePart, BalancedServices {
       apply: (changes) => writer.apply(changes),
     });
     this.follower = {
-      check: (id, object) => this.#balancer.check(id, object),
+      check: checkBalanced,
       take: (id, object) => this.#balancer.take(id, object),
       delete: (id) => this.#balancer.delete(id),
       settled: () => this.#settle(),
