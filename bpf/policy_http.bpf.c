@@ -27,8 +27,9 @@ static __always_inline int judge_socket(struct __sk_buff *skb, struct bpf_sock *
 
 	if (state == TCP_STATE_NEW_SYN_RECV)
 		return bytes ? judge_request(skb, sk, arrival) : POLICY_OUTCOME_PASS;
+	/* Fast Open, SYN cookies: what a connection's first segment brings along can wait until there is a socket. */
 	if (state == TCP_STATE_LISTEN && bytes)
-		look_at_listener(sk, arrival);
+		arrival->unaccepted = is_enforced_at_listener(sk, arrival);
 	if (state >= 32 || !((1u << state) & (TCP_TAKES_DATA | TCP_STATE_SYN_RECV_BIT)))
 		return POLICY_OUTCOME_NO_SERVER;
 	return bytes ? judge_connection(skb, sk, arrival) : POLICY_OUTCOME_PASS;
@@ -57,6 +58,38 @@ static __always_inline int carry_out(struct __sk_buff *skb, const struct policy_
 	return TC_ACT_OK;
 }
 
+/* Rules that are enforced apply to the socket. */
+static __always_inline bool is_enforced(struct bpf_sock *sk)
+{
+	struct policy_stream *stream = bpf_sk_storage_get(&policy_streams, sk, NULL, 0);
+	struct policy_flow *flow = stream ? NULL : bpf_sk_storage_get(&policy_connections, sk, NULL, 0);
+	const struct policy_answer *answer = flow ? &flow->answer : NULL;
+
+	if (stream && stream->policy_following == POLICY_FOLLOWING_LEFT)
+		return false;
+	if (stream)
+		answer = &stream->answer;
+	return answer && has_rules(answer) && answer->policy_mode == POLICY_MODE_ENFORCE;
+}
+
+/*
+ * A packet that is not read (pieces, headers with options): it is found by its ports whose it is. Other pieces than the first
+ * come to nothing without that.
+ */
+static __always_inline int judge_unreadable(struct __sk_buff *skb, struct policy_arrival *arrival)
+{
+	struct bpf_sock *sk = read_ends(skb, &arrival->segment) ? find_socket(skb, &arrival->segment) : NULL;
+	bool dropped;
+
+	if (!sk)
+		return TC_ACT_OK;
+	dropped = sk->state == TCP_STATE_LISTEN || sk->state == TCP_STATE_NEW_SYN_RECV ?
+			  is_enforced_at_listener(sk, arrival) :
+			  is_enforced(sk);
+	bpf_sk_release(sk);
+	return dropped ? give_up() : TC_ACT_OK;
+}
+
 SEC("tc")
 int policy_http_ingress(struct __sk_buff *skb)
 {
@@ -67,9 +100,9 @@ int policy_http_ingress(struct __sk_buff *skb)
 
 	if (!arrival)
 		return TC_ACT_SHOT;
-	if (!read_segment(skb, &arrival->segment))
-		return TC_ACT_OK;
 	arrival->unaccepted = false;
+	if (!read_segment(skb, &arrival->segment))
+		return judge_unreadable(skb, arrival);
 	arrival->now_ns = bpf_ktime_get_ns();
 	sk = find_socket(skb, &arrival->segment);
 	if (sk) {
@@ -77,4 +110,27 @@ int policy_http_ingress(struct __sk_buff *skb)
 		bpf_sk_release(sk);
 	}
 	return carry_out(skb, arrival, outcome);
+}
+
+/* Behind all devices: what was not judged at one has no way in where policies are enforced. */
+SEC("cgroup_skb/ingress")
+int policy_http_payload(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct packet_header header = {};
+	struct policy_stream *stream;
+	u32 end;
+
+	/* A pod cannot be kept from itself. */
+	if (!sk || skb->ifindex == LOOPBACK_IFINDEX || !is_enforced(sk))
+		return SK_PASS;
+	if (!read_packet_header(skb, &header))
+		return SK_DROP;
+	if (!header.payload_bytes)
+		return SK_PASS;
+	stream = bpf_sk_storage_get(&policy_streams, sk, NULL, 0);
+	if (!stream || stream->policy_following == POLICY_FOLLOWING_REFUSED)
+		return SK_DROP;
+	end = header.sequence + header.payload_bytes;
+	return !sequence_before(stream->next, end) || end - stream->next <= stream->confirmed ? SK_PASS : SK_DROP;
 }

@@ -211,6 +211,16 @@ static __always_inline int judge_connection(struct __sk_buff *skb, struct bpf_so
 	return outcome;
 }
 
+/* Asks of a connection that has no socket yet. False if no rules apply. */
+static __always_inline bool ask_of_request(const struct tcp_request_sock *request, const struct policy_arrival *arrival,
+					   struct policy_answer *answer, u64 *cgroup_id)
+{
+	const struct sock *listener = BPF_CORE_READ(request, req.req.__req_common.skc_listener);
+
+	*cgroup_id = pod_cgroup_of_socket(listener, current_set());
+	return *cgroup_id && policy_ask(arrival, answer, *cgroup_id);
+}
+
 /* A connection that has no socket yet: none of its bytes has been taken. */
 static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock *sk, struct policy_arrival *arrival)
 {
@@ -219,7 +229,6 @@ static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock 
 	struct policy_stream *stream, *none;
 	struct policy_answer answer;
 	struct server_end *server = &arrival->server;
-	const struct sock *listener;
 	u64 cgroup_id;
 	u32 zero = 0;
 	int outcome;
@@ -238,9 +247,7 @@ static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock 
 	read_request_key(arrival, server->received, server->sent, &key);
 	stream = bpf_map_lookup_elem(&policy_request_streams, &key);
 	if (!stream) {
-		listener = BPF_CORE_READ(request, req.req.__req_common.skc_listener);
-		cgroup_id = pod_cgroup_of_socket(listener, current_set());
-		if (!cgroup_id || !policy_ask(arrival, &answer, cgroup_id))
+		if (!ask_of_request(request, arrival, &answer, &cgroup_id))
 			return POLICY_OUTCOME_PASS;
 		none = bpf_map_lookup_elem(&policy_stream_none, &zero);
 		if (none)
@@ -263,15 +270,22 @@ static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock 
 	return outcome;
 }
 
-/* The first segment of a connection that brings payload along (Fast Open, SYN cookies): that can wait for a socket. */
-static __always_inline void look_at_listener(struct bpf_sock *sk, struct policy_arrival *arrival)
+/* Whether rules are enforced on what comes for a listener, or for a connection that it has not accepted. */
+static __always_inline bool is_enforced_at_listener(struct bpf_sock *sk, const struct policy_arrival *arrival)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_request_sock *request = bpf_skc_to_tcp_request_sock(sk);
+	struct tcp_sock *tp = request ? NULL : bpf_skc_to_tcp_sock(sk);
 	struct policy_answer answer;
-	u64 cgroup_id = tp ? pod_cgroup_of_socket(&tp->inet_conn.icsk_inet.sk, current_set()) : 0;
+	u64 cgroup_id;
+	bool asked;
 
-	if (cgroup_id && policy_ask(arrival, &answer, cgroup_id))
-		arrival->unaccepted = answer.policy_mode == POLICY_MODE_ENFORCE;
+	if (request) {
+		asked = ask_of_request(request, arrival, &answer, &cgroup_id);
+	} else {
+		cgroup_id = tp ? pod_cgroup_of_socket(&tp->inet_conn.icsk_inet.sk, current_set()) : 0;
+		asked = cgroup_id && policy_ask(arrival, &answer, cgroup_id);
+	}
+	return asked && answer.policy_mode == POLICY_MODE_ENFORCE;
 }
 
 #endif

@@ -74,6 +74,58 @@ static __always_inline bool read_segment(struct __sk_buff *skb, struct segment *
 	return segment->payload_bytes <= skb->len;
 }
 
+#define IPV4_PIECE_OFFSET 0x1fff /* in words of eight bytes */
+#define IPV6_EXTENSIONS_READ 4
+#define IPV6_PIECE 44
+#define IPV6_PIECE_OFFSET 0xfff8
+
+/* Where TCP's ports are behind IPv6 headers of other kinds; 0: not here. */
+static __always_inline u32 ports_behind_extensions(struct __sk_buff *skb, u8 next)
+{
+	u32 offset = ETHERNET_BYTES + sizeof(struct ipv6_header);
+
+#pragma unroll
+	for (u32 i = 0; i < IPV6_EXTENSIONS_READ; i++) {
+		struct {
+			u8 next, length;
+			__be16 piece;
+		} extension;
+
+		/* Hop-by-hop, routing, pieces, destination options. */
+		if (next != 0 && next != 43 && next != IPV6_PIECE && next != 60)
+			break;
+		if (bpf_skb_load_bytes(skb, offset, &extension, sizeof(extension)) ||
+		    (next == IPV6_PIECE && extension.piece & bpf_htons(IPV6_PIECE_OFFSET)))
+			return 0;
+		offset += next == IPV6_PIECE ? 8 : (extension.length + 1) * 8;
+		next = extension.next;
+	}
+	return next == IPPROTO_TCP ? offset : 0;
+}
+
+/* Addresses and ports of what read_segment() does not read. False if it is not TCP's, or a piece without its begin. */
+static __always_inline bool read_ends(struct __sk_buff *skb, struct segment *segment)
+{
+	u32 offset = 0;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		struct ipv4_header *v4 = &segment->ip.v4;
+
+		if (bpf_skb_load_bytes(skb, ETHERNET_BYTES, v4, sizeof(*v4)) || v4->protocol != IPPROTO_TCP ||
+		    v4->fragment & bpf_htons(IPV4_PIECE_OFFSET))
+			return false;
+		segment->ip_bytes = sizeof(*v4);
+		offset = ETHERNET_BYTES + (v4->version_length & 15) * 4;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		if (bpf_skb_load_bytes(skb, ETHERNET_BYTES, &segment->ip.v6, sizeof(segment->ip.v6)))
+			return false;
+		segment->ip_bytes = sizeof(segment->ip.v6);
+		offset = ports_behind_extensions(skb, segment->ip.v6.next);
+	}
+	/* Source and destination begin the header. */
+	return offset && !bpf_skb_load_bytes(skb, offset, &segment->tcp, 4);
+}
+
 static __always_inline bool is_ipv4(const struct segment *segment)
 {
 	return segment->ip_bytes == sizeof(struct ipv4_header);

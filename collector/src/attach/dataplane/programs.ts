@@ -72,6 +72,7 @@ export const DATAPLANE_PROGRAMS: readonly DataplaneProgram[] = [
     {
       policy_established: 'what flows say of connections that pods accept, and rules for their requests',
       refuse_payload: 'a refused connection is kept from the server where nobody answers for it',
+      policy_http_payload: 'requests that came by a device where nobody judged them are kept from the server',
     },
   ),
   ...all(
