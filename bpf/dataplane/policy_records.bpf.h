@@ -10,6 +10,7 @@
 #define FLOWSPAN_DATAPLANE_POLICY_RECORDS_BPF_H
 
 #include "dataplane/policy_maps.bpf.h"
+#include "verifier.bpf.h"
 
 /* What was judged. */
 struct policy_facts {
@@ -98,7 +99,7 @@ static __always_inline void policy_sample_head(struct policy_record_count *fresh
 {
 	if (bytes > POLICY_HEAD_BYTES)
 		bytes = POLICY_HEAD_BYTES;
-	if (bytes && !bpf_skb_load_bytes(skb, offset, fresh->head, bytes))
+	if (is_from_one_to(&bytes, POLICY_HEAD_BYTES) && !bpf_skb_load_bytes(skb, offset, fresh->head, bytes))
 		fresh->head_length = bytes;
 	policy_sample(fresh);
 }

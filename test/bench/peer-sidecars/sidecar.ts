@@ -1,6 +1,6 @@
 /**
- * Envoy as a mesh's sidecar: one HTTP listener, one route, one upstream, one JSON line per request in a file. What a mesh
- * adds to that (TLS, its own metrics, spans, authorization) is left out: what is compared is observing alone.
+ * Envoy as a mesh's sidecar: one HTTP listener, one route, one upstream; if asked for, one JSON line per request in a file,
+ * and filters. What a mesh adds to that (TLS, its own metrics, spans) is left out.
  */
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,15 +17,18 @@ export function whyNoSidecar(): string | undefined {
   return existsSync(ENVOY) ? undefined : 'fixtures/bin/envoy is not there; run test/fixtures/envoy.sh fixtures';
 }
 
-/** Where a sidecar listens, whom it passes requests on to, and where it writes its log. */
+/** Where a sidecar listens, and whom it passes requests on to. */
 export interface SidecarOptions {
   readonly name: string;
   readonly listen: { readonly address: string; readonly port: number };
   readonly upstream: { readonly address: string; readonly port: number };
-  readonly logPath: string;
+  /** Where it writes its log; left out: it has none. */
+  readonly logPath?: string;
+  /** HTTP filters before the router. */
+  readonly filters?: readonly object[];
 }
 
-const EXTENSION = 'type.googleapis.com/envoy.extensions';
+export const EXTENSION = 'type.googleapis.com/envoy.extensions';
 
 /** The fields of a request that Istio's sidecars write by default. */
 const LOG_FIELDS = {
@@ -60,7 +63,15 @@ const socketAddress = ({ address, port }: SidecarOptions['listen']) => ({
 });
 
 /** Envoy's configuration. */
-export function sidecarConfiguration({ name, listen, upstream, logPath }: SidecarOptions): object {
+export function sidecarConfiguration({ name, listen, upstream, logPath, filters = [] }: SidecarOptions): object {
+  const log = {
+    name: 'envoy.access_loggers.file',
+    typed_config: {
+      '@type': `${EXTENSION}.access_loggers.file.v3.FileAccessLog`,
+      path: logPath,
+      log_format: { json_format: LOG_FIELDS },
+    },
+  };
   const connectionManager = {
     '@type': `${EXTENSION}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
     stat_prefix: name,
@@ -70,18 +81,10 @@ export function sidecarConfiguration({ name, listen, upstream, logPath }: Sideca
       ],
     },
     http_filters: [
+      ...filters,
       { name: 'envoy.filters.http.router', typed_config: { '@type': `${EXTENSION}.filters.http.router.v3.Router` } },
     ],
-    access_log: [
-      {
-        name: 'envoy.access_loggers.file',
-        typed_config: {
-          '@type': `${EXTENSION}.access_loggers.file.v3.FileAccessLog`,
-          path: logPath,
-          log_format: { json_format: LOG_FIELDS },
-        },
-      },
-    ],
+    ...(logPath === undefined ? {} : { access_log: [log] }),
   };
   return {
     static_resources: {

@@ -18,7 +18,7 @@ export interface SidecarPair {
   /** Where both run, and nothing else. */
   readonly cgroup: Cgroup;
   residentBytes(): number;
-  /** Ends both. @returns lines of each one's log */
+  /** Ends both. @returns lines of each one's log, if there are any */
   stop(): Promise<number[]>;
 }
 
@@ -28,11 +28,22 @@ async function countLines(path: string): Promise<number> {
   return lines;
 }
 
+/** What the pair does beside passing requests on. */
+export interface PairWork {
+  /** Whether both write a line per request; default true. */
+  readonly logs?: boolean;
+  /** HTTP filters of the server's. */
+  readonly filters?: readonly object[];
+}
+
 /**
  * Starts a pair on the service's core. The client is pointed at its sidecar; a mesh turns its packets round by rules of
  * the packet filter, which costs more.
  */
-export async function startSidecarPair({ client, server, address }: Service): Promise<SidecarPair> {
+export async function startSidecarPair(
+  { client, server, address }: Service,
+  { logs: writes = true, filters = [] }: PairWork = {},
+): Promise<SidecarPair> {
   const folder = temporaryFolder();
   const cgroup = createCgroup();
   const logs = ['server', 'client'].map((name) => join(folder, `${name}.log`)) as [string, string];
@@ -43,13 +54,14 @@ export async function startSidecarPair({ client, server, address }: Service): Pr
       name: 'server',
       listen: between,
       upstream: { address: '127.0.0.1', port: 80 },
-      logPath: logs[0],
+      filters,
+      ...(writes ? { logPath: logs[0] } : {}),
     }),
     await startSidecar({ namespace: client.namespace, cgroup }, SERVICE_CORE, folder, {
       name: 'client',
       listen: entrance,
       upstream: between,
-      logPath: logs[1],
+      ...(writes ? { logPath: logs[1] } : {}),
     }),
   ];
   return {
@@ -58,7 +70,7 @@ export async function startSidecarPair({ client, server, address }: Service): Pr
     residentBytes: () => sidecars.reduce((sum, { pid }) => sum + residentBytes(pid), 0),
     stop: async () => {
       for (const sidecar of sidecars) await sidecar.stop();
-      return Promise.all(logs.map(countLines));
+      return writes ? Promise.all(logs.map(countLines)) : [];
     },
   };
 }
