@@ -22,6 +22,10 @@ const COMMANDS: Record<string, { summary: string; load: () => Promise<Command> }
   observe: { summary: 'show flows, requests and events', load: () => import('./observe.ts') },
   explain: { summary: 'say what is wrong, and why', load: () => import('./explain/main.ts') },
   lb: { summary: 'say whom the clients of a service are brought to, and why', load: () => import('./lb/main.ts') },
+  policy: {
+    summary: 'say what drafts of policies would change of what was seen',
+    load: () => import('./policy/main.ts'),
+  },
   audit: { summary: 'check that every record is accounted for', load: () => import('./audit/main.ts') },
   detach: {
     summary: 'forget the connections that a stopped collector left for its next run',

@@ -41,14 +41,29 @@ function headersOf(env: Readonly<Record<string, string | undefined>>): Record<st
   return token === '' ? {} : { authorization: `Bearer ${token}` };
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 /**
  * Asks for JSON.
  * @throws ClientError
  */
-export async function getJson<T>(url: string, env: Readonly<Record<string, string | undefined>>): Promise<T> {
+export async function getJson<T>(url: string, env: Environment): Promise<T> {
+  return await askJson(url, { headers: headersOf(env) });
+}
+
+/**
+ * Asks for JSON with a body of JSON.
+ * @throws ClientError
+ */
+export async function postJson<T>(url: string, body: unknown, env: Environment): Promise<T> {
+  const headers = { ...headersOf(env), 'content-type': 'application/json' };
+  return await askJson(url, { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
+async function askJson<T>(url: string, init: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(url, { headers: headersOf(env) });
+    response = await fetch(url, init);
   } catch (cause) {
     throw new ClientError(
       'FLOW_CLI_UNREACHABLE',

@@ -1,17 +1,18 @@
 /** `flowspan lb explain`: whom a client of a service would be brought to, and why. */
+import { BALANCED_KINDS } from '../../../collector/src/control/services/balancer.ts';
 import { explainService } from '../../../collector/src/control/services/explain.ts';
 import { modelOf } from '../../../collector/src/control/services/model.ts';
 import { readObjects } from '../../../collector/src/control/services/read.ts';
 import { UsageError } from '../filter_flags.ts';
+import { readManifests } from '../manifests.ts';
 import { type LbCommand, lbHelp, readLbCommand } from './flags.ts';
 import { lbText } from './format.ts';
-import { readManifests } from './manifests.ts';
 
 /** Exit codes, for scripts. */
 export const EXIT = { answered: 0, wanting: 1, usage: 2 } as const;
 
 async function explain(command: LbCommand): Promise<number> {
-  const read = await readManifests(command.manifests);
+  const read = await readManifests(command.manifests, 'FLOW_LB_MANIFESTS', BALANCED_KINDS);
   const { services, slices, ...refused } = readObjects(read.objects);
   const conditions = [...read.conditions, ...refused.conditions];
   const { namespace, service, without, maglevSize, node, zone } = command;
