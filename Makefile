@@ -10,7 +10,7 @@ CLANG ?= clang-19
 BPF_ARCH := $(patsubst aarch64,arm64,$(patsubst x86_64,x86,$(shell uname -m)))
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Wno-unused-parameter -Werror -D__TARGET_ARCH_$(BPF_ARCH) \
 	-Ibpf -idirafter /usr/include/$(shell uname -m)-linux-gnu
-BPF_OBJECT := build/bpf/flowspan.bpf.o
+BPF_OBJECTS := build/bpf/flowspan.bpf.o build/bpf/flowspan_redirect.bpf.o
 DATAPLANE_OBJECT := build/bpf/dataplane.bpf.o
 WIRE_READER := bpf/wire/events.gen.ts
 # Parts of the data plane whose structs the collector writes into maps or reads out of them.
@@ -82,7 +82,7 @@ packages:
 modules: packages
 	@deploy/setup/modules.sh
 
-bpf: $(BPF_OBJECT) $(DATAPLANE_OBJECT) ## Compile the BPF programs
+bpf: $(BPF_OBJECTS) $(DATAPLANE_OBJECT) ## Compile the BPF programs
 native: ## Compile the Node addon over libbpf
 	@$(MAKE) --no-print-directory -C collector/native
 	@NODE_COMPILE_CACHE=build/compile_cache node query-api/cli/flowspan.ts collector --help > /dev/null
@@ -111,7 +111,7 @@ build/bpf/%.gen.ts: build/bpf/%-types.bpf.o bpf/wire/generate.ts
 	@node bpf/wire/generate.ts $< $@ bpf/dataplane/$*.h
 
 # The object carries the hash of the layout it was compiled with; the loader compares it with the reader's.
-$(BPF_OBJECT): bpf/flowspan.bpf.c build/bpf/events.gen.ts $(WIRE_READER) | build/bpf
+$(BPF_OBJECTS): build/%.o: %.c build/bpf/events.gen.ts $(WIRE_READER) | build/bpf
 	@cmp -s build/bpf/events.gen.ts $(WIRE_READER) || \
 		{ echo "FLOW_BUILD_WIRE_READER: $(WIRE_READER) is not what bpf/wire/events.h says: run 'make generate'" >&2; exit 1; }
 	$(CLANG) $(BPF_CFLAGS) -DFLOWSPAN_LAYOUT_HASH="\"$$(sed -n "s/.*LAYOUT_HASH = '\(.*\)';/\1/p" $(WIRE_READER))\"" \
@@ -122,4 +122,4 @@ $(DATAPLANE_OBJECT): bpf/dataplane.bpf.c $(DATAPLANE_PARTS:%=build/bpf/%.gen.ts)
 		{ echo "FLOW_BUILD_WIRE_READER: bpf/dataplane/$$part.gen.ts is not what bpf/dataplane/$$part.h says: run 'make generate'" >&2; exit 1; }; done
 	$(CLANG) $(BPF_CFLAGS) -MMD -MP -c $< -o $@
 
--include build/bpf/wire-types.bpf.d $(DATAPLANE_PARTS:%=build/bpf/%-types.bpf.d) build/bpf/flowspan.bpf.d build/bpf/dataplane.bpf.d
+-include build/bpf/wire-types.bpf.d $(DATAPLANE_PARTS:%=build/bpf/%-types.bpf.d) $(BPF_OBJECTS:.o=.d) build/bpf/dataplane.bpf.d

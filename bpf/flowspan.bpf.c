@@ -11,6 +11,5 @@
 #include "cgroup.bpf.c"
 #include "address_table.bpf.c"
 #include "packet.bpf.c"
-#include "redirected.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

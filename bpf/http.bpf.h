@@ -278,7 +278,8 @@ static __always_inline void http_connection_closed(struct tcp_sock *tp, struct s
 	response = &connection->streams[HTTP_RESPONSE];
 	/*
 	 * A last packet may still be read on another CPU: what it begins must not outlive the connection. TCP closes no
-	 * socket whose owner is sending, so nobody who was interrupted here holds these. They are not given back.
+	 * socket whose owner is sending, so nobody who was interrupted here holds these, but for who sends to it past TCP:
+	 * then this waits in vain, for as long as it takes to try. They are not given back.
 	 */
 	wait_lock(&connection->streams[HTTP_REQUEST].busy);
 	wait_lock(&response->busy);

@@ -7,7 +7,7 @@
 #include "http_redirected.bpf.h"
 
 /* Debian's 6.1 lacks it; nobody is redirected there. */
-extern void *bpf_cast_to_kern_ctx(void *context) __ksym __weak;
+extern void *bpf_cast_to_kern_ctx(void *context) __ksym;
 
 static __always_inline struct redirect_socket *redirect_socket_of(struct tcp_sock *tp)
 {
@@ -26,7 +26,7 @@ int redirected_message(struct sk_msg_md *msg)
 	const struct redirect_socket *sent, *back;
 	const struct sk_msg *kernel_msg;
 
-	if (!msg->sk || !bpf_cast_to_kern_ctx)
+	if (!msg->sk)
 		return SK_PASS;
 	kernel_msg = bpf_cast_to_kern_ctx(msg);
 	message.sender = bpf_skc_to_tcp_sock(msg->sk);

@@ -70,6 +70,7 @@ int resume_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	state->busy = 0;
 	state->zero_window_since_ns = 0;
 	forget_parser(state);
+	note_unseen_payload(state, tp);
 	if (state->reported_ns > in_files_until()) {
 		state->reported = state->in_files;
 		state->reported_ns = state->in_files_ns;

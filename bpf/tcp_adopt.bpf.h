@@ -4,12 +4,23 @@
 #define FLOWSPAN_TCP_ADOPT_BPF_H
 
 #include "flow_record.bpf.h"
+#include "http_state.bpf.h"
 
 static __always_inline bool is_connected(u8 tcp_state)
 {
 	return tcp_state == TCP_STATE_ESTABLISHED || tcp_state == TCP_STATE_FIN_WAIT1 ||
 	       tcp_state == TCP_STATE_FIN_WAIT2 || tcp_state == TCP_STATE_CLOSE_WAIT ||
 	       tcp_state == TCP_STATE_LAST_ACK || tcp_state == TCP_STATE_CLOSING;
+}
+
+/* What went past TCP while nobody watched is in none of its counters: the next payload may not be the first. */
+static __always_inline void note_unseen_payload(struct socket_state *state, const struct tcp_sock *tp)
+{
+	if (!dataplane_loaded || state->payload_seen != PAYLOAD_NONE ||
+	    !bpf_sk_storage_get(&redirect_sockets, (struct sock *)tp, NULL, 0))
+		return;
+	state->payload_seen = PAYLOAD_JOINED;
+	state->connection.application_protocol = APPLICATION_PROTOCOL_OTHER;
 }
 
 /* Fills a fresh state from a live connection. What happened before is not told: counters start from here. */
@@ -24,6 +35,7 @@ static __always_inline void adopt_connection(struct socket_state *state, const s
 	state->in_files = state->reported;
 	state->counted_retransmits = tp->total_retrans;
 	state->opened = 1;
+	note_unseen_payload(state, tp);
 }
 
 /* The kernel kept the change to ESTABLISHED from us: a program that runs on the CPU already is not called again. */

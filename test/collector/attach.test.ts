@@ -7,6 +7,7 @@ import { AttachError } from '../../collector/src/attach/error.ts';
 import { type Attached, type AttachOptions, attachPrograms } from '../../collector/src/attach/load.ts';
 import { impossiblePrograms } from '../../collector/src/attach/probe.ts';
 import { PROGRAMS, type Program, type ProgramKind, SHARED_PROGRAMS } from '../../collector/src/attach/programs.ts';
+import { objectWithReader } from '../../collector/src/attach/redirect_reader.ts';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { builtTestProgram } from '../native/build.ts';
@@ -191,10 +192,15 @@ test('hooks are looked up by the section of the program', () => {
 });
 
 test('the list of programs is the list of the object', () => {
-  const object = openObject(REAL_OBJECT);
-  const names = object.programs().map(({ name }) => name);
-  object.close();
-  assert.deepEqual([...PROGRAMS, ...SHARED_PROGRAMS].map(({ name }) => name).sort(), names.sort());
+  const namesIn = (path: string) => {
+    const object = openObject(path);
+    const names = object.programs().map(({ name }) => name);
+    object.close();
+    return names.sort();
+  };
+  assert.deepEqual(PROGRAMS.map(({ name }) => name).sort(), namesIn(REAL_OBJECT));
+  const { objectPath: withReader } = objectWithReader(REAL_OBJECT);
+  assert.deepEqual([...PROGRAMS, ...SHARED_PROGRAMS].map(({ name }) => name).sort(), namesIn(withReader));
 });
 
 test('every program of Flowspan attaches on this kernel', () => {

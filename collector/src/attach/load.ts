@@ -6,6 +6,7 @@ import { AttachError } from './error.ts';
 import type { KeptMaps } from './kept_maps.ts';
 import { type LoadOptions, loadPossible, refusedBeforeLoad, refuseRequired } from './load_object.ts';
 import { PROGRAMS, type Program, SHARED_PROGRAMS } from './programs.ts';
+import { attachReader, objectWithReader } from './redirect_reader.ts';
 import { type SharedMaps, takeUpShared } from './shared_maps.ts';
 
 /** What is to be attached, and to what. */
@@ -50,21 +51,6 @@ function checkLayout(object: BpfObject, path: string): void {
   );
 }
 
-/** It would outlive the object: the array is the data plane's, and is pinned. */
-function attachReader(object: BpfObject, program: string): Handle {
-  const readers = object.map('redirect_readers');
-  readers.setProgram(0, object, program);
-  let isThere = true;
-  return {
-    close() {
-      if (!isThere) return;
-      isThere = false;
-      readers.delete(Buffer.alloc(4));
-      readers.close();
-    },
-  };
-}
-
 function attachOne(object: BpfObject, program: Program, cgroupRoot: string): Link | undefined {
   switch (program.kind) {
     case 'tp_btf':
@@ -92,14 +78,17 @@ function runOnce(object: BpfObject, program: Program, link: Link | undefined): v
 export function attachPrograms(options: AttachOptions): Attached {
   const { kept, shared } = options;
   const wanted = [...(options.programs ?? PROGRAMS), ...(shared === undefined ? [] : SHARED_PROGRAMS)];
-  const refused = refusedBeforeLoad(options, wanted);
-  const check = (object: BpfObject) => checkLayout(object, options.objectPath);
+  const { objectPath, reason: unreadable } =
+    shared === undefined ? { objectPath: options.objectPath, reason: '' } : objectWithReader(options.objectPath);
+  const refused = refusedBeforeLoad({ ...options, objectPath }, wanted);
+  if (unreadable !== '') for (const { name } of SHARED_PROGRAMS) refused.set(name, unreadable);
+  const check = (object: BpfObject) => checkLayout(object, objectPath);
   const prepare = (object: BpfObject) => {
     kept?.reuse(object);
     if (shared !== undefined) takeUpShared(object, shared);
   };
   const knobs = { ...options.knobs, ...(shared === undefined ? {} : { dataplane_loaded: 1 }) };
-  const object = loadPossible({ ...options, knobs, check, prepare }, wanted, refused);
+  const object = loadPossible({ ...options, objectPath, knobs, check, prepare }, wanted, refused);
   const links: Link[] = [];
   const readers: Handle[] = [];
   const iterators = new Map<string, Link>();

@@ -20,6 +20,7 @@ const CHECKOUT = [
   'package.json',
   'bpf/wire',
   'build/bpf/flowspan.bpf.o',
+  'build/bpf/flowspan_redirect.bpf.o',
   'build/flowspan.node',
   'build/test/lose.bpf.o',
   'collector/native/addon.ts',

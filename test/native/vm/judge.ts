@@ -2,21 +2,23 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { kernelAtLeast } from '../../../collector/src/attach/host.ts';
-import { PROGRAMS } from '../../../collector/src/attach/programs.ts';
+import { PROGRAMS, SHARED_PROGRAMS } from '../../../collector/src/attach/programs.ts';
 import type { Report } from './report.ts';
 import { EXPECTED, REQUESTS } from './smoke.ts';
 import { hasBaseline, keepReport, verifierGrowth } from './verifier.ts';
+
+const ALL = [...PROGRAMS, ...SHARED_PROGRAMS];
 
 /** Keeps the report for the table, and demands programs, records of every kind, and no growth of the verifier's work. */
 export function judge(report: Report, context: TestContext): void {
   keepReport(report);
   assert.equal(report.error, '', report.log);
   for (const { name, attached, reason, verifiedInstructions } of report.programs) {
-    const floor = PROGRAMS.find((program) => program.name === name)?.kernelFloor ?? '';
+    const floor = ALL.find((program) => program.name === name)?.kernelFloor ?? '';
     assert.equal(attached, kernelAtLeast(report.kernel, floor), `${name} (from ${floor}): ${reason}`);
     context.diagnostic(`${name}: ${attached ? `${verifiedInstructions} instructions verified` : reason}`);
   }
-  assert.equal(report.programs.length, PROGRAMS.length);
+  assert.equal(report.programs.length, ALL.length);
   const missing = EXPECTED.filter((name) => !(name in report.records));
   assert.deepEqual(missing, [], `was not recorded; recorded was ${JSON.stringify(report.records)}`);
   assert.ok((report.records.request ?? 0) >= 2 * REQUESTS, 'both ends of each request were seen');

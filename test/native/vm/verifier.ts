@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { kernelAtLeast } from '../../../collector/src/attach/host.ts';
-import { PROGRAMS } from '../../../collector/src/attach/programs.ts';
+import { PROGRAMS, SHARED_PROGRAMS } from '../../../collector/src/attach/programs.ts';
 import type { ProgramReport, Report } from './report.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -82,7 +82,7 @@ export function kernelTable(reports: readonly Report[]): string {
   return [
     row(['program', 'from', ...kernels]),
     row(['---', '---', ...kernels.map(() => '---')]),
-    ...PROGRAMS.map(({ name, kernelFloor }) =>
+    ...[...PROGRAMS, ...SHARED_PROGRAMS].map(({ name, kernelFloor }) =>
       row([name, kernelFloor, ...reports.map(({ programs }) => cell(programs.find((one) => one.name === name)))]),
     ),
     '',

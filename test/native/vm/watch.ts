@@ -8,6 +8,8 @@ import { AddressTable, addressTableOf } from '../../../collector/src/attach/addr
 import { AttachError } from '../../../collector/src/attach/error.ts';
 import { checkHost } from '../../../collector/src/attach/host.ts';
 import { attachPrograms } from '../../../collector/src/attach/load.ts';
+import { PROGRAMS, SHARED_PROGRAMS } from '../../../collector/src/attach/programs.ts';
+import { objectWithReader } from '../../../collector/src/attach/redirect_reader.ts';
 import { walk } from '../../../collector/src/attach/walk.ts';
 import { RecordCounts } from './records.ts';
 import { REPORT_MARK, type Report } from './report.ts';
@@ -69,7 +71,15 @@ async function watch(place: string): Promise<Report> {
   const conntrack = askConntrack();
   const empty = { kernel, error: '', log: '', programs: [], records: {}, conntrack, homeless: 0, stamped: 0 };
   try {
-    const attached = attachPrograms({ objectPath, cgroupRoot, ...addressTableOf(4 * ADDRESSES) });
+    const { knobs, mapEntries } = addressTableOf(4 * ADDRESSES);
+    const attached = attachPrograms({
+      objectPath: objectWithReader(objectPath).objectPath,
+      cgroupRoot,
+      mapEntries,
+      // As beside a data plane, which decides nothing here: its maps are the object's own, and empty.
+      knobs: { ...knobs, dataplane_loaded: 1 },
+      programs: [...PROGRAMS, ...SHARED_PROGRAMS],
+    });
     const { object, iterators } = attached;
     const homeless = fillAddresses(new AddressTable(object));
     const walkAll = async () => {
