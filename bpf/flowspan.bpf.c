@@ -8,6 +8,7 @@
 #include "tcp_reset.bpf.c"
 #include "packet_drop.bpf.c"
 #include "udp_flow.bpf.c"
+#include "service_refused.bpf.c"
 #include "cgroup.bpf.c"
 #include "address_table.bpf.c"
 #include "packet.bpf.c"

@@ -22,4 +22,12 @@ struct {
 	__type(value, struct service_choice);
 } service_datagrams SEC(".maps");
 
+/* The last refusals, by socket cookie: most of these sockets are closed at once. The observer takes them away. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, u64);
+	__type(value, struct service_refusal);
+} service_refusals SEC(".maps");
+
 #endif

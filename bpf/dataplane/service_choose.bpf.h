@@ -204,6 +204,19 @@ static __always_inline bool choose(struct bpf_sock_addr *ctx, u32 index, struct 
 	return true;
 }
 
+static __always_inline void keep_refusal(const struct service_choice *choice)
+{
+	struct service_refusal refusal = {
+		.choice = *choice,
+		.time_boot_ns = bpf_ktime_get_boot_ns(),
+		.cgroup_id = bpf_get_current_cgroup_id(),
+		.pid = bpf_get_current_pid_tgid() >> 32,
+	};
+
+	bpf_get_current_comm(refusal.command, sizeof(refusal.command));
+	bpf_map_update_elem(&service_refusals, &choice->socket_cookie, &refusal, BPF_ANY);
+}
+
 /* Counts a choice, and keeps it if it is a refusal. */
 static __always_inline void account_choice(const struct service_choice *choice)
 {
@@ -216,7 +229,7 @@ static __always_inline void account_choice(const struct service_choice *choice)
 	if (count)
 		__sync_fetch_and_add(count, 1); /* a task may be preempted between load and store */
 	if (is_refusal(choice->lb_reason))
-		bpf_map_update_elem(&service_refusals, &choice->socket_cookie, choice, BPF_ANY);
+		keep_refusal(choice);
 }
 
 #endif

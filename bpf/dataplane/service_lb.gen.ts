@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = 'b00c2920690fe28c';
+export const LAYOUT_HASH = '8cf242ee51c5de37';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -188,6 +188,52 @@ export const SERVICE_CHOICE_FIELDS: readonly WireField[] = [
   { name: 'protocol', offset: 66, type: 'u8', doc: '6 for TCP, 17 for UDP.' },
   { name: 'lb_reason', offset: 67, type: 'u8', enumName: 'lb_reason', doc: 'Why this backend.' },
   { name: 'lb_mode', offset: 68, type: 'u8', enumName: 'lb_mode', doc: 'Whether the choice was applied.' },
+];
+
+/** Byte offsets within service_refusal. */
+export const SERVICE_REFUSAL = {
+  size: 112,
+  service_id: 0,
+  socket_cookie: 8,
+  frontend_high: 16,
+  frontend_low: 24,
+  backend_high: 32,
+  backend_low: 40,
+  table_version: 48,
+  slot: 52,
+  backend: 56,
+  candidates: 60,
+  frontend_port: 62,
+  backend_port: 64,
+  protocol: 66,
+  lb_reason: 67,
+  lb_mode: 68,
+  time_boot_ns: 72,
+  cgroup_id: 80,
+  pid: 88,
+  command: 96,
+} as const;
+
+export const SERVICE_REFUSAL_FIELDS: readonly WireField[] = [
+  { name: 'service_id', offset: 0, type: 'u64', doc: 'Hash of the service\'s namespace, name, port, protocol, family and traffic policy.' },
+  { name: 'socket_cookie', offset: 8, type: 'u64', doc: 'Kernel socket cookie of the client\'s socket.' },
+  { name: 'frontend_high', offset: 16, type: 'u64', doc: 'First eight bytes of the address that was dialled.' },
+  { name: 'frontend_low', offset: 24, type: 'u64', doc: 'Last eight bytes of the address that was dialled.' },
+  { name: 'backend_high', offset: 32, type: 'u64', doc: 'First eight bytes of the backend\'s address.' },
+  { name: 'backend_low', offset: 40, type: 'u64', doc: 'Last eight bytes of the backend\'s address.' },
+  { name: 'table_version', offset: 48, type: 'u32', doc: 'Version of the table that was asked.' },
+  { name: 'slot', offset: 52, type: 'u32', doc: 'Slot of the table that was chosen; 4294967295: no slot was asked.' },
+  { name: 'backend', offset: 56, type: 'u32', doc: 'Index of the backend.' },
+  { name: 'candidates', offset: 60, type: 'u16', doc: 'Backends there were to choose from.' },
+  { name: 'frontend_port', offset: 62, type: 'u16', doc: 'Port that was dialled.' },
+  { name: 'backend_port', offset: 64, type: 'u16', doc: 'Port of the backend; 0: there was none.' },
+  { name: 'protocol', offset: 66, type: 'u8', doc: '6 for TCP, 17 for UDP.' },
+  { name: 'lb_reason', offset: 67, type: 'u8', enumName: 'lb_reason', doc: 'Why this backend.' },
+  { name: 'lb_mode', offset: 68, type: 'u8', enumName: 'lb_mode', doc: 'Whether the choice was applied.' },
+  { name: 'time_boot_ns', offset: 72, type: 'u64', doc: 'When, CLOCK_BOOTTIME nanoseconds.' },
+  { name: 'cgroup_id', offset: 80, type: 'u64', doc: 'cgroup v2 id of the process.' },
+  { name: 'pid', offset: 88, type: 'u32', doc: 'Process (thread group).' },
+  { name: 'command', offset: 96, type: 'bytes16', doc: 'Name of the process (task comm).' },
 ];
 
 /** Byte offsets within service_write. */

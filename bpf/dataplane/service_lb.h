@@ -85,6 +85,16 @@ struct service_choice {
 	wire_u8 reserved[3];
 };
 
+/* A choice that came to nothing, and who made it: the socket never was in a connection that could tell. */
+struct service_refusal {
+	struct service_choice choice;
+	wire_u64 time_boot_ns DOC("When, CLOCK_BOOTTIME nanoseconds.");
+	wire_u64 cgroup_id DOC("cgroup v2 id of the process.");
+	wire_u32 pid DOC("Process (thread group).");
+	wire_u32 reserved;
+	char command[16] DOC("Name of the process (task comm).");
+};
+
 /* Both directions of what a socket that is not connected says to a service: keyed by the peer it is sent to or comes from. */
 struct datagram_key {
 	wire_u64 socket_cookie DOC("Kernel socket cookie.");

@@ -11,6 +11,7 @@ KEEP(struct, table_head);
 KEEP(struct, table_slot);
 KEEP(struct, service_backend);
 KEEP(struct, service_choice);
+KEEP(struct, service_refusal);
 KEEP(struct, datagram_key);
 KEEP(struct, affinity_key);
 KEEP(struct, affinity);

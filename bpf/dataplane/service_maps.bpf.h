@@ -68,14 +68,6 @@ struct {
 	__type(value, struct affinity);
 } service_affinities SEC(".maps");
 
-/* The last refusals, by socket cookie: most of these sockets are closed at once. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, u64);
-	__type(value, struct service_choice);
-} service_refusals SEC(".maps");
-
 #define LB_REASONS (LB_REASON_NODE_PORT_BOUND + 1)
 
 /* How many choices, by enum lb_reason; those of services in audit come behind. */

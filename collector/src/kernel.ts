@@ -93,7 +93,7 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
     for (let tries = 0; tries < EMPTIED_TRIES && ringFill('records') > STEP_FILL; tries += 1) await sleep(EMPTIED_MS);
   };
   const runs = (program: string) => programs.some(({ name, attached: there }) => name === program && there);
-  const sweeps = runs('sweep_udp_flows');
+  const sweeps = ['sweep_udp_flows', 'tell_refusals'].filter(runs);
   return {
     rings,
     programs,
@@ -104,7 +104,7 @@ export function openKernel(attached: Attached, addressesKnown = false, kept?: Ke
     async snapshot() {
       // A byte is printed per row.
       await walkWith('snapshot_flows', { bytes: rowsPerStep, between: emptied });
-      if (sweeps) object.testRun('sweep_udp_flows');
+      for (const program of sweeps) object.testRun(program);
     },
     recordCount(kind) {
       // A record is counted as wanted first: read in this order, what was lost or shed is always among what was wanted.

@@ -61,10 +61,10 @@ export class Watcher {
     this.#iterate('adopt_sockets');
   }
 
-  /** Writes a row for every open connection and every UDP flow that moved. */
+  /** Writes a row for every open connection, every UDP flow that moved, and every connection that was refused. */
   snapshot(): void {
     this.#iterate('snapshot_flows');
-    this.#attached.object.testRun('sweep_udp_flows');
+    for (const program of ['sweep_udp_flows', 'tell_refusals']) this.#attached.object.testRun(program);
   }
 
   #iterate(name: string): void {

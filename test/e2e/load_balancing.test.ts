@@ -199,5 +199,15 @@ describe('services that are balanced', { skip: whyNot() ?? false }, () => {
     await assert.rejects(curl('/who/none', NONE), /Connection refused|Failed to connect|Could not connect/);
     assert.ok(performance.now() - began < 2000);
     assert.equal(await choices('reason="no_backend",mode="enforce"'), 1);
+    const rows = await eventually('a row of it', async () => {
+      const found = await flows("lb_reason = 'no_backend' AND verdict = 'DROPPED' AND close_cause = 'refused'");
+      return found.length > 0 && found;
+    });
+    const { service: name, frontend, backend } = rows[0]!;
+    assert.deepEqual([rows.length, name, frontend, backend], [1, 'shop/none:80', `${NONE} 80`, ':: 0']);
+    const [who] = await flowspan.query(
+      "SELECT source_name, command FROM flows_named WHERE lb_reason = 'no_backend' AND error_number = 111",
+    );
+    assert.deepEqual(who, { source_name: 'front', command: 'curl' });
   });
 });

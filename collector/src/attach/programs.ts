@@ -171,6 +171,13 @@ export const PROGRAMS: readonly Program[] = [
     missing: 'rows of UDP flows',
   },
   {
+    name: 'tell_refusals',
+    kind: 'syscall',
+    required: false,
+    kernelFloor: '5.14',
+    missing: 'rows of connections that were refused since their service has no backend',
+  },
+  {
     name: 'apply_address_changes',
     kind: 'syscall',
     required: false,

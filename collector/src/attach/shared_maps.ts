@@ -6,6 +6,7 @@ import { AttachError } from './error.ts';
 export const SHARED_MAPS = [
   'service_choices',
   'service_datagrams',
+  'service_refusals',
   'policy_connections',
   'redirect_sockets',
   'redirect_readers',
@@ -18,7 +19,7 @@ export interface SharedMaps {
 }
 
 /** Entries of these maps where there is no data plane: one that keeps room for all of its entries is never looked at then. */
-export const UNSHARED_ENTRIES: Readonly<Record<string, number>> = { service_datagrams: 1 };
+export const UNSHARED_ENTRIES: Readonly<Record<string, number>> = { service_datagrams: 1, service_refusals: 1 };
 
 /**
  * Makes the data plane's maps the observer's; before its load.

@@ -112,6 +112,25 @@ describe('what was decided for a connection', () => {
     ]);
   });
 
+  it('is told once of a connection that was refused, by whom, and as what', async () => {
+    scene.apply([service('web', VIPS)]);
+    const { error } = await scene.talker.tell({ do: 'connect', host: VIPS[0]!, port: 80 });
+    assert.equal(error, 'ECONNREFUSED');
+    watcher.snapshot();
+    watcher.snapshot();
+    const rows = watcher.seen({ lb_reason: 'no_backend', lb_mode: 'enforce' });
+    const expected = {
+      ...{ destination_address: VIPS[0]!, frontend_address: VIPS[0]!, destination_port: 80n, ip_version: 4n },
+      ...{ flow_state: 'closed', close_cause: 'refused', error_number: 111n, verdict: 'dropped', service_id: 0n },
+      ...{ observation_point: 'client', owner_cgroup_id: scene.client.cgroup!.id, lb_candidates: 0n },
+    };
+    assert.deepEqual(
+      rows.map((row) => told(row, expected)),
+      [expected],
+    );
+    assert.ok(rows[0]!.pid !== 0n && rows[0]!.command !== '' && rows[0]!.time_boot_ns !== 0n);
+  });
+
   it('is nothing for an observer that knows of no data plane', async () => {
     const alone = new Watcher(scene.client.cgroup!);
     scene.apply(web());

@@ -1,7 +1,7 @@
 /** A client's node with balancing attached to one cgroup, backends in another namespace, and what the kernel decided. */
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { ENUMS, SERVICE_CHOICE } from '../../../bpf/dataplane/service_lb.gen.ts';
+import { ENUMS, SERVICE_CHOICE, SERVICE_REFUSAL } from '../../../bpf/dataplane/service_lb.gen.ts';
 import { type BpfObject, openObject } from '../../../collector/native/addon.ts';
 import type { Mode } from '../../../collector/src/config_dataplane.ts';
 import type { Condition } from '../../../collector/src/control/objects/source.ts';
@@ -50,9 +50,9 @@ function readChoice(bytes: Buffer): Choice {
   };
 }
 
-function choicesIn(bytes: Buffer): Choice[] {
-  const count = bytes.length / SERVICE_CHOICE.size;
-  return Array.from({ length: count }, (_, at) => readChoice(bytes.subarray(at * SERVICE_CHOICE.size)));
+/** @param size of what each choice begins */
+function choicesIn(bytes: Buffer, size: number = SERVICE_CHOICE.size): Choice[] {
+  return Array.from({ length: bytes.length / size }, (_, at) => readChoice(bytes.subarray(at * size)));
 }
 
 /** A process that takes orders. */
@@ -159,7 +159,7 @@ export async function createServiceScene(backends: Readonly<Record<string, numbe
           const all = choicesIn(object.iterate(told));
           return all.length === count && all;
         }),
-      refusals: () => choicesIn(object.map('service_refusals').entries().values),
+      refusals: () => choicesIn(object.map('service_refusals').entries().values, SERVICE_REFUSAL.size),
       datagrams: () => choicesIn(object.map('service_datagrams').entries().values),
       end,
     };
