@@ -165,7 +165,8 @@ static __always_inline void refuse_head(struct policy_walk *walk)
 		let_by_until(walk, begin);
 		return;
 	}
-	if (walk->arrival->enforced && !began_here && is_early(walk)) {
+	/* A body that breaks off its message is refused at once: no answer to that will come to wait for. */
+	if (walk->arrival->enforced && !began_here && stream->frames.http_part == HTTP_PART_HEAD && is_early(walk)) {
 		/* It was begun in the segment before: that was a place to keep. */
 		stream->frames = stream->point[(stream->points - 1) & (POLICY_POINTS - 1)].frames;
 		let_by_until(walk, first);
