@@ -30,8 +30,7 @@ import { buildOverdueEdges } from './edge_builds.ts';
 import { FlowsOnTheirWay } from './flows_on_their_way.ts';
 import { Gauge } from './govern/gauge.ts';
 import { GOVERN_MS, openGovernor } from './govern/open.ts';
-import type { HeldName } from './held_name.ts';
-import { attachKernel, type Kernel } from './kernel.ts';
+import { type Kernel, loadKernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { CollectorMetrics } from './metrics.ts';
 import { migrateWhenReached } from './migrate_when_reached.ts';
@@ -41,6 +40,7 @@ import { Reporter } from './reporter.ts';
 import { rowFates } from './row_fates.ts';
 import { compileRows, NO_SPANS } from './rows.ts';
 import { collectGarbage } from './small_heap.ts';
+import type { Turn } from './standby.ts';
 import { StateFiles } from './state_files.ts';
 import { statusOf } from './status.ts';
 import { clickhouseAttributes, type OwnSpans, startOwnSpans } from './telemetry/own_spans.ts';
@@ -75,12 +75,12 @@ const LIVE_ROWS_PER_SECOND = 10_000;
 
 /**
  * Starts a collector.
- * @param held the data plane of this machine, where it is wanted; given back when the collector is closed
+ * @param turn the data plane of this machine, where it is wanted; given back when the collector is closed
  * @throws AttachError, ConfigError, FlowspanError FLOW_COLLECTOR_DATA_DIR, _RUNNING or _LISTEN; nothing is left attached
  */
-export async function startCollector(config: Config, log: Logger, held?: HeldName): Promise<RunningCollector> {
+export async function startCollector(config: Config, log: Logger, turn?: Turn): Promise<RunningCollector> {
   const { collector, clickhouse } = config;
-  const directory = await holdDirectory(config.data_dir, held === undefined ? 0 : HOLDER_ENDS_MS);
+  const directory = await holdDirectory(config.data_dir, turn === undefined ? 0 : HOLDER_ENDS_MS);
   const state = new StateFiles(config.data_dir, log);
   const scope = { cluster: config.cluster, node: config.node, boot_id: bootId() };
   const account = writerAccount(config);
@@ -96,10 +96,12 @@ export async function startCollector(config: Config, log: Logger, held?: HeldNam
   let dataplane: Dataplane | undefined;
   try {
     const host = checkHost(collector.cgroup_root === '' ? undefined : collector.cgroup_root);
+    // Whoever takes over watches before anything else; its records wait meanwhile.
+    kernel = await turn?.kernel?.attach();
     dataplane = new Dataplane(config, host, kubernetes, log);
     await kubernetes?.identity.sync();
     const ownSpans = await startOwnSpans('collector', config);
-    kernel = await attachKernel(config, host, kubernetes !== undefined, dataplane.shared);
+    kernel ??= await loadKernel(config, host, kubernetes !== undefined, dataplane.shared).attach();
     return await run(kernel, dataplane, host, ownSpans);
   } catch (error) {
     kernel?.close();
@@ -107,7 +109,7 @@ export async function startCollector(config: Config, log: Logger, held?: HeldNam
     kubernetes?.identity.close();
     await client.close();
     directory.release();
-    held?.release();
+    turn?.held.release();
     throw error;
   }
 
@@ -334,7 +336,7 @@ export async function startCollector(config: Config, log: Logger, held?: HeldNam
         dataplane.close();
         await Promise.all([client.close(), ownSpans.close()]);
         directory.release();
-        held?.release();
+        turn?.held.release();
       },
     };
   }

@@ -7,7 +7,7 @@ import { type Handle, openRing, type ProgramStats, type Ring } from '../native/a
 import { ADDRESS_TABLE, AddressTable } from './attach/address_table.ts';
 import type { Host } from './attach/host.ts';
 import { type Kept, KeptMaps } from './attach/kept_maps.ts';
-import { type Attached, attachPrograms, type ProgramStatus } from './attach/load.ts';
+import { type Attached, loadPrograms, type ProgramStatus } from './attach/load.ts';
 import { perCpuSum } from './attach/per_cpu.ts';
 import { PROGRAMS } from './attach/programs.ts';
 import { countRunTime } from './attach/run_time.ts';
@@ -139,22 +139,27 @@ const cgroupId = (path: string): bigint => statSync(path, { bigint: true }).ino;
 
 const BUILT_OBJECT = fileURLToPath(new URL('../../build/bpf/flowspan.bpf.o', import.meta.url));
 
+/** A kernel side that is loaded, and attached nowhere yet. */
+export interface LoadedKernel {
+  /**
+   * Attaches, once; prints what is attached and what is not.
+   * @throws AttachError; nothing stays attached
+   */
+  attach(): Promise<Kernel>;
+  close(): void;
+}
+
 /**
- * Attaches to this machine's kernel; prints what is attached and what is not.
+ * Loads what is to be attached to this machine's kernel.
  * @param addressesKnown whether the table of addresses will be filled
  * @param shared maps of the data plane, if one is loaded
- * @throws AttachError; nothing stays attached
+ * @throws AttachError
  */
-export async function attachKernel(
-  config: Config,
-  host: Host,
-  addressesKnown: boolean,
-  shared?: SharedMaps,
-): Promise<Kernel> {
+export function loadKernel(config: Config, host: Host, addressesKnown: boolean, shared?: SharedMaps): LoadedKernel {
   const { bpf_object, pin_dir, records_ring_bytes, requests_ring_bytes } = config.collector;
   const { data_dir } = config;
-  const kept = pin_dir === '' ? undefined : new KeptMaps(pin_dir, data_dir, await newestFlowInFiles(data_dir));
-  const attached = attachPrograms({
+  const kept = pin_dir === '' ? undefined : new KeptMaps(pin_dir, data_dir);
+  const loaded = loadPrograms({
     objectPath: bpf_object === '' ? BUILT_OBJECT : bpf_object,
     cgroupRoot: host.cgroupRoot,
     kept,
@@ -172,6 +177,13 @@ export async function attachKernel(
       ...(addressesKnown ? ADDRESS_TABLE.mapEntries : {}),
     },
   });
-  process.stdout.write(formatReport(host, attached.programs));
-  return openKernel(attached, addressesKnown, kept);
+  return {
+    async attach() {
+      if (kept !== undefined) kept.newestRowNs = await newestFlowInFiles(data_dir);
+      const attached = loaded.attach();
+      process.stdout.write(formatReport(host, attached.programs));
+      return openKernel(attached, addressesKnown, kept);
+    },
+    close: () => loaded.close(),
+  };
 }

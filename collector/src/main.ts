@@ -4,9 +4,8 @@ import { type Logger, pino } from 'pino';
 import { type RunningCollector, startCollector } from './collector.ts';
 import { loadConfig } from './config.ts';
 import { configHelp } from './config_help.ts';
-import type { HeldName } from './held_name.ts';
 import { stopSignal, tellReady } from './lifetime.ts';
-import { holdDataplane } from './standby.ts';
+import { holdDataplane, type Turn } from './standby.ts';
 
 /** Longest that ending may take, whatever disk and network do. */
 const PATIENCE_MS = 2700;
@@ -35,9 +34,9 @@ export async function main(argv: string[]): Promise<number> {
   process.on('SIGHUP', reload);
   const stopping = new AbortController();
   stop.then(() => stopping.abort());
-  const held = await holdDataplane(config, log, stopping.signal, tellReady);
-  if (stopping.signal.aborted) return endStandby(held, log);
-  const collector = await startCollector(config, log, held);
+  const turn = await holdDataplane(config, log, stopping.signal, tellReady);
+  if (stopping.signal.aborted) return endStandby(turn, log);
+  const collector = await startCollector(config, log, turn);
   running = collector;
   collector.ready.then((reached) => {
     if (!reached) return;
@@ -57,8 +56,9 @@ export async function main(argv: string[]): Promise<number> {
   return 0;
 }
 
-function endStandby(held: HeldName | undefined, log: Logger): number {
-  held?.release();
+function endStandby(turn: Turn | undefined, log: Logger): number {
+  turn?.kernel?.close();
+  turn?.held.release();
   log.info('stopped');
   return 0;
 }

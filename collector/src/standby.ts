@@ -8,21 +8,30 @@ import { FlowspanError } from '../../store/errors.ts';
 import { LoadedDataplane, removeDataplane } from './attach/dataplane/load.ts';
 import { type DataplaneHolder, describeHolder, type Taken, takeDataplane } from './attach/dataplane/lock.ts';
 import { DataplanePins } from './attach/dataplane/pins.ts';
-import { checkHost } from './attach/host.ts';
+import { checkHost, type Host } from './attach/host.ts';
 import { type Config, parseListen } from './config.ts';
 import { stepsWanted } from './config_dataplane.ts';
+import { knowsObjects } from './control/kubernetes/open.ts';
 import { Counters } from './counters.ts';
 import { CollectorHttp } from './deliver/http.ts';
 import { LiveFeed } from './deliver/live.ts';
 import { dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
 import { Scrapes } from './deliver/prometheus/scrapes.ts';
 import type { HeldName } from './held_name.ts';
+import { type LoadedKernel, loadKernel } from './kernel.ts';
 import { bootId } from './machine.ts';
 import { MetricsPage } from './telemetry/metrics_page.ts';
 import { VERSION } from './version.ts';
 
 /** How often a port that the holder has is tried again. */
 const LISTEN_MS = 1000;
+
+/** The data plane of this machine is ours. */
+export interface Turn {
+  readonly held: HeldName;
+  /** What observes was loaded while we stood by: it can be attached at once. */
+  readonly kernel?: LoadedKernel | undefined;
+}
 
 const isHeld = (taken: HeldName | Taken): taken is HeldName => 'release' in taken;
 
@@ -38,7 +47,7 @@ export async function holdDataplane(
   log: Logger,
   signal: AbortSignal,
   standingBy: () => void,
-): Promise<HeldName | undefined> {
+): Promise<Turn | undefined> {
   const { pin_dir } = config.collector;
   if (pin_dir === '') return undefined;
   if (stepsWanted(config.dataplane).length === 0) {
@@ -49,7 +58,7 @@ export async function holdDataplane(
   try {
     for (;;) {
       const taken = await takeDataplane(pin_dir, VERSION);
-      if (isHeld(taken)) return taken;
+      if (isHeld(taken)) return { held: taken, kernel: standby?.takeKernel() };
       try {
         refuseOther(taken.holder, pin_dir);
         if (standby === undefined) {
@@ -103,12 +112,24 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
+/** What observes, over the maps that the holder has pinned; undefined if it cannot be had before it is our turn. */
+function observerAhead(config: Config, host: Host, layout: string, log: Logger): LoadedKernel | undefined {
+  const pins = new DataplanePins(config.collector.pin_dir);
+  try {
+    return loadKernel(config, host, knowsObjects(config), { path: (map) => pins.map(layout, map) });
+  } catch (error) {
+    log.info({ reason: (error as Error).message }, 'what observes is loaded when it is our turn');
+    return undefined;
+  }
+}
+
 /** What a collector that stands by answers. */
 class Standby {
   holder: DataplaneHolder | undefined;
   readonly #http: CollectorHttp;
   readonly #closing = new AbortController();
   readonly #listening: Promise<void>;
+  #kernel: LoadedKernel | undefined;
 
   /** @throws AttachError if the data plane does not load here */
   constructor(config: Config, log: Logger) {
@@ -119,6 +140,7 @@ class Standby {
       ...{ cgroupRoot: host.cgroupRoot, steps, pins: undefined, log },
       objectPath: dataplane_object || undefined,
     });
+    this.#kernel = observerAhead(config, host, tried.layout, log);
     const programs = tried.programs.map(({ name, step, reason }) => ({ name, step, attached: false, reason }));
     tried.close();
     const page = new MetricsPage('collector', VERSION);
@@ -139,7 +161,15 @@ class Standby {
     this.#listening = this.#listen(log);
   }
 
+  /** From now on it is the caller's. */
+  takeKernel(): LoadedKernel | undefined {
+    const kernel = this.#kernel;
+    this.#kernel = undefined;
+    return kernel;
+  }
+
   async close(): Promise<void> {
+    this.#kernel?.close();
     this.#closing.abort();
     await this.#listening;
     await this.#http.close();

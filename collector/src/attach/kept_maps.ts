@@ -92,7 +92,8 @@ export class KeptMaps {
   #state: KeptState = 'new';
   #reason = '';
   #inFiles: BpfMap | undefined;
-  readonly #newestRowNs: bigint | undefined;
+  /** What `newestFlowInFiles` found; before the maps are kept. */
+  newestRowNs: bigint | undefined;
 
   /**
    * @param pinDir directory in a BPF filesystem; it is made if it is not there, its parents are not
@@ -101,7 +102,7 @@ export class KeptMaps {
    */
   constructor(pinDir: string, dataDir: string, newestRowNs?: bigint) {
     this.#directory = directoryOf(pinDir, dataDir);
-    this.#newestRowNs = newestRowNs;
+    this.newestRowNs = newestRowNs;
   }
 
   get state(): KeptState {
@@ -169,7 +170,7 @@ export class KeptMaps {
     const until = this.#inFiles?.lookup(UNTIL)?.readBigUInt64LE() ?? 0n;
     const offset = this.#inFiles?.lookup(OFFSET)?.readBigUInt64LE() ?? 0n;
     // Without an offset nothing was ever noted.
-    const newest = offset === 0n ? 0n : (this.#newestRowNs ?? 0n) - offset;
+    const newest = offset === 0n ? 0n : (this.newestRowNs ?? 0n) - offset;
     if (newest > until) this.setInFiles(newest, offset);
   }
 

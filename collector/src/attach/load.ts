@@ -71,11 +71,21 @@ function runOnce(object: BpfObject, program: Program, link: Link | undefined): v
   else object.iterate(link);
 }
 
+/** Programs that are loaded and attached nowhere yet. */
+export interface LoadedPrograms {
+  /**
+   * Attaches, once. What cannot be attached and is not required is left out, with the reason.
+   * @throws AttachError FLOW_ATTACH_REQUIRED; nothing stays attached
+   */
+  attach(): Attached;
+  close(): void;
+}
+
 /**
- * Loads and attaches. Optional programs that this kernel does not take are left out, with the reason.
- * @throws AttachError FLOW_ATTACH_LAYOUT, _KNOB, _LOAD or _REQUIRED; nothing stays attached
+ * Loads. Optional programs that this kernel does not take are left out, with the reason.
+ * @throws AttachError FLOW_ATTACH_LAYOUT, _KNOB, _LOAD, _SHARED or _REQUIRED
  */
-export function attachPrograms(options: AttachOptions): Attached {
+export function loadPrograms(options: AttachOptions): LoadedPrograms {
   const { kept, shared } = options;
   const wanted = [...(options.programs ?? PROGRAMS), ...(shared === undefined ? [] : SHARED_PROGRAMS)];
   const { objectPath, reason: unreadable } =
@@ -89,6 +99,20 @@ export function attachPrograms(options: AttachOptions): Attached {
   };
   const knobs = { ...options.knobs, ...(shared === undefined ? {} : { dataplane_loaded: 1 }) };
   const object = loadPossible({ ...options, objectPath, knobs, check, prepare }, wanted, refused);
+  return { attach: () => attachLoaded(object, wanted, refused, options), close: () => object.close() };
+}
+
+/** Loads and attaches. @throws AttachError as `loadPrograms` and its `attach`; nothing stays attached */
+export function attachPrograms(options: AttachOptions): Attached {
+  return loadPrograms(options).attach();
+}
+
+function attachLoaded(
+  object: BpfObject,
+  wanted: readonly Program[],
+  refused: Map<string, string>,
+  { kept, cgroupRoot }: AttachOptions,
+): Attached {
   const links: Link[] = [];
   const readers: Handle[] = [];
   const iterators = new Map<string, Link>();
@@ -97,7 +121,7 @@ export function attachPrograms(options: AttachOptions): Attached {
     for (const program of wanted) {
       if (refused.has(program.name)) continue;
       try {
-        const link = attachOne(object, program, options.cgroupRoot);
+        const link = attachOne(object, program, cgroupRoot);
         if (link !== undefined) links.push(link);
         if (program.kind === 'redirect_reader') readers.push(attachReader(object, program.name));
         if (program.kind === 'iterator' && link !== undefined) iterators.set(program.name, link);

@@ -62,6 +62,15 @@ function inPod(env: Readonly<Record<string, string | undefined>>): boolean {
 /** Keys of the configuration that say whether and how Kubernetes' objects are known. */
 export type KubernetesKeys = Pick<Config, 'kubernetes' | 'manifests' | 'dataplane' | 'node' | 'data_dir'>;
 
+/** Whether there is an API server to be asked, or a directory of manifests in its place. */
+export function knowsObjects(
+  { kubernetes, manifests }: Pick<KubernetesKeys, 'kubernetes' | 'manifests'>,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): boolean {
+  const { enabled, kubeconfig } = kubernetes;
+  return manifests !== '' || enabled === 'on' || (enabled === 'auto' && (kubeconfig !== '' || inPod(env)));
+}
+
 /**
  * Makes the parts; nothing is asked before the identity is started. What the steps of the data plane need is watched, too.
  * @returns undefined where there is neither an API server to be asked nor a directory of manifests in its place
@@ -71,10 +80,9 @@ export function openKubernetes(
   log: Logger,
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): Kubernetes | undefined {
-  const { enabled, kubeconfig, context, node_name, watch_silence_s } = config.kubernetes;
+  const { kubeconfig, context, node_name, watch_silence_s } = config.kubernetes;
+  if (!knowsObjects(config, env)) return undefined;
   const manifests = openManifests(config, log);
-  const isAsked = enabled === 'on' || (enabled === 'auto' && (kubeconfig !== '' || inPod(env)));
-  if (manifests === undefined && !isAsked) return undefined;
   const steps = stepsWanted(config.dataplane);
   const timing = { watchSilenceMs: watch_silence_s * 1000 };
   const server = { kubeconfig, context, version: VERSION, log, timing, tidy: giveBackMemory };
