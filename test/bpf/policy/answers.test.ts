@@ -16,6 +16,9 @@ const FORBIDDEN = 'HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: cl
 const PROMPT_MS = 150;
 const RULES = [{ method: 'GET|HEAD', path: '/[^s].*|/s[^e].*' }];
 const PAUSE_MS = 300;
+const QUIET_MS = 1_500;
+/** Several losses in a row: each doubles the time until the next try. */
+const LOSS_QUIET_MS = 15_000;
 
 const ask = (path: string, method = 'GET', more = ''): string => `${method} ${path} HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
 const textOf = (path: string): string => ANSWERS[path]!.join('');
@@ -44,11 +47,13 @@ describe('answers to requests that are judged', { skip: whyNot() ?? false }, () 
     seen = lines.length;
     return fresh.filter((line) => !/^E[A-Z]+$/.test(line));
   };
-  async function talk(...steps: readonly Step[]): Promise<Told> {
+  async function talkUntil(quietMs: number, ...steps: readonly Step[]): Promise<Told> {
     const words = [scene.host.ipv4, String(PORT), JSON.stringify(steps)];
     const script = `${import.meta.dirname}/http_client.ts`;
-    return JSON.parse(await run({ namespace: scene.client }, [process.execPath, script, ...words])) as Told;
+    const command = ['env', `QUIET_MS=${quietMs}`, process.execPath, script, ...words];
+    return JSON.parse(await run({ namespace: scene.client }, command)) as Told;
   }
+  const talk = (...steps: readonly Step[]): Promise<Told> => talkUntil(QUIET_MS, ...steps);
 
   for (const [path, answers] of [
     ['/length', 1],
@@ -116,6 +121,32 @@ describe('answers to requests that are judged', { skip: whyNot() ?? false }, () 
     assert.match(told.received, /\r\n\r\nhello$/);
     assert.equal(told.end, 'quiet');
     assert.deepEqual(asked(), ['GET /half']);
+  });
+
+  it('are read whole where segments of them are lost and sent again', async () => {
+    const lose = (verb: '-A' | '-D') => {
+      for (const [namespace, chance] of [
+        [scene.client, '0.05'],
+        [scene.server, '0.03'],
+      ] as const)
+        namespace.run(
+          ...['iptables', verb, 'INPUT', '-p', 'tcp', '-m', 'statistic', '--mode', 'random', '--probability', chance],
+          ...['-j', 'DROP'],
+        );
+    };
+    const paths = ['/large', '/chunked', '/slow', '/large', '/early', '/slow-chunked'];
+    lose('-A');
+    try {
+      for (let times = 0; times < 3; times += 1) {
+        const told = await talkUntil(LOSS_QUIET_MS, { send: paths.map((path) => ask(path)).join('') + SECRET });
+        const bytes = paths.map(textOf).join('').length + FORBIDDEN.length;
+        assert.deepEqual([told.received.length, told.end], [bytes, 'end']);
+        assert.equal(told.received, paths.map(textOf).join('') + FORBIDDEN);
+      }
+    } finally {
+      lose('-D');
+    }
+    assert.ok(asked().every((line) => line !== 'GET /secret'));
   });
 
   const UPGRADE = 'Upgrade: websocket\r\nConnection: Upgrade\r\n';

@@ -22,7 +22,7 @@ export interface Told {
   readonly endedMs: number;
 }
 
-const QUIET_MS = 1_500;
+const QUIET_MS = Number(process.env.QUIET_MS ?? 1_500);
 
 const [host = '', port, steps = '[]'] = process.argv.slice(2);
 const left = JSON.parse(steps) as Step[];
