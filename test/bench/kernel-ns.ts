@@ -32,7 +32,7 @@ const LONG_BYTES = 64 * 1024 ** 2;
 const LONG_ANSWERS = 4;
 const ECHO_PORT = 7000;
 /** Programs that run once per interval, not for a packet or a request. */
-const PERIODIC = ['adopt_sockets', 'snapshot_flows', 'sweep_udp_flows'];
+const PERIODIC = ['adopt_sockets', 'snapshot_flows', 'sweep_udp_flows', 'tell_refusals'];
 
 const [clientNamespace, serverNamespace] = [createNamespace(), createNamespace()];
 const [watched, unwatched] = [createCgroup(), createCgroup()];
