@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { type Cgroup, createCgroup } from '../../deploy/lab/cgroup.ts';
 import { connect, createNamespace, type Namespace, type Pair } from '../../deploy/lab/namespace.ts';
-import { type Place, run } from '../../deploy/lab/program.ts';
+import { type Place, type Program, run, start } from '../../deploy/lab/program.ts';
 import { eventually } from '../../deploy/lab/wait.ts';
 import { type Flowspan, startFlowspan, temporaryFolder, whyNot } from '../support/flowspan.ts';
 import { type Nginx, startNginx } from '../support/nginx.ts';
@@ -17,6 +17,23 @@ const NODE = 'node-1';
 const CLIENT = '1f2e3d4c-aaaa-4bbb-8ccc-000000000001';
 const SERVER = '1f2e3d4c-aaaa-4bbb-8ccc-000000000002';
 const BACKENDS = [8081, 8082] as const;
+/** Sends back what it hears on both ports; asks at an address, and prints what comes back, from where. */
+const ECHO = `import selectors, socket
+waiting = selectors.DefaultSelector()
+for port in (${BACKENDS.join(', ')}):
+  heard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+  heard.bind(("0.0.0.0", port))
+  waiting.register(heard, selectors.EVENT_READ)
+while True:
+  for key, _ in waiting.select():
+    said, peer = key.fileobj.recvfrom(100)
+    key.fileobj.sendto(said, peer)`;
+const ASK = (address: string) => `import socket
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(5)
+asking.sendto(b"word", ("${address}", 53))
+said, peer = asking.recvfrom(100)
+print(said.decode(), peer[0], peer[1])`;
 /** By namespace; each has a service `web` of both families and a service `none` without backends. */
 const VIP = { shop: ['10.96.0.10', 'fd00:96::10'], trial: ['10.96.1.10', 'fd00:96:1::10'] } as const;
 const NONE = '10.96.0.20';
@@ -36,6 +53,7 @@ describe('services that are balanced', { skip: whyNot() ?? false }, () => {
   const directory = join(temporaryFolder(), 'manifests');
   const namespaces: Namespace[] = [];
   const servers: Nginx[] = [];
+  let echo: Program;
   let client: Place & { readonly namespace: Namespace };
   let root: Cgroup;
   let pair: Pair;
@@ -114,6 +132,7 @@ describe('services that are balanced', { skip: whyNot() ?? false }, () => {
     pair = connect(client.namespace, server.namespace);
     const answer = (port: number) => `location /who/ { return 200 "${port}"; }`;
     for (const port of BACKENDS) servers.push(await startNginx(server, { port, workers: 1, locations: answer(port) }));
+    echo = start(server, ['python3', '-c', ECHO]);
     write('pods.json', pod('front', CLIENT, pair.a.ipv4), pod('back', SERVER, pair.b.ipv4));
     const webs = Object.entries(VIP).map(([namespace, vips]) => service(namespace, 'web', vips));
     write('services.json', ...webs, service('shop', 'none', [NONE]));
@@ -129,6 +148,7 @@ describe('services that are balanced', { skip: whyNot() ?? false }, () => {
   });
   after(async () => {
     await flowspan?.stop();
+    await echo?.stop();
     for (const each of servers) await each.stop();
     for (const namespace of namespaces) namespace.remove();
     root?.remove();
@@ -170,6 +190,20 @@ describe('services that are balanced', { skip: whyNot() ?? false }, () => {
     assert.deepEqual(rows, [expected('client'), expected('server')]);
     const [six] = await flows("ip_version = 6 AND lb_mode = 'enforce'");
     assert.deepEqual([six?.frontend, six?.backend], [`${VIP.shop[1]} 80`, `${pair.b.ipv6} ${answered}`]);
+  });
+
+  it('answer datagrams of a socket that is not connected, as from where they were sent', async () => {
+    assert.equal((await run(client, ['python3', '-c', ASK(VIP.shop[0])])).trim(), `word ${VIP.shop[0]} 53`);
+    const rows = await eventually('a row of it', async () => {
+      await flowspan.settled();
+      const found = await flowspan.query<Row>(
+        `SELECT DISTINCT concat(service_namespace, '/', service_name, ':', toString(service_port)) AS service,
+           toString(lb_reason) AS lb_reason, lb_candidates, backend_port = destination_port AS is_backend
+         FROM flows WHERE protocol = 17 AND frontend_port = 53 AND observation_point = 'client'`,
+      );
+      return found.length > 0 && found;
+    });
+    assert.deepEqual(rows, [{ service: 'shop/web:53', lb_reason: 'hash', lb_candidates: 2, is_backend: 1 }]);
   });
 
   it('are not touched in a namespace that only audits, and what would be chosen is told', async () => {
