@@ -121,7 +121,8 @@ export class Dataplane implements BalancedServices {
   /** Where its maps are pinned, so that the observer may take them up; undefined where no data plane is loaded. */
   get shared(): SharedMaps | undefined {
     const [loaded, pins] = [this.#loaded, this.#pins];
-    return loaded && pins && { path: (map) => pins.map(loaded.layout, map) };
+    const redirects = stepsWanted(this.#config.dataplane).includes('redirect');
+    return loaded && pins && { path: (map) => pins.map(loaded.layout, map), redirects };
   }
 
   /** The loaded object; undefined where no data plane is loaded. */

@@ -13,5 +13,5 @@ export function watchWith(dataplane: BpfObject, cgroup: Cgroup): Watcher {
   mkdirSync(directory);
   const path = (map: string) => join(directory, map);
   for (const map of SHARED_MAPS) dataplane.pinMap(map, path(map));
-  return new Watcher(cgroup, { shared: { path } });
+  return new Watcher(cgroup, { shared: { path, redirects: false } });
 }

@@ -13,7 +13,7 @@ import { type SharedMaps, takeUpShared } from './shared_maps.ts';
 export interface AttachOptions extends LoadOptions {
   /** Directory on the cgroup v2 mount whose sockets are watched. */
   readonly cgroupRoot: string;
-  /** Default: all of them; where maps are shared, those that need them come besides. */
+  /** Default: all of them; where anything is redirected, its reader comes besides. */
   readonly programs?: readonly Program[];
   /** Maps to take up from an earlier run and to leave to the next; left out: none. */
   readonly kept?: KeptMaps | undefined;
@@ -87,9 +87,10 @@ export interface LoadedPrograms {
  */
 export function loadPrograms(options: AttachOptions): LoadedPrograms {
   const { kept, shared } = options;
-  const wanted = [...(options.programs ?? PROGRAMS), ...(shared === undefined ? [] : SHARED_PROGRAMS)];
-  const { objectPath, reason: unreadable } =
-    shared === undefined ? { objectPath: options.objectPath, reason: '' } : objectWithReader(options.objectPath);
+  const wanted = [...(options.programs ?? PROGRAMS), ...(shared?.redirects ? SHARED_PROGRAMS : [])];
+  const { objectPath, reason: unreadable } = shared?.redirects
+    ? objectWithReader(options.objectPath)
+    : { objectPath: options.objectPath, reason: '' };
   const refused = refusedBeforeLoad({ ...options, objectPath }, wanted);
   if (unreadable !== '') for (const { name } of SHARED_PROGRAMS) refused.set(name, unreadable);
   const check = (object: BpfObject) => checkLayout(object, objectPath);

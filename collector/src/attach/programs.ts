@@ -186,7 +186,7 @@ export const PROGRAMS: readonly Program[] = [
   },
 ];
 
-/** Those that there is nothing for where no data plane is loaded. */
+/** Those that there is nothing for where no data plane redirects. */
 export const SHARED_PROGRAMS: readonly Program[] = [
   {
     name: 'redirected_message',

@@ -16,6 +16,8 @@ export const SHARED_MAPS = [
 export interface SharedMaps {
   /** @returns the name of a map in a BPF filesystem */
   path(map: string): string;
+  /** Whether anything goes past TCP, and is to be read there. */
+  readonly redirects: boolean;
 }
 
 /** Entries of these maps where there is no data plane: one that keeps room for all of its entries is never looked at then. */

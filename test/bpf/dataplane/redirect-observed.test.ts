@@ -17,7 +17,7 @@ describe('redirected connections', () => {
     nginx = await startNginx(redirect.server, { workers: 1 });
     const path = (map: string) => redirect.dataplane.map(map);
     for (const { cgroup } of [redirect.client, redirect.server])
-      watchers.push(new Watcher(cgroup!, { shared: { path } }));
+      watchers.push(new Watcher(cgroup!, { shared: { path, redirects: false } }));
   });
   after(async () => {
     for (const watcher of watchers) watcher.close();

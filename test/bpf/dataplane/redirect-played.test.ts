@@ -22,7 +22,9 @@ describe('what goes past TCP, message by message,', () => {
 
   before(() => {
     redirect = createRedirect();
-    watcher = new RequestWatcher(redirect.cgroup, { shared: { path: (map) => redirect.dataplane.map(map) } });
+    watcher = new RequestWatcher(redirect.cgroup, {
+      shared: { path: (map) => redirect.dataplane.map(map), redirects: true },
+    });
   });
   after(() => {
     watcher.close();

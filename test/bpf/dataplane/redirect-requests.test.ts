@@ -40,7 +40,8 @@ describe('redirected requests', () => {
     redirect.end();
   });
 
-  const watch = () => new RequestWatcher(redirect.cgroup, { shared: { path: (map) => redirect.dataplane.map(map) } });
+  const watch = () =>
+    new RequestWatcher(redirect.cgroup, { shared: { path: (map) => redirect.dataplane.map(map), redirects: true } });
 
   /** Starts a server for one test. */
   async function answering(script: readonly Step[]): Promise<void> {
