@@ -23,6 +23,20 @@ const connection = (source: bigint, more = {}) =>
     ...{ socket_cookie: cookie++, source_basis: 'cgroup', destination_basis: 'cgroup' },
     ...more,
   });
+/** The rows of one connection of web, which is opened and then carries something. */
+const opened = (more: Record<string, unknown>, ...carried: readonly string[]) => {
+  const first = connection(WEB, { flow_state: 'opened', application_protocol: 'empty', duration_ns: 0n, ...more });
+  return [
+    first,
+    ...carried.map((application_protocol, index) => ({
+      ...first,
+      application_protocol,
+      interval_index: 1 + index,
+      flow_state: 'active',
+      duration_ns: SECOND,
+    })),
+  ];
+};
 let sequence = 0n;
 const asked = (source: bigint, more = {}) =>
   request((20n + ++sequence) * SECOND, {
@@ -68,7 +82,13 @@ describe('/v1/policy/check', () => {
       connection(BATCH, { interval_index: 7, time: BEGIN + 5n * SECOND }),
       connection(BATCH, { sample_weight: 3 }),
       // an attempt that nobody answered, told by its client alone
-      connection(BATCH, { observation_point: 'client', peer_observed: true, close_cause: 'timeout', ...NODE_B }),
+      connection(BATCH, {
+        observation_point: 'client',
+        peer_observed: true,
+        flow_state: 'closed',
+        close_cause: 'timeout',
+        ...NODE_B,
+      }),
       // the port behind a service; a service whose backend nobody knows
       connection(BATCH, {
         observation_point: 'client',
@@ -90,7 +110,8 @@ describe('/v1/policy/check', () => {
       ],
       ...[connection(MOVED), connection(MOVED, { time: BEGIN + 90n * SECOND })],
       connection(99n, { destination_port: 7777 }),
-      connection(WEB, { application_protocol: 'tls', destination_port: 9090 }),
+      // what a connection carries is told by its later rows
+      ...opened({ destination_port: 9090 }, 'tls', 'tls'),
       connection(WEB, {
         destination_endpoint_id: BATCH,
         destination_port: 53,
@@ -204,6 +225,15 @@ describe('/v1/policy/check', () => {
   it('connections that carry no HTTP/1 are denied where requests are judged', async () => {
     const tls = http('{}').replace('"8080"', '"9090"');
     const answer = await check(tls);
+    assert.equal(answer.connections.allowed_to_allowed, '1', 'the one to batch');
+    const from = networkPolicy('cart', '{podSelector: {matchLabels: {app: cart}}}');
+    const draft = tls.replace('name: cart-http', 'name: other');
+    const denied = await check(draft, from);
+    assert.deepEqual(
+      denied.data.filter(({ destination_port }) => destination_port === 9090),
+      [],
+      'denied before and after',
+    );
     assert.ok(
       told(answer.data).includes('connections to_denied 1 web -> cart 9090 not_http1'),
       told(answer.data).join('\n'),

@@ -59,7 +59,6 @@ const noCounts = (): Counts =>
 
 /** Groups that are judged before others have their turn. */
 const AT_ONCE = 2_000;
-const OPAQUE = ['tls', 'http2', 'other'];
 interface Group {
   readonly source: JudgedEnd;
   readonly destination: JudgedEnd;
@@ -134,8 +133,15 @@ export class Replay {
   async connections(rows: readonly StoreRow[], signal: AbortSignal): Promise<void> {
     await this.#each(rows, signal, (group) => {
       if (isSet(group.row.source_private) || isSet(group.row.destination_private)) this.takenAsOutside += group.weight;
-      const [before, after] = this.#judges.map((judge) => this.#connection(judge, group)) as [Verdict, Verdict];
-      this.#note('connections', group, before, after, undefined);
+      this.#note('connections', group, this.#connection(group, false), group.weight);
+    });
+  }
+
+  /** Of connections that were replayed those that carried no HTTP/1. @param rows of opaqueGroupsSql */
+  async opaque(rows: readonly StoreRow[], signal: AbortSignal): Promise<void> {
+    await this.#each(rows, signal, (group) => {
+      this.#note('connections', group, this.#connection(group, false), -group.weight);
+      this.#note('connections', group, this.#connection(group, true), group.weight);
     });
   }
 
@@ -145,8 +151,8 @@ export class Replay {
       const judgements = this.#judges.map((judge) => judge.judge(group, group));
       if (judgements.every(({ http }) => http === undefined)) return;
       const request = requestOf(group.row);
-      const [before, after] = judgements.map((one) => this.#request(one, group, request)) as [Verdict, Verdict];
-      this.#note('requests', group, before, after, requestText(request));
+      const verdicts = judgements.map((one) => this.#request(one, group, request));
+      this.#note('requests', group, verdicts, group.weight, requestText(request));
     });
   }
 
@@ -174,7 +180,12 @@ export class Replay {
     };
   }
 
-  #connection(judge: PolicyJudge, group: Group): Verdict {
+  /** Before and after. */
+  #connection(group: Group, isOpaque: boolean): readonly Verdict[] {
+    return this.#judges.map((judge) => this.#verdict(judge, group, isOpaque));
+  }
+
+  #verdict(judge: PolicyJudge, group: Group, isOpaque: boolean): Verdict {
     const { word, by, http } = judge.judge(group, group);
     const { source, destination, row } = group;
     const isSure =
@@ -184,7 +195,6 @@ export class Replay {
     if (word !== 'allowed') return { word, reason: word === 'unknown' ? 'labels' : undefined, by };
     if (http === undefined) return { word, reason: undefined, by };
     if (group.protocol === PROTOCOLS.TCP) this.#ports.add(group.port);
-    const isOpaque = OPAQUE.includes(String(group.row.carried));
     return isOpaque ? { word: 'denied', reason: 'not_http1', by } : { word, reason: undefined, by };
   }
 
@@ -209,8 +219,10 @@ export class Replay {
     return verdict;
   }
 
-  #note(what: What, group: Group, before: Verdict, after: Verdict, request: string | undefined): void {
-    const { source, destination, port, protocol, weight, row } = group;
+  /** @param weight less than 0 takes back what was noted before */
+  #note(what: What, group: Group, verdicts: readonly Verdict[], weight: bigint, request?: string): void {
+    const { source, destination, port, protocol, row } = group;
+    const [before, after] = verdicts as [Verdict, Verdict];
     this.counts[what][`${before.word}_to_${after.word}`] += weight;
     if (before.word === after.word && after.word !== 'unknown') return;
     const [from, to] = [source.version, destination.version];
@@ -225,6 +237,8 @@ export class Replay {
     };
     this.changes.set(key, change);
     change.count += weight;
+    if (change.count === 0n) this.changes.delete(key);
+    if (weight < 0n) return;
     if (change.examples.length >= this.#examples) return;
     change.examples.push({
       time: instantText(BigInt(String(row.last_ns))),

@@ -17,7 +17,7 @@ import { BODY_BYTES, CHECK_PARAMETERS, readCheckQuestion } from '../policy/quest
 import { Replay } from '../policy/replay.ts';
 import { goneSignal } from '../requester.ts';
 import { expiredBefore } from '../retention.ts';
-import { connectionGroupsSql, endpointVersionsSql, requestGroupsSql } from '../sql/policy_check.ts';
+import { connectionGroupsSql, endpointVersionsSql, opaqueGroupsSql, requestGroupsSql } from '../sql/policy_check.ts';
 import { textParameters } from './parameters.ts';
 
 /** It asks the store three times, one after another, and judges. */
@@ -70,8 +70,10 @@ export function addPolicyCheckRoute({ app, store, limits, scopeOf }: Context): v
     const groups = { byVersion: ends.change, byAddress: judges.some((judge) => judge.asksAddresses) };
     const replay = new Replay(ends, judges, { namespace, examples });
     await replay.connections(await store.rows(connectionGroupsSql(asked, groups), signal), signal);
-    if (replay.ports.length > 0)
+    if (replay.ports.length > 0) {
+      await replay.opaque(await store.rows(opaqueGroupsSql(asked, groups, replay.ports), signal), signal);
       await replay.requests(await store.rows(requestGroupsSql(asked, groups, replay.ports), signal), signal);
+    }
     const completeness = completenessOf(coverage, replay.isSampled);
     reply.complete = completeness.complete;
     return reply.send({

@@ -1,4 +1,5 @@
 /** SQL behind /v1/policy/check: connections and requests in groups that policies judge alike, and who their ends were. */
+import { PROTOCOLS } from '../../../collector/src/control/policy/model.ts';
 import { askedAddress } from '../../../store/resolved.ts';
 import { FLOWS, REQUESTS } from '../../../store/tables.ts';
 import { ENDS } from '../endpoint_names.ts';
@@ -91,18 +92,35 @@ function grouped(
 }
 
 /**
- * Connections, each once: by its first row in the time, at the server's end where that is observed. Attempts of a client
- * that were not answered are there at its end alone.
+ * Connections are told by the server's end where that is observed. Attempts that came to nothing are there at the client's
+ * end alone.
  */
+const ATTEMPT = "t.flow_state = 'closed' AND t.interval_index = 0 AND t.connect_ns = 0";
+const ONE_END = `(t.observation_point != 'client' OR NOT t.peer_observed OR (${ATTEMPT}))`;
+const SURE = { sure: 't.initiator_known' };
+
+/** Connections, each once: by its first row in the time. */
 export function connectionGroupsSql(asked: RowsAsked, groups: Groups): BoundQuery {
   const parameters = new Parameters();
   const first = `(t.interval_index = 0 OR t.time - toIntervalNanosecond(t.duration_ns) < ${parameters.instant(asked.since)})`;
-  const failed = "t.connect_ns = 0 AND t.interval_index = 0 AND t.close_cause IN ('refused', 'timeout', 'unreachable')";
-  const once = `(t.observation_point != 'client' OR NOT t.peer_observed OR (${failed}))`;
-  const columns = [...READ, 'application_protocol', 'initiator_known'];
-  const rows = rowsSql(asked, { table: FLOWS, columns, conditions: [first, once] }, parameters);
-  const told = { carried: 'toString(t.application_protocol)', sure: 't.initiator_known' };
-  return { sql: grouped(rows, asked, groups, told, parameters), parameters };
+  const columns = [...READ, 'initiator_known'];
+  const rows = rowsSql(asked, { table: FLOWS, columns, conditions: [first, ONE_END] }, parameters);
+  return { sql: grouped(rows, asked, groups, SURE, parameters), parameters };
+}
+
+/** Those of them, each once, that carried what is no HTTP/1. Their first rows do not tell: nothing was sent by then. */
+export function opaqueGroupsSql(asked: RowsAsked, groups: Groups, ports: readonly number[]): BoundQuery {
+  const parameters = new Parameters();
+  const conditions = [
+    "t.application_protocol IN ('tls', 'http2', 'other')",
+    `t.protocol = ${PROTOCOLS.TCP} AND ${PORT} IN ${parameters.bind(ports, 'Array(UInt16)')}`,
+    ONE_END,
+  ];
+  const columns = [...READ, 'initiator_known', 'boot_id', 'socket_cookie', 'generation'];
+  const { from, where } = rowsSql(asked, { table: FLOWS, columns, conditions }, parameters);
+  const each = columns.map((name) => `t.${name} AS ${name}`).join(', ');
+  const once = `(SELECT ${each} FROM ${from} WHERE ${where} LIMIT 1 BY t.boot_id, t.socket_cookie, t.generation) AS t`;
+  return { sql: grouped({ from: once, where: '1' }, asked, groups, SURE, parameters), parameters };
 }
 
 /** Requests, each once: at the server's end where that is observed. @param ports of TCP at which requests are judged */
