@@ -205,7 +205,7 @@ export const LOSSES: Table = {
       doc: 'Length of the time in which it was lost.',
       source: 'collector',
     },
-    word('kind', 'What was lost: flow, tcp_event, request, cgroup, or all.'),
+    word('kind', 'What was lost: flow, tcp_event, request, cgroup, verdict, or all.'),
     word('reason', 'Why: ring_full, restart, spool_dropped, a discard reason of the kernel side, …'),
     { name: 'count', type: 'UInt64', unit: 'count', doc: 'How many; 0 if it cannot be known.', source: 'collector' },
   ],

@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '32a1aa911764054b';
+export const LAYOUT_HASH = '62f6be209427bea1';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -275,4 +275,20 @@ export const POLICY_SUBJECT_KEY = {
 export const POLICY_SUBJECT_KEY_FIELDS: readonly WireField[] = [
   { name: 'cgroup_id', offset: 0, type: 'u64', doc: 'Cgroup of the pod, in or below which its sockets were made.' },
   { name: 'generation', offset: 8, type: 'u32', doc: 'Set of tables.' },
+];
+
+/** Byte offsets within policy_told. */
+export const POLICY_TOLD = {
+  size: 32,
+  first_ns: 0,
+  count: 8,
+  next: 16,
+  next_time: 24,
+} as const;
+
+export const POLICY_TOLD_FIELDS: readonly WireField[] = [
+  { name: 'first_ns', offset: 0, type: 'u64', doc: 'first_ns of the entry that it is about: one that was taken away may come again.' },
+  { name: 'count', offset: 8, type: 'u64', doc: 'How many of them are rows in a file.' },
+  { name: 'next', offset: 16, type: 'u64', doc: 'How many are when the next row is in its file, or the same.' },
+  { name: 'next_time', offset: 24, type: 'u64', doc: 'Time of that row, nanoseconds since the epoch.' },
 ];

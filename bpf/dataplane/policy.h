@@ -145,4 +145,12 @@ struct policy_record_count {
 	wire_u8 reserved[2];
 };
 
+/* How much of an entry of policy_records the collector has told. */
+struct policy_told {
+	wire_u64 first_ns DOC("first_ns of the entry that it is about: one that was taken away may come again.");
+	wire_u64 count DOC("How many of them are rows in a file.");
+	wire_u64 next DOC("How many are when the next row is in its file, or the same.");
+	wire_u64 next_time DOC("Time of that row, nanoseconds since the epoch.");
+};
+
 #endif

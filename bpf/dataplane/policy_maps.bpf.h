@@ -74,7 +74,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, struct policy_record_key);
-	__type(value, u64);
+	__type(value, struct policy_told);
 } policy_records_told SEC(".maps");
 
 /* Verdicts for which policy_records had no room. */

@@ -17,6 +17,7 @@ KEEP(struct, policy_flow_key);
 KEEP(struct, policy_flow);
 KEEP(struct, policy_record_key);
 KEEP(struct, policy_record_count);
+KEEP(struct, policy_told);
 KEEP(enum, policy_mode);
 KEEP(enum, policy_verdict);
 KEEP(enum, refusal_answer);

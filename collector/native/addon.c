@@ -45,6 +45,7 @@ static const napi_property_descriptor link_properties[] = {
 
 static const napi_property_descriptor map_properties[] = {
 	METHOD_PROPERTY("lookup", map_lookup),
+	METHOD_PROPERTY("take", map_take),
 	METHOD_PROPERTY("update", map_update),
 	METHOD_PROPERTY("delete", map_delete),
 	METHOD_PROPERTY("setProgram", map_set_program),

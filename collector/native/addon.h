@@ -185,6 +185,7 @@ METHOD(link_info);
 METHOD(detach_filter);
 METHOD(network_namespace_cookie);
 METHOD(map_lookup);
+METHOD(map_take);
 METHOD(map_update);
 METHOD(map_delete);
 METHOD(map_set_program);

@@ -123,6 +123,8 @@ export interface BpfMap extends Handle {
   readonly maxEntries: number;
   /** The value of `key` in a buffer of its own, or null if there is none. */
   lookup(key: Uint8Array): Buffer | null;
+  /** The same, and deletes the key at once: what is counted in it until then is in the answer. */
+  take(key: Uint8Array): Buffer | null;
   /** Writes a value. `flags`: 0 any (default), 1 only if new, 2 only if there. */
   update(key: Uint8Array, value: Uint8Array, flags?: number): void;
   /** Deletes a key; false if there was none. */

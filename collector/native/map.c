@@ -60,7 +60,9 @@ napi_value map_failed(napi_env env, const struct map_handle *map, int error, con
 	return throw_native(env, NATIVE_MAP_ACCESS, error, "cannot %s map %s", doing, bpf_map__name(map->map));
 }
 
-METHOD(map_lookup)
+/* Reads the value of a key, or reads it and deletes the key. */
+static napi_value read_value(napi_env env, napi_callback_info info, int (*read)(int, const void *, void *),
+			     const char *doing)
 {
 	napi_value argv[1], result = NULL;
 	struct map_handle *map = method_begin(env, info, HANDLE_MAP, 1, argv);
@@ -72,12 +74,22 @@ METHOD(map_lookup)
 		return NULL;
 	if (napi_create_buffer(env, map->value_stride, &value, &result) != napi_ok)
 		return throw_native(env, NATIVE_MEMORY, 0, "no memory for a value");
-	error = bpf_map_lookup_elem(map->descriptor, key.data, value);
+	error = read(map->descriptor, key.data, value);
 	if (error == -ENOENT) {
 		napi_get_null(env, &result);
 		return result;
 	}
-	return error == 0 ? result : map_failed(env, map, error, "look up in");
+	return error == 0 ? result : map_failed(env, map, error, doing);
+}
+
+METHOD(map_lookup)
+{
+	return read_value(env, info, bpf_map_lookup_elem, "look up in");
+}
+
+METHOD(map_take)
+{
+	return read_value(env, info, bpf_map_lookup_and_delete_elem, "take from");
 }
 
 METHOD(map_update)

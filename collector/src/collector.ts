@@ -44,6 +44,7 @@ import type { Turn } from './standby.ts';
 import { StateFiles } from './state_files.ts';
 import { statusOf } from './status.ts';
 import { clickhouseAttributes, type OwnSpans, startOwnSpans } from './telemetry/own_spans.ts';
+import { tellVerdicts } from './verdicts.ts';
 import { VERSION } from './version.ts';
 
 /** A collector that runs in this process. */
@@ -146,7 +147,11 @@ export async function startCollector(config: Config, log: Logger, turn?: Turn): 
       config.otlp.endpoint === ''
         ? undefined
         : await SpanDelivery.open({ ...spanParts, otlp: config.otlp, spans: collector.spans });
-    const rows = compileRows({ ...shared, decisions: NO_DECISIONS, spanDecision: spans ?? NO_SPANS });
+    const rows = compileRows({
+      ...shared,
+      decisions: dataplane.policy ?? NO_DECISIONS,
+      spanDecision: spans ?? NO_SPANS,
+    });
 
     const flowsOnTheirWay = new FlowsOnTheirWay(arena, clock, kernel);
     const delivery = await Delivery.open({
@@ -162,9 +167,11 @@ export async function startCollector(config: Config, log: Logger, turn?: Turn): 
       ...rowFates(counters, losses),
       tellLosses: () => reporter.tellLosses(),
       flowsLeft: (count) => flowsOnTheirWay.arrived(count),
+      verdictsLeft: (count) => verdicts?.left(count),
       sent: metrics.sent,
       spans: own && { tracer: own, attributes: clickhouseAttributes(clickhouse) },
     });
+    const verdicts = await tellVerdicts(dataplane.policy, { delivery, losses, scope, nowNs, dataDir: config.data_dir });
     const live = new LiveFeed({
       counters,
       maxClients: collector.live.max_clients,
@@ -326,6 +333,7 @@ export async function startCollector(config: Config, log: Logger, turn?: Turn): 
         drain.stop();
         drain.finish(LAST_LOOKS);
         pipeline.finish();
+        verdicts?.tell(process.hrtime.bigint());
         await reporter.report(true);
         metrics.close();
         addresses?.close();

@@ -12,6 +12,7 @@ import { stepConditions } from './control/dataplane/step_conditions.ts';
 import type { BalancedServices, ServiceName } from './control/identity.ts';
 import type { Kubernetes } from './control/kubernetes/open.ts';
 import type { Condition, ObjectFollower } from './control/objects/source.ts';
+import { PolicyPart } from './control/policy/part.ts';
 import { openRedirect } from './control/redirect/part.ts';
 import { LoadBalancing } from './control/services/part.ts';
 import { type DataplaneRole, dataplaneFamilies } from './deliver/prometheus/dataplane_families.ts';
@@ -21,6 +22,7 @@ import type { Family } from './telemetry/metrics_text.ts';
 const PARTS: readonly { readonly step: Step; readonly make: (options: PartOptions) => DataplanePart }[] = [
   { step: 'redirect', make: openRedirect },
   { step: 'load_balancing', make: (options) => new LoadBalancing(options) },
+  { step: 'policy', make: (options) => new PolicyPart(options) },
 ];
 
 const NOT_MADE = 'this version only observes: nothing is audited, nothing is enforced; set it to observe';
@@ -107,6 +109,11 @@ export class Dataplane implements BalancedServices {
       throw error;
     }
     this.#tellReasons();
+  }
+
+  /** Undefined where the step is not done. */
+  get policy(): PolicyPart | undefined {
+    return this.#joined.map(({ part }) => part).find((part) => part instanceof PolicyPart);
   }
 
   /** Programs of the wanted steps. */

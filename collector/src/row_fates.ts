@@ -1,5 +1,5 @@
 /** Counts what becomes of rows behind the data path, by the kind of record that they were made of. */
-import { FLOWS, LOSSES, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
+import { FLOWS, LOSSES, REQUESTS, TCP_EVENTS, VERDICTS } from '../../store/tables.ts';
 import { type Counters, type Discard, type RecordKind, rowLossReason } from './counters.ts';
 import type { Delivery, DeliveryOptions } from './deliver/delivery.ts';
 import type { Losses } from './deliver/losses.ts';
@@ -34,6 +34,8 @@ export function rowFates(counters: Counters, losses: Losses): Pick<DeliveryOptio
       const beganMs = fromMs === undefined ? undefined : fromMs - LATENESS_MS;
       // What these rows told of is not known any more, nor how much it was: the time is marked.
       if (table === LOSSES.name) losses.add('all', reason, 0, beganMs, toMs);
+      // A row tells of many verdicts.
+      if (table === VERDICTS.name) losses.add('verdict', reason, 0, beganMs, toMs);
       if (kind === undefined) return;
       counters.kinds[kind][`lost_${reason}`] += rows;
       losses.add(kind, reason, rows, beganMs, toMs);

@@ -60,7 +60,8 @@ describe('pods of this node', () => {
     follower.take(ID, pod());
     const cgroups = [{ id: own.id, level: 2, path: `/kubepods/pod${UID}` }];
     assert.deepEqual(only(pods), {
-      ...{ uid: UID, namespace: 'shop', name: 'web', labels: LABELS, annotations: {}, hostNetwork: false },
+      ...{ uid: UID, objectUid: UID, namespace: 'shop', name: 'web', labels: LABELS, annotations: {} },
+      hostNetwork: false,
       ...{ cgroups, netns: undefined, devices: [] },
     });
     const again = changes();

@@ -49,6 +49,11 @@ const EMPTY_HERE = new Set([
   // balances no services
   'Choices',
   'Tables',
+  // judges by no policies
+  'Verdicts',
+  'Policies in force',
+  "Policies' tables",
+  'Time to bring policies into force',
   // and redirects nothing
   'Connections of pods that opted in',
   'Back to TCP',

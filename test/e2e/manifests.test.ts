@@ -101,12 +101,12 @@ describe('files in the place of an API server', { skip: whyNot() ?? false }, () 
     const { conditions } = (await status()).dataplane;
     assert.deepEqual(
       conditions.slice(0, 3).map(({ kind, name, reason }) => `${kind} ${name} ${reason}`),
-      ['Dataplane policy NotAvailable', 'File client.json InvalidJson', 'Pod front LastGood'],
+      ['File client.json InvalidJson', 'Pod front LastGood', 'Dataplane policy Attached'],
     );
     await asked('/third');
     assert.equal((await ends('/third'))[0], 'client pod shop/front -> pod shop/back back');
     assert.match(flowspan.output(), /FLOW_MANIFESTS_REFUSED/);
-    assert.match(flowspan.output(), /dataplane\.policy: this version only observes/);
+    assert.match(flowspan.output(), /the data plane is attached/);
     const metrics = await (await fetch(`${flowspan.collectorUrl}/metrics`)).text();
     assert.match(metrics, /^flowspan_manifests_refused 2$/m);
     assert.match(metrics, /^flowspan_manifests_objects\{kind="Pod"\} 2$/m);

@@ -31,7 +31,10 @@ export interface LocalNamespace {
 
 /** A pod of this node. Each change makes another object. */
 export interface LocalPod {
+  /** As the node knows it: of a static pod the hash of its configuration. */
   readonly uid: string;
+  /** As its object has it. */
+  readonly objectUid: string;
   readonly namespace: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -164,10 +167,11 @@ export class LocalPods {
     }
     const annotations = words(metadata?.annotations);
     // A static pod's mirror has another UID than the node knows the pod by.
-    const uid = annotations['kubernetes.io/config.hash']?.toLowerCase() ?? String(metadata?.uid ?? '');
+    const objectUid = String(metadata?.uid ?? '');
+    const uid = annotations['kubernetes.io/config.hash']?.toLowerCase() ?? objectUid;
     const before = this.#pods.get(key);
     this.#replace(key, {
-      ...{ uid, namespace: id.namespace, name: id.name },
+      ...{ uid, objectUid, namespace: id.namespace, name: id.name },
       ...{ labels: words(metadata?.labels), annotations, hostNetwork: spec?.hostNetwork === true },
       cgroups: this.#cgroupsOf(uid),
       ...(before?.uid === uid ? { netns: before.netns, devices: before.devices } : NO_NETWORK),

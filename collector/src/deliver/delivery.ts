@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { encodeRow } from '../../../store/rowbinary.ts';
-import { COLLECTOR_REPORTS, FLOWS, LOSSES, TABLES, type Table } from '../../../store/tables.ts';
+import { COLLECTOR_REPORTS, FLOWS, LOSSES, TABLES, type Table, VERDICTS } from '../../../store/tables.ts';
 import { ChunkPool } from './chunks.ts';
 import type { DeliveryOptions, WhatWaits } from './delivery_options.ts';
 import { findLeftovers } from './leftovers.ts';
@@ -123,7 +123,7 @@ export class Delivery {
       sealed: (segment) => sender.push(this.#waiting(segment, false)),
       isStuck: () => sender.isStuck,
       lost: (rows, reason) => lost(name, rows, reason),
-      left: table === FLOWS ? this.#options.flowsLeft : undefined,
+      left: { [FLOWS.name]: this.#options.flowsLeft, [VERDICTS.name]: this.#options.verdictsLeft }[name],
     });
     this.#lanes.set(name, { table, writer, sender });
   }
@@ -148,9 +148,9 @@ export class Delivery {
     return this.#lane(table).writer;
   }
 
-  /** Adds one row of a small table. */
-  add(table: Table, row: Readonly<Record<string, unknown>>): void {
-    this.#lane(table).writer.append(encodeRow(table, row));
+  /** Adds one row of a small table; false if there was no memory for it, which was counted. */
+  add(table: Table, row: Readonly<Record<string, unknown>>): boolean {
+    return this.#lane(table).writer.append(encodeRow(table, row));
   }
 
   /** After each look at the rings: rows go to their files, old or large segments to ClickHouse. */

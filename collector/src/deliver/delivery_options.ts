@@ -35,6 +35,8 @@ export interface DeliveryOptions {
   readonly tellLosses?: () => void;
   /** Told of rows of flows, oldest first, that are in a file now, or stored without, or lost. */
   readonly flowsLeft?: (rows: number) => void;
+  /** The same of rows of verdicts. */
+  readonly verdictsLeft?: (rows: number) => void;
   /** Told of each attempt to insert; `beganMs` is performance.now() before it. */
   readonly sent?: (table: string, rows: number, beganMs: number, answer: Attempt) => void;
   /** Present where segments are traced. */

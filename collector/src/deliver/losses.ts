@@ -8,7 +8,7 @@ import type { Kernel } from '../kernel.ts';
 
 /** One row of table `losses`, without its scope. */
 export interface Loss {
-  readonly kind: RecordKind | 'all';
+  readonly kind: RecordKind | 'verdict' | 'all';
   readonly reason: string;
   readonly count: number;
   /** Between when it happened, milliseconds since the epoch; undefined: since the last report, until now. */

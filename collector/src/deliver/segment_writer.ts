@@ -98,17 +98,18 @@ export class SegmentWriter {
     this.rowsGrowing += 1;
   }
 
-  /** Appends a row that is bytes already. */
-  append(row: Uint8Array): void {
+  /** Appends a row that is bytes already; false if it is lost, which was counted. */
+  append(row: Uint8Array): boolean {
     const { chunks, lost } = this.#options;
     if (row.length > chunks.chunkBytes) {
       lost(1, 'row_too_large');
-      return;
+      return false;
     }
     const at = this.begin(row.length);
-    if (at === -1) return;
+    if (at === -1) return false;
     this.#options.arena.bytes.set(row, at);
     this.end(at + row.length);
+    return true;
   }
 
   /** Sends what there is on its way to the file, now and then; ends the segment if it is large or old enough, or if told to. */

@@ -12,6 +12,7 @@ import { COLLECTOR, SPANS } from './health_collector.ts';
 import { DATAPLANE } from './health_dataplane.ts';
 import { KUBERNETES } from './health_kubernetes.ts';
 import { MANIFESTS } from './health_manifests.ts';
+import { POLICIES } from './health_policies.ts';
 import { REDIRECT } from './health_redirect.ts';
 import { PROCESSES, QUERY_API, STORE } from './health_services.ts';
 import { NOTHING_LOST } from './shared.ts';
@@ -101,6 +102,7 @@ export const HEALTH: Board = {
     MANIFESTS,
     DATAPLANE,
     BALANCING,
+    POLICIES,
     REDIRECT,
     STORE,
     QUERY_API,

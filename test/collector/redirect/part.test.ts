@@ -24,7 +24,15 @@ class Here {
   tick(): void {}
   add(name: string, ...cgroups: bigint[]): void {
     const own = cgroups.map((id) => ({ id, level: 2, path: `/pod${id}` }));
-    const rest = { uid: name, labels: {}, annotations: {}, hostNetwork: false, netns: undefined, devices: [] };
+    const rest = {
+      uid: name,
+      objectUid: name,
+      labels: {},
+      annotations: {},
+      hostNetwork: false,
+      netns: undefined,
+      devices: [],
+    };
     this.pods.push({ ...rest, namespace: 'shop', name, cgroups: own });
     this.#changed();
   }

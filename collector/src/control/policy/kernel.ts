@@ -58,6 +58,8 @@ export class PolicyMaps {
   readonly #units: UnitMap;
   /** Numbers of the units that the set which counts names. */
   #named = new Set<number>();
+  /** Of the set that counts, if this process has written it. */
+  #subjects: PolicyTables['subjects'] = new Map();
 
   /** @param refusal how requests are refused */
   constructor(object: { map(name: string): BpfMap }, refusal: RefusalAnswer = 'forbidden') {
@@ -89,14 +91,24 @@ export class PolicyMaps {
     return this.#generation;
   }
 
+  /** Number that the next set will have; 0 is none. */
+  get nextGeneration(): number {
+    return (this.#generation + 1) >>> 0 || 1;
+  }
+
+  /** Entries of each map, by its name: those of the set that counts. */
+  get entries(): Readonly<Record<string, number>> {
+    const count = (kind: Kind) => (this.#keys?.[kind].length ?? 0) / this.#maps[kind].keySize;
+    return Object.fromEntries((Object.keys(MAPS) as Kind[]).map((kind) => [kind, count(kind)]));
+  }
+
   /**
    * Writes a set and lets it count. If there is no room for it the one before stays in force.
    * @param cgroupsOf a pod's cgroups, by its UID; sockets that are made in or below them are the pod's
    * @throws FLOW_POLICY_MAP_WRITE, or FLOW_POLICY_UNITS_FULL, which passes when `free` was called
    */
   write(tables: PolicyTables, cgroupsOf: (uid: string) => readonly PodCgroup[]): void {
-    // 0 is none.
-    const generation = (this.#generation + 1) >>> 0 || 1;
+    const generation = this.nextGeneration;
     const units = this.#units.write(tables.units, generation);
     const sets: Sets = {
       subjects: [...tables.subjects].flatMap(([uid, subject]) =>
@@ -107,15 +119,27 @@ export class PolicyMaps {
       ports: tables.ports.map((entry) => portBytes(generation, entry, tables, units)),
     };
     const keys = this.#write(sets);
-    // The levels come before what needs them and stay: whoever reads one field old and one new is right all the same.
-    const cgroups = [...tables.subjects.keys()].flatMap(cgroupsOf);
-    this.#levels = cgroups.reduce((bits, { level }) => bits | (1 << level), this.#levels);
-    this.#writeSet();
+    this.#addLevels([...tables.subjects.keys()].flatMap(cgroupsOf));
     this.#generation = generation;
     this.#writeSet();
     if (this.#keys !== undefined) this.#old.push(this.#keys);
     this.#keys = keys;
     this.#named = new Set(units);
+    this.#subjects = tables.subjects;
+  }
+
+  /**
+   * Lets more cgroups be a pod's, in the set that counts and that this process has written: what is made in them from now
+   * on is judged.
+   * @throws FLOW_POLICY_MAP_WRITE
+   */
+  addCgroups(uid: string, cgroups: readonly PodCgroup[]): void {
+    const subject = this.#subjects.get(uid);
+    if (subject === undefined || this.#keys === undefined) return;
+    const entries = cgroups.map(({ id }) => subjectBytes(this.#generation, id, subject, this.#refusal));
+    const added = this.#write({ subjects: entries, addresses: [], pairs: [], ports: [] });
+    this.#keys.subjects = Buffer.concat([this.#keys.subjects, added.subjects]);
+    this.#addLevels(cgroups);
   }
 
   /** Frees the sets that count no more: a second or more after `write`, when every program that read them has ended. */
@@ -140,6 +164,12 @@ export class PolicyMaps {
     }
     this.#keys = current;
     this.#old.push(old);
+  }
+
+  /** They come before what needs them and stay: whoever reads one field old and one new is right all the same. */
+  #addLevels(cgroups: readonly PodCgroup[]): void {
+    this.#levels = cgroups.reduce((bits, { level }) => bits | (1 << level), this.#levels);
+    this.#writeSet();
   }
 
   #writeSet(): void {

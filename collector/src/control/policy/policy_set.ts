@@ -42,6 +42,14 @@ export class PolicySet {
     return Array.from(this.#kept.values(), ({ condition }) => condition);
   }
 
+  /** Policies in force, by kind. */
+  counts(kinds: readonly string[]): ReadonlyMap<string, number> {
+    const counts = new Map(kinds.map((kind) => [kind, 0]));
+    for (const { condition, policies } of this.#kept.values())
+      if (policies.length > 0) counts.set(condition.kind, (counts.get(condition.kind) ?? 0) + 1);
+    return counts;
+  }
+
   model(modes: Modes): PolicyModel {
     return modelOf(
       Array.from(this.#kept.values()).flatMap(({ policies }) => policies),
