@@ -112,6 +112,26 @@ int policy_http_ingress(struct __sk_buff *skb)
 	return carry_out(skb, arrival, outcome);
 }
 
+/* The rules may have gone, and with them who would have told the stream. */
+static __always_inline bool has_rules_now(struct bpf_sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct policy_question question = {};
+	struct policy_answer answer;
+
+	if (!tp)
+		return true;
+	question.cgroup_id = pod_cgroup_of_socket(&tp->inet_conn.icsk_inet.sk, current_set());
+	read_question(&tp->inet_conn.icsk_inet.sk, &question);
+	policy_decide(&question, &answer);
+	return has_rules(&answer) && answer.policy_mode == POLICY_MODE_ENFORCE;
+}
+
+static __always_inline int keep_out(struct bpf_sock *sk)
+{
+	return has_rules_now(sk) ? SK_DROP : SK_PASS;
+}
+
 /* Behind all devices: what was not judged at one has no way in where policies are enforced. */
 SEC("cgroup_skb/ingress")
 int policy_http_payload(struct __sk_buff *skb)
@@ -129,8 +149,10 @@ int policy_http_payload(struct __sk_buff *skb)
 	if (!header.payload_bytes)
 		return SK_PASS;
 	stream = bpf_sk_storage_get(&policy_streams, sk, NULL, 0);
-	if (!stream || stream->policy_following == POLICY_FOLLOWING_REFUSED)
+	if (!stream)
+		return keep_out(sk);
+	if (stream->policy_following == POLICY_FOLLOWING_REFUSED)
 		return SK_DROP;
 	end = header.sequence + header.payload_bytes;
-	return !sequence_before(stream->next, end) || end - stream->next <= stream->confirmed ? SK_PASS : SK_DROP;
+	return !sequence_before(stream->next, end) || end - stream->next <= stream->confirmed ? SK_PASS : keep_out(sk);
 }

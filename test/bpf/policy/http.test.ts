@@ -190,4 +190,18 @@ describe('HTTP rules at a pod', () => {
     assert.deepEqual(statuses(await asking), ['200', '200']);
     seen();
   });
+
+  it('let nothing in where nobody judges, until they are gone', async () => {
+    scene.apply(RULES);
+    const asking = ask([get('/static/1.txt'), { send: get('/static/2.txt'), responses: 1, pauseMs: 400 }]);
+    await eventually('the first request', () => seen().length > 0);
+    scene.server.run('tc', 'qdisc', 'del', 'dev', scene.device, 'clsact');
+    assert.deepEqual(statuses(await asking), ['200']);
+    assert.deepEqual(statuses(await ask([get('/static/1.txt')])), []);
+    assert.deepEqual(seen(), []);
+    const waiting = ask([get('/secret')]);
+    await eventually('the request', () => scene.client.run('ss', '-tinH', 'dport', '=', ':80').includes('retrans:'));
+    scene.apply(undefined);
+    assert.deepEqual(statuses(await waiting), ['200'], 'a connection is not lost with its rules');
+  });
 });

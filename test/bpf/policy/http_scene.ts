@@ -74,6 +74,7 @@ export class HttpScene {
       this.server.run('tc', 'filter', 'add', 'dev', this.device, ...filter);
     }
     this.dataplane.attachCgroup('policy_established', 'sock_ops', this.cgroup);
+    this.dataplane.attachCgroup('policy_http_payload', 'cgroup_inet_ingress', this.cgroup);
     const pod = (name: string, ends: { ipv4: string; ipv6: string }): Pod => {
       const [namespace = '', letter = ''] = name.split('/');
       return {
