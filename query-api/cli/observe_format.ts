@@ -53,6 +53,19 @@ export function viaText(row: Row): string[] {
   return [printable(`via svc/${row.service_namespace ?? ''}/${row.service_name}`)];
 }
 
+/** Which backend of a service was chosen and why, and whose rule decided; nothing where nothing was decided here. */
+export function decisionText(row: Row): string[] {
+  const { lb_reason: reason, lb_mode: mode, lb_slot: slot, lb_candidates: candidates, policy_name: policy } = row;
+  const isChosen = reason !== undefined && reason !== null && reason !== 'none';
+  const place = Number(slot) < 0 ? '' : ` slot ${shown(slot)}`;
+  const rule = Number(row.rule_index ?? -1) < 0 ? '' : ` rule ${shown(row.rule_index)}`;
+  const namespace = row.policy_namespace ? `${shown(row.policy_namespace)}/` : '';
+  return [
+    ...(isChosen ? [`lb=${shown(reason)}${place} of ${candidates ?? 0}${mode === 'audit' ? ' (audit)' : ''}`] : []),
+    ...(policy ? [`policy=${shown(row.policy_kind)} ${namespace}${shown(policy)}${rule}`] : []),
+  ];
+}
+
 /** `label=value` of numbers that are not zero. */
 function counts(row: Row, names: Readonly<Record<string, string>>): string[] {
   return Object.entries(names)
@@ -109,6 +122,7 @@ function flowLine(row: Row): Line {
     colour: bad ? 'red' : 'cyan',
     parts: [
       `${protocol} ${state} ${shown(row.verdict)} (${shown(row.application_protocol)}, ${shown(row.observation_point)})`,
+      ...decisionText(row),
       `sent=${bytesText(row.bytes_sent)} received=${bytesText(row.bytes_received)}`,
       ...(row.srtt_us === null || row.srtt_us === undefined ? [] : [`rtt=${durationText(Number(row.srtt_us) * 1000)}`]),
       ...counts(row, { retransmitted_segments: 'retransmits', timeouts: 'timeouts', zero_windows: 'zero-windows' }),

@@ -7,7 +7,7 @@ import { eventually } from '../../deploy/lab/wait.ts';
 import { UsageError } from '../../query-api/cli/filter_flags.ts';
 import { wantsColour } from '../../query-api/cli/observe.ts';
 import { readObserveCommand } from '../../query-api/cli/observe_flags.ts';
-import { bytesText, durationText, Formatter, printable } from '../../query-api/cli/observe_format.ts';
+import { bytesText, decisionText, durationText, Formatter, printable } from '../../query-api/cli/observe_format.ts';
 import { COLLECTOR_REPORTS, FLOWS, REQUESTS } from '../../store/tables.ts';
 import { FakeCollector } from './fake_collector.ts';
 import { BEGIN, flow, MS, report, request, SECOND } from './rows.ts';
@@ -267,6 +267,19 @@ test('the service that was dialled stands behind the destination', () => {
   const line = new Formatter('compact', false).row({ type: 'flow', row });
   assert.match(line, /10\.0\.0\.1:1 -> shop\/cart:8080 via svc\/shop\/cart\ufffd TCP opened/);
   assert.doesNotMatch(new Formatter('table', false).row({ type: 'flow', row: { ...row, service_name: null } }), /via/);
+});
+
+test('a flow says which backend was chosen and whose rule decided', () => {
+  const told = (row: Record<string, unknown>) => decisionText(row).join(', ');
+  const chosen = { lb_reason: 'hash', lb_mode: 'enforce', lb_slot: 1, lb_candidates: 3 };
+  assert.equal(told(chosen), 'lb=hash slot 1 of 3');
+  assert.equal(told({ ...chosen, lb_mode: 'audit' }), 'lb=hash slot 1 of 3 (audit)');
+  assert.equal(told({ ...chosen, lb_reason: 'no_backend', lb_slot: -1, lb_candidates: null }), 'lb=no_backend of 0');
+  assert.equal(told({ ...chosen, lb_reason: 'none' }), '');
+  const rule = { policy_kind: 'NetworkPolicy', policy_namespace: 'shop', policy_name: 'web\u001b', rule_index: 2 };
+  assert.equal(told(rule), 'policy=NetworkPolicy shop/web\ufffd rule 2');
+  assert.equal(told({ ...rule, rule_index: -1, policy_namespace: null }), 'policy=NetworkPolicy web\ufffd');
+  assert.equal(told({ policy_name: null }), '');
 });
 
 test('lengths and sizes', () => {
