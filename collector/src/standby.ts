@@ -115,8 +115,9 @@ function aborted(signal: AbortSignal): Promise<void> {
 /** What observes, over the maps that the holder has pinned; undefined if it cannot be had before it is our turn. */
 function observerAhead(config: Config, host: Host, layout: string, log: Logger): LoadedKernel | undefined {
   const pins = new DataplanePins(config.collector.pin_dir);
+  const redirects = stepsWanted(config.dataplane).includes('redirect');
   try {
-    return loadKernel(config, host, knowsObjects(config), { path: (map) => pins.map(layout, map) });
+    return loadKernel(config, host, knowsObjects(config), { path: (map) => pins.map(layout, map), redirects });
   } catch (error) {
     log.info({ reason: (error as Error).message }, 'what observes is loaded when it is our turn');
     return undefined;
