@@ -120,6 +120,12 @@ print(
   { unit: 'us added', goal: 20, ...nothing },
 );
 print('policy-l7-cpu', added(wholeUs), { unit: 'us of CPU added per request', goal: 1, ...nothing });
+print('policy-l7-by-cpu', (way) => (round) => wholeUs(round.none) / wholeUs(round[way]), {
+  unit: 'x the requests a second of CPU without a rule',
+  goal: 0.95,
+  better: 'higher',
+  limit: '1 (nothing is enforced)',
+});
 print('policy-l7-memory', (way) => () => megabytes[way], {
   unit: 'MB',
   goal: 64,
