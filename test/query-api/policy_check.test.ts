@@ -20,7 +20,7 @@ const connection = (source: bigint, more = {}) =>
   flow(10n * SECOND, {
     ...{ source_endpoint_id: source, destination_endpoint_id: CART, source_address: `10.0.0.${source}` },
     ...{ destination_address: `10.0.0.${CART}`, destination_port: 8080, interval_index: 0 },
-    ...{ socket_cookie: cookie++, source_basis: 'cgroup', destination_basis: 'cgroup' },
+    ...{ socket_cookie: cookie, source_port: Number(cookie++), source_basis: 'cgroup', destination_basis: 'cgroup' },
     ...more,
   });
 /** The rows of one connection of web, which is opened and then carries something. */
@@ -71,12 +71,13 @@ describe('/v1/policy/check', () => {
       pod(MOVED, 'shop', 'moved', { labels: { app: 'web' }, valid_to: BEGIN + 60n * SECOND }),
       pod(MOVED, 'shop', 'moved', { labels: { app: 'else' }, valid_from: BEGIN + 60n * SECOND }),
     ]);
-    const both = connection(BATCH);
+    const [both, pair] = [connection(BATCH), connection(BATCH)];
     await scene.insert(FLOWS, [
       ...times(3, () => connection(WEB)),
       ...times(4, () => connection(BATCH)),
-      // both ends of one connection, and later rows of another
+      // both ends of two connections, which the client's first row may not know of, and later rows of another
       ...[both, { ...both, observation_point: 'client', peer_observed: true, socket_cookie: cookie++ }],
+      ...[pair, { ...pair, observation_point: 'client', socket_cookie: cookie++ }],
       connection(WEB, { interval_index: 1, time: BEGIN + 40n * SECOND }),
       // one that goes on since before the time asked for; one of which three are told as one
       connection(BATCH, { interval_index: 7, time: BEGIN + 5n * SECOND }),
@@ -152,10 +153,10 @@ describe('/v1/policy/check', () => {
   it('tells by workload which connections would be denied, each once, and by which policy', async () => {
     const answer = await check(FROM_WEB);
     assert.deepEqual(told(answer.data), [
-      // 4, both ends as 1, 1 from before, 3 by weight, 1 unanswered, 1 by the service
+      // 4, both ends twice as 1, 1 from before, 3 by weight, 1 unanswered, 1 by the service
       'connections to_denied 1 moved -> cart 8080',
       'connections to_denied 1 sshd -> cart 8080',
-      'connections to_denied 11 batch -> cart 8080',
+      'connections to_denied 12 batch -> cart 8080',
       'connections to_denied 2  -> cart 8080',
       'connections unknown 1  -> cart 7777 labels',
       'connections unknown 1 web -> cart 80 service',
@@ -174,7 +175,7 @@ describe('/v1/policy/check', () => {
       Object.entries(answer.connections).filter(([, count]) => count !== '0'),
       [
         ['allowed_to_allowed', '6'],
-        ['allowed_to_denied', '15'],
+        ['allowed_to_denied', '16'],
         ['allowed_to_unknown', '2'],
       ],
     );
@@ -246,7 +247,7 @@ describe('/v1/policy/check', () => {
       '{podSelector: {matchLabels: {app: cart}}, ingress: [{from: [{namespaceSelector: {matchLabels: {team: a}}}]}]}',
     );
     const unknown = await check(byTeam);
-    assert.ok(told(unknown.data).includes('connections unknown 11 batch -> cart 8080 labels'));
+    assert.ok(told(unknown.data).includes('connections unknown 12 batch -> cart 8080 labels'));
     const namespaces = ['jobs', 'shop'].map(
       (name) =>
         `apiVersion: v1\nkind: Namespace\nmetadata: {name: ${name}, labels: {team: ${name === 'jobs' ? 'a' : 'b'}}}\n`,
@@ -275,7 +276,7 @@ describe('/v1/policy/check', () => {
 
   it('of one namespace, and as many rows as are asked for', async () => {
     const answer = await check(FROM_WEB, undefined, '&namespace=jobs&limit=1');
-    assert.deepEqual(told(answer.data), ['connections to_denied 11 batch -> cart 8080']);
+    assert.deepEqual(told(answer.data), ['connections to_denied 12 batch -> cart 8080']);
     const one = await check(FROM_WEB, undefined, '&limit=1');
     assert.equal(one.data.length, 1);
     assert.equal(one.changes, 6);

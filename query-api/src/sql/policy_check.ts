@@ -3,6 +3,8 @@ import { PROTOCOLS } from '../../../collector/src/control/policy/model.ts';
 import { askedAddress } from '../../../store/resolved.ts';
 import { FLOWS, REQUESTS } from '../../../store/tables.ts';
 import { ENDS } from '../endpoint_names.ts';
+import { scoped } from '../scope.ts';
+import { inWindow, OTHER_END_WITHIN_NS } from './conditions.ts';
 import { countsSql } from './exchange.ts';
 import { endpointsSince, intervalsSql } from './intervals.ts';
 import { type BoundQuery, Parameters } from './parameters.ts';
@@ -91,12 +93,22 @@ function grouped(
   ].join('\n');
 }
 
-/**
- * Connections are told by the server's end where that is observed. Attempts that came to nothing are there at the client's
- * end alone.
- */
 const ATTEMPT = "t.flow_state = 'closed' AND t.interval_index = 0 AND t.connect_ns = 0";
-const ONE_END = `(t.observation_point != 'client' OR NOT t.peer_observed OR (${ATTEMPT}))`;
+/** What both ends of a connection know of it, as far as its addresses are not translated. */
+const TUPLE = `cityHash64(t.protocol, ${askedAddress('source', 't')}, t.source_port, ${askedAddress('destination', 't')}, ${PORT})`;
+
+/**
+ * Condition on flows `t`: connections are told by the server's end where that is observed. Attempts that came to nothing
+ * are there at the client's end alone. A client's first row is written before the server's, so that `peer_observed` does
+ * not tell by itself.
+ */
+function oneEnd({ scope, since, until }: RowsAsked, parameters: Parameters): string {
+  const { from, condition } = scoped(scope, FLOWS.name, 't', parameters);
+  const around = { since: since - OTHER_END_WITHIN_NS, until: until + OTHER_END_WITHIN_NS };
+  const servers = `SELECT ${TUPLE} FROM ${from} WHERE ${condition} AND ${inWindow(around, 't', parameters)} AND t.observation_point = 'server'`;
+  return `(t.observation_point != 'client' OR (${ATTEMPT}) OR (NOT t.peer_observed AND ${TUPLE} NOT IN (${servers})))`;
+}
+
 const SURE = { sure: 't.initiator_known' };
 
 /** Connections, each once: by its first row in the time. */
@@ -104,7 +116,7 @@ export function connectionGroupsSql(asked: RowsAsked, groups: Groups): BoundQuer
   const parameters = new Parameters();
   const first = `(t.interval_index = 0 OR t.time - toIntervalNanosecond(t.duration_ns) < ${parameters.instant(asked.since)})`;
   const columns = [...READ, 'initiator_known'];
-  const rows = rowsSql(asked, { table: FLOWS, columns, conditions: [first, ONE_END] }, parameters);
+  const rows = rowsSql(asked, { table: FLOWS, columns, conditions: [first, oneEnd(asked, parameters)] }, parameters);
   return { sql: grouped(rows, asked, groups, SURE, parameters), parameters };
 }
 
@@ -114,7 +126,7 @@ export function opaqueGroupsSql(asked: RowsAsked, groups: Groups, ports: readonl
   const conditions = [
     "t.application_protocol IN ('tls', 'http2', 'other')",
     `t.protocol = ${PROTOCOLS.TCP} AND ${PORT} IN ${parameters.bind(ports, 'Array(UInt16)')}`,
-    ONE_END,
+    oneEnd(asked, parameters),
   ];
   const columns = [...READ, 'initiator_known', 'boot_id', 'socket_cookie', 'generation'];
   const { from, where } = rowsSql(asked, { table: FLOWS, columns, conditions }, parameters);
