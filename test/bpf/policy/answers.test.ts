@@ -14,7 +14,7 @@ const PORT = 8000;
 const FORBIDDEN = 'HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
 /** Within a round trip, and a busy machine's scheduler. */
 const PROMPT_MS = 150;
-const RULES = [{ method: 'GET|HEAD', path: '/[^s].*|/s[^e].*' }];
+const RULES = [{ method: 'GET|HEAD|POST', path: '/[^s].*|/s[^e].*' }];
 const PAUSE_MS = 300;
 const QUIET_MS = 1_500;
 /** Several losses in a row: each doubles the time until the next try. */
@@ -115,6 +115,15 @@ describe('answers to requests that are judged', { skip: whyNot() ?? false }, () 
       assert.match(told.received, /hello$/);
       assert.deepEqual(asked(), [`GET ${path}`]);
     });
+
+  it('are not waited for where their own request is broken', async () => {
+    const head = ask('/half', 'POST', 'Transfer-Encoding: chunked\r\n');
+    const told = await talk({ send: `${head}5\r\nhel` }, { send: 'lo\r\n5 \r\n', responses: 1, pauseMs: PAUSE_MS });
+    assert.match(told.received, /\r\n\r\nhello$/);
+    assert.equal(told.end, 'ECONNRESET');
+    assert.ok(told.endedMs < PROMPT_MS, `${told.endedMs} ms`);
+    assert.deepEqual(asked(), ['POST /half']);
+  });
 
   it('that do not go on have nothing put into them', async () => {
     const told = await talk({ send: ask('/half') }, { send: SECRET, responses: 1, pauseMs: PAUSE_MS });
