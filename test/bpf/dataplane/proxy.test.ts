@@ -1,75 +1,25 @@
 /** Connections to chosen ports go to a real Envoy, which learns from its socket where they were to go. */
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { ENUMS, PROXY_LISTENER, PROXY_PORT as PROXY_PORT_KEY } from '../../../bpf/dataplane/redirect_proxy.gen.ts';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
-import { temporaryFolder } from '../../../deploy/lab/folder.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
-import { listening, type Program, run, start } from '../../../deploy/lab/program.ts';
+import { run } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
+import { type Envoy, startEnvoy, whyNoEnvoy } from '../../support/envoy.ts';
 import { type Nginx, startNginx } from '../../support/nginx.ts';
 import { PinnedDataplane, u64 } from './pinned.ts';
 
-const ENVOY = join(import.meta.dirname, '../../../fixtures/bin/envoy');
 const PROXY_PORT = 15001;
-const EXTENSIONS = 'type.googleapis.com/envoy.extensions';
-
-/** An Envoy that passes every connection on to where it was to go, with a mesh's listener filter. */
-function configuration(): object {
-  const listener = (name: string, address: string) => ({
-    name,
-    address: { socket_address: { address, port_value: PROXY_PORT } },
-    listener_filters: [
-      {
-        name: 'envoy.filters.listener.original_dst',
-        typed_config: { '@type': `${EXTENSIONS}.filters.listener.original_dst.v3.OriginalDst` },
-      },
-    ],
-    filter_chains: [
-      {
-        filters: [
-          {
-            name: 'envoy.filters.network.tcp_proxy',
-            typed_config: {
-              '@type': `${EXTENSIONS}.filters.network.tcp_proxy.v3.TcpProxy`,
-              stat_prefix: name,
-              cluster: 'original',
-              access_log: [
-                {
-                  name: 'envoy.access_loggers.stdout',
-                  typed_config: {
-                    '@type': `${EXTENSIONS}.access_loggers.stream.v3.StdoutAccessLog`,
-                    log_format: {
-                      text_format_source: { inline_string: '%DOWNSTREAM_LOCAL_ADDRESS% %UPSTREAM_HOST%\n' },
-                    },
-                  },
-                },
-              ],
-            },
-          },
-        ],
-      },
-    ],
-  });
-  return {
-    static_resources: {
-      listeners: [listener('ipv4', '127.0.0.1'), listener('ipv6', '::1')],
-      clusters: [{ name: 'original', type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED', connect_timeout: '5s' }],
-    },
-  };
-}
-
 describe('connections to a port that has a proxy', {
-  skip: existsSync(ENVOY) ? false : 'no Envoy: make setup-bench',
+  skip: whyNoEnvoy() ?? false,
 }, () => {
   let dataplane: PinnedDataplane;
   let cgroups: { parent: Cgroup; pod: Cgroup; container: Cgroup; proxy: Cgroup; other: Cgroup };
   let client: Namespace;
   let server: Namespace;
   let nginx: Nginx;
-  let envoy: Program;
+  let envoy: Envoy;
   let host: { ipv4: string; ipv6: string };
 
   before(async () => {
@@ -88,22 +38,7 @@ describe('connections to a port that has a proxy', {
       ['proxy_original_destination', 'getsockopt'],
     ] as const)
       dataplane.attachCgroup(program, type, parent);
-    const file = join(temporaryFolder(), 'envoy.json');
-    writeFileSync(file, JSON.stringify(configuration()));
-    const place = { namespace: client, cgroup: cgroups.proxy };
-    envoy = start(place, [
-      ENVOY,
-      '-c',
-      file,
-      '--concurrency',
-      '1',
-      '--disable-hot-restart',
-      '-l',
-      'warning',
-      '--file-flush-interval-msec',
-      '50',
-    ]);
-    await listening(client, PROXY_PORT);
+    envoy = await startEnvoy({ namespace: client, cgroup: cgroups.proxy }, PROXY_PORT);
     goAsFar('enforce');
     const port = Buffer.alloc(PROXY_PORT_KEY.size);
     port.writeBigUInt64LE(pod.id, PROXY_PORT_KEY.cgroup_id);
@@ -129,12 +64,7 @@ describe('connections to a port that has a proxy', {
   const ask = (url: string, cgroup: Cgroup): Promise<string> =>
     run({ namespace: client, cgroup }, ['curl', '-sS', '-m', '10', url]);
 
-  /** Of its log of connections; it also writes warnings. */
-  const lines = (): string[] =>
-    envoy
-      .output()
-      .split('\n')
-      .filter((line) => /^\S+:\d+ \S+:\d+$/.test(line));
+  const lines = (): string[] => envoy.connections();
 
   for (const [family, name] of [
     ['ipv4', () => host.ipv4],

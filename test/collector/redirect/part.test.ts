@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { ENUMS } from '../../../bpf/dataplane/redirect.gen.ts';
-import { type BpfObject, openObject } from '../../../collector/native/addon.ts';
+import { type BpfObject, isNativeError, openObject } from '../../../collector/native/addon.ts';
 import type { Mode } from '../../../collector/src/config_dataplane.ts';
 import type { LocalPod } from '../../../collector/src/control/local_pods.ts';
 import { Redirect } from '../../../collector/src/control/redirect/part.ts';
@@ -196,6 +196,15 @@ describe('pods that ask to be redirected', { skip: process.getuid?.() === 0 ? fa
       entriesOf('proxy_ports', (key) => `${key.readBigUInt64LE()} ${key.readUInt16LE(8)}`),
       ['1 80', '1 8080'],
     );
+  });
+
+  it('cannot be taken out of the map of sockets by any process', () => {
+    const ends = object.map('redirect_ends');
+    assert.throws(
+      () => ends.delete(Buffer.alloc(ends.keySize)),
+      (error) => isNativeError(error) && error.errno === 1,
+    );
+    ends.close();
   });
 
   it('tells how many there are, and what the kernel counted', () => {

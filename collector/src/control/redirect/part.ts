@@ -57,6 +57,7 @@ export class Redirect implements DataplanePart {
     this.#options = options;
     const { kernel, modeOf, pods } = options;
     this.#tables = new RedirectTables(kernel.object);
+    freeze(kernel);
     this.#isSafe = isSafe(kernel);
     this.follower = new AskingPods(
       (namespace) => modeOf(namespace) !== 'observe',
@@ -167,6 +168,13 @@ function endsOf(node: readonly NetworkDevice[], { netns, devices }: LocalPod): V
   } catch {
     return undefined;
   }
+}
+
+/** From now on no process takes a socket out of the map: the kernel would throw away what its reader has not taken. */
+function freeze({ object }: DataplaneKernel): void {
+  const ends = object.map('redirect_ends');
+  ends.freeze();
+  ends.close();
 }
 
 /** A kernel that cannot run the program that says so is as old. */
