@@ -89,7 +89,7 @@ describe('the redirect of a collector', { skip: whyNot() ?? false }, () => {
     const stream = async () =>
       assert.equal(await run(client, script('stream.ts', 'stream', host, STREAM_PORT, 4, 3_000_000, 0, 20)), '4\n');
     loads.push(new Load(stream), new Load(() => curl('/ok')));
-    await eventually('some load', () => loads.every(({ count }) => count > 0));
+    await eventually('some load', () => loads.every(({ count }) => count > 0), RESTART_MS);
   });
 
   it('counts what it would redirect where it audits', async () => {
@@ -141,7 +141,7 @@ describe('the redirect of a collector', { skip: whyNot() ?? false }, () => {
   it('ends where it observes again', async () => {
     await scene.goAsFar('observe');
     const seen = loads.map(({ count }) => count);
-    await eventually('more load', () => loads.every(({ count }, at) => count > seen[at]! + 1));
+    await eventually('more load', () => loads.every(({ count }, at) => count > seen[at]! + 1), RESTART_MS);
     assert.ok(!existsSync(join(scene.pinDir, 'dataplane')));
   });
 
