@@ -17,6 +17,7 @@ import {
 } from '../objects/source.ts';
 import { PolicyCompiler } from './compiler.ts';
 import { policyFamilies } from './families.ts';
+import { HttpDevices } from './http_devices.ts';
 import { PolicyMaps } from './kernel.ts';
 import type { Modes } from './model.ts';
 import { PolicyNames } from './names.ts';
@@ -69,6 +70,7 @@ export class PolicyPart implements DataplanePart, Decisions {
   readonly #names: PolicyNames;
   readonly #compiler = new PolicyCompiler();
   readonly #cgroups: SubjectCgroups;
+  readonly #devices: HttpDevices;
   #teller: VerdictTeller | undefined;
   #isStale = false;
   #isSettled = false;
@@ -90,7 +92,12 @@ export class PolicyPart implements DataplanePart, Decisions {
     this.#modes = modesOf(config.dataplane);
     this.#maps = new PolicyMaps(kernel.object, config.dataplane.refusal);
     this.#names = new PolicyNames(join(config.data_dir, STATE_FILE), bootId(), log);
-    this.#cgroups = new SubjectCgroups(kubernetes.localPods, this.#maps, log);
+    const { localPods } = kubernetes;
+    this.#cgroups = new SubjectCgroups(localPods, this.#maps, log);
+    this.#devices = new HttpDevices({ [Symbol.iterator]: () => Iterator.from(localPods?.pods ?? []) }, kernel, log);
+    localPods?.onChange(() => {
+      if (!this.#isClosed) this.#devices.update();
+    });
     this.follower = {
       check: (id, object) => this.#check(id, object),
       take: (id, object) => this.#take(id, object),
@@ -220,6 +227,7 @@ export class PolicyPart implements DataplanePart, Decisions {
     }
     if (digest !== this.#digest) {
       this.#names.add(this.#maps.nextGeneration, tables, people);
+      this.#devices.follow(tables);
       this.#cgroups.write(tables);
       this.#digest = digest;
       this.#wroteMs = performance.now();

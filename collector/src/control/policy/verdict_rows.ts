@@ -113,7 +113,7 @@ function ruleOf(key: Buffer, decision: NamedDecision | undefined, verdict: strin
 function headOf(bytes: Buffer): { method: string; host: string; path: string } {
   const text = bytes.toString('latin1');
   const line = text.split(/\r?\n/, 1)[0] ?? '';
-  const [method = '', target = ''] = printable(line).split(' ');
+  const [method = '', target = ''] = line.split(' ').map(printable);
   const { authority, path } = splitTarget(target, method);
   const host = /\r?\nhost:[ \t]*([^\r\n]*)/i.exec(text)?.[1] ?? '';
   return { method: method.slice(0, 32), host: authority || hostOf(printable(host)), path };
