@@ -229,6 +229,9 @@ static __always_inline void read_message(struct http_message *message, struct ht
 		read_evidence(packet->tp, packet->state, &work->evidence, message->now);
 		work->evidence.out_of_order_bytes = connection->out_of_order_bytes;
 	}
+	/* Begun by a packet, in the middle: what went past TCP before is not missing. */
+	if (connection->joined && !stream->bytes_past_tcp)
+		stream->bytes_past_tcp = message->bytes_before;
 	if (stream->bytes_past_tcp == message->bytes_before)
 		http_read_message(message->msg, connection, work);
 	else

@@ -259,31 +259,34 @@ describe('redirected requests', () => {
     await deferred.stop();
   });
 
-  it('are told from the next that starts for certain, where the reader comes late', async () => {
-    watcher.close();
-    const late = join(folder, 'late');
-    rmSync(late, { force: true });
-    await answering(answerEach(4));
-    const counted = redirect.counting();
-    const asked = asking([
-      get('/late/a'),
-      answered,
-      ['file', late],
-      get('/late/b'),
-      answered,
-      get('/late/c'),
-      answered,
-      get('/late/d'),
-      answered,
-    ]);
-    await eventually('an answer', () => counted().stops[REDIRECTED]! >= 2);
-    watcher = watch();
-    watcher.adopt();
-    writeFileSync(late, '');
-    await asked;
-    // With the first it is learned which way the last payload went.
-    await expectAtBothEnds('/late/', ['0 /late/c 200 complete redirected', '1 /late/d 200 complete redirected']);
-  });
+  for (const ends of [['client', 'server'], ['server']] as const)
+    it(`are told from the next that starts for certain, where the reader comes late: ${ends.join(' and ')}`, async () => {
+      watcher.close();
+      const late = join(folder, 'late');
+      rmSync(late, { force: true });
+      await answering(answerEach(4));
+      const counted = redirect.counting();
+      const asked = asking([
+        get('/late/a'),
+        answered,
+        ['file', late],
+        get('/late/b'),
+        answered,
+        get('/late/c'),
+        answered,
+        get('/late/d'),
+        answered,
+      ]);
+      await eventually('an answer', () => counted().stops[REDIRECTED]! >= 2);
+      redirect.optIn(...ends);
+      watcher = watch();
+      watcher.adopt();
+      writeFileSync(late, '');
+      await asked;
+      // With the first it is learned which way the last payload went.
+      await expectAtBothEnds('/late/', ['0 /late/c 200 complete redirected', '1 /late/d 200 complete redirected']);
+      assert.equal(watcher.discarded('stream_gap'), 0);
+    });
 
   it('are nothing that is none', async () => {
     await answering([['until', 'hello'], ['send', 'GET /none/a HTTP/1.1\r\n\r\n'], ['end']]);
