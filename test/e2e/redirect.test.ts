@@ -118,6 +118,14 @@ describe('the redirect of a collector', { skip: whyNot() ?? false }, () => {
       rows.map(({ verdict }) => verdict),
       ['REDIRECTED'],
     );
+    const requests = await scene.collector.query<{ point: string; count: string }>(
+      `SELECT toString(observation_point) AS point, toString(count()) AS count FROM requests_named
+       WHERE startsWith(http_path, '/ok/enforced') GROUP BY point ORDER BY point`,
+    );
+    assert.deepEqual(requests, [
+      { point: 'client', count: '20' },
+      { point: 'server', count: '20' },
+    ]);
   });
 
   it('goes on while no collector is there, and with the next', async () => {

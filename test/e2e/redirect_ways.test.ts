@@ -20,6 +20,7 @@ const STREAM_PORT = 8080;
 /** A killed collector is started again, on a machine that is busy. */
 const RESTART_MS = 60_000;
 const PROXY_PORT = 15_001;
+const SERVICE = '10.96.77.7';
 const GATEWAY = '169.254.1.1';
 const PEER = { labels: { 'flowspan.io/redirect': 'peer' } };
 
@@ -159,8 +160,8 @@ describe('a pod with a proxy', { skip: whyNot() ?? whyNoEnvoy() ?? false }, () =
     await scene?.close();
   });
 
-  const ask = async (): Promise<void> => {
-    assert.equal(await run(client, ['curl', '-sS', '-m', '10', `http://${host}/`]), 'hello from a server\n');
+  const ask = async (name = host): Promise<void> => {
+    assert.equal(await run(client, ['curl', '-sS', '-m', '10', `http://${name}/`]), 'hello from a server\n');
   };
 
   it('is left alone where that is audited, and its connections are counted', async () => {
@@ -172,7 +173,7 @@ describe('a pod with a proxy', { skip: whyNot() ?? whyNoEnvoy() ?? false }, () =
   });
 
   it('has its connections go there where that is enforced, and the proxy knows where they were to go', async () => {
-    await scene.goAsFar('enforce');
+    await scene.goAsFar('enforce', { FLOWSPAN_DATAPLANE_LOAD_BALANCING: 'enforce' });
     await scene.hasEntries('proxy_ports', 1);
     for (let i = 0; i < 5; i += 1) await ask();
     const seen = await eventually('its log', () => envoy.connections().length === 5 && envoy.connections());
@@ -180,6 +181,18 @@ describe('a pod with a proxy', { skip: whyNot() ?? whyNoEnvoy() ?? false }, () =
     assert.equal(await scene.connections('proxy', 'redirected'), 5);
     assert.equal(await scene.connections('proxy', 'own'), 5);
     assert.ok((await scene.metric('flowspan_redirect_original_destinations_total')) >= 5);
+  });
+
+  it('has it told the address of the service that was dialled, which its own connection is then balanced to', async () => {
+    scene.tellService('back', 'shop', SERVICE, host);
+    const before = envoy.connections().length;
+    await eventually('the service', () =>
+      ask(SERVICE)
+        .then(() => true)
+        .catch(() => false),
+    );
+    const seen = await eventually('its log', () => envoy.connections().slice(before).at(-1));
+    assert.equal(seen, `${SERVICE}:80 ${SERVICE}:80`);
   });
 
   it('keeps it where what it says is broken, and that is told', async () => {

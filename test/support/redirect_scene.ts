@@ -89,6 +89,19 @@ export class RedirectScene {
     this.#write(`namespace-${name}.json`, { apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...words } });
   }
 
+  /** Writes the files of a service with one backend; both listen on port 80. */
+  tellService(name: string, namespace: string, clusterIP: string, backend: string): void {
+    const ports = [{ name: 'http', port: 80 }];
+    this.#write(`service-${name}.json`, {
+      ...{ apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec: { clusterIP, ports } },
+    });
+    this.#write(`slice-${name}.json`, {
+      ...{ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4', ports },
+      metadata: { name: `${name}-1`, namespace, labels: { 'kubernetes.io/service-name': name } },
+      endpoints: [{ addresses: [backend], nodeName: NODE }],
+    });
+  }
+
   /** Ends the collector that runs, and starts another that goes so far. */
   async goAsFar(mode: Mode, env: Words = {}): Promise<Flowspan> {
     await this.#collector?.stop();
