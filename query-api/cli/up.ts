@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Config, loadConfig, parseListen } from '../../collector/src/config.ts';
+import { stepsWanted } from '../../collector/src/config_dataplane.ts';
 import { Child, type ChildOptions } from './child.ts';
 import { formatLine } from './log_line.ts';
 import { PARENT_VARIABLE } from './parent.ts';
@@ -142,7 +143,8 @@ Ctrl-C stops everything.`);
     say('stopping');
     for (const each of inOrder) await each.stop();
     stop.release();
-    say('stopped; nothing is attached');
+    const stays = stepsWanted(config.dataplane).length > 0 && config.collector.pin_dir !== '';
+    say(stays ? 'stopped; the data plane goes on: flowspan cleanup removes it' : 'stopped; nothing is attached');
   }
 }
 

@@ -58,6 +58,15 @@ describe('flowspan manifests check', () => {
     assert.match(out, /^REFUSED {3}a\.yaml: Service shop\/web: Malformed: .*spec\.sessionAffinity/);
   });
 
+  it('reads policies as they are enforced', async () => {
+    const of = (path: string) =>
+      `apiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: web, namespace: shop}\nspec:\n  endpointSelector: {}\n  ingress:\n  - toPorts:\n    - ports: [{port: "80", protocol: TCP}]\n      rules: {http: [{path: "${path}"}]}`;
+    assert.equal((await answer(['check', directoryOf({ 'a.yaml': of('/api/.*') })])).code, EXIT.accepted);
+    const { code, out } = await answer(['check', directoryOf({ 'a.yaml': of('/api/(?=x)') })]);
+    assert.equal(code, EXIT.refused);
+    assert.match(out, /^REFUSED {3}a\.yaml: CiliumNetworkPolicy shop\/web: Pattern\w+: /);
+  });
+
   it('ends with a code that scripts can go by', async () => {
     assert.equal((await answer(['check', directoryOf({ 'a.yaml': NAMESPACE })])).code, EXIT.accepted);
     assert.equal((await answer(['check', '/nonexistent'])).code, EXIT.unreadable);

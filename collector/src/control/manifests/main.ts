@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import { Followers } from '../objects/followers.ts';
 import { titleOf } from '../objects/source.ts';
+import { checkPolicy, POLICY_KINDS } from '../policy/objects.ts';
 import { BALANCED_KINDS, checkBalanced } from '../services/balancer.ts';
 import { readDirectory } from './directory.ts';
 import { IDENTITY_KINDS } from './identity.ts';
@@ -28,6 +29,7 @@ export async function checkManifests(directory: string): Promise<readonly Manife
   const nobody = { take: () => undefined, delete: () => undefined, settled: () => undefined };
   followers.follow(IDENTITY_KINDS, { ...nobody, check: checkIdentity });
   followers.follow(BALANCED_KINDS, { ...nobody, check: checkBalanced });
+  followers.follow(POLICY_KINDS, { ...nobody, check: checkPolicy });
   const read = await readDirectory(directory, new Map());
   return merge(directory, NOTHING, read, (id, object) => followers.check(id, object)).conditions;
 }

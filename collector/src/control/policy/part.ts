@@ -6,35 +6,19 @@ import { type DecidedBy, type Decisions, NOBODY } from '../../correlate/decision
 import { bootId } from '../../machine.ts';
 import type { Family } from '../../telemetry/metrics_text.ts';
 import type { DataplanePart, PartOptions } from '../dataplane/part.ts';
-import { apiVersionOf, type KindName, kindOf } from '../objects/kinds.ts';
-import {
-  ACCEPTED,
-  type Condition,
-  keyOf,
-  type ObjectFollower,
-  type ObjectId,
-  type Refusal,
-} from '../objects/source.ts';
+import type { KindName } from '../objects/kinds.ts';
+import { ACCEPTED, type Condition, keyOf, type ObjectFollower, type ObjectId } from '../objects/source.ts';
 import { PolicyCompiler } from './compiler.ts';
 import { policyFamilies } from './families.ts';
 import { HttpDevices } from './http_devices.ts';
 import { PolicyMaps } from './kernel.ts';
 import type { Modes } from './model.ts';
 import { PolicyNames } from './names.ts';
+import { CLUSTER_KINDS, checkPolicy, isPolicy, POLICY_KINDS, whole } from './objects.ts';
 import { PolicySet } from './policy_set.ts';
-import { readPolicy } from './read_policy.ts';
 import { SubjectCgroups } from './subject_cgroups.ts';
 import { VerdictRows } from './verdict_rows.ts';
 import { VerdictTeller, type VerdictWays } from './verdicts.ts';
-
-const POLICY_KINDS: readonly KindName[] = [
-  'NetworkPolicy',
-  'ClusterNetworkPolicy',
-  'CiliumNetworkPolicy',
-  'CiliumClusterwideNetworkPolicy',
-];
-const CLUSTER_KINDS: readonly KindName[] = ['Pod', 'Namespace', 'Node'];
-const isPolicy = (kind: KindName): boolean => POLICY_KINDS.includes(kind);
 
 /** Between two sets of tables as long as the last one took, within these bounds, milliseconds. */
 const BETWEEN_MS = 20;
@@ -42,12 +26,6 @@ const BETWEEN_AT_MOST_MS = 1000;
 /** After which no program reads the set before any more. Milliseconds. */
 const FREE_MS = 1500;
 const STATE_FILE = 'policy_names.json';
-
-/** As the API server's lists leave it out of their items. */
-function whole({ kind }: ObjectId, object: unknown): object {
-  const known = kindOf(kind);
-  return { ...(known === undefined ? {} : { apiVersion: apiVersionOf(known) }), kind, ...(object as object) };
-}
 
 function modesOf(dataplane: DataplaneConfig): Modes {
   const names = Object.keys(dataplane.namespaces);
@@ -99,7 +77,7 @@ export class PolicyPart implements DataplanePart, Decisions {
       if (!this.#isClosed) this.#devices.update();
     });
     this.follower = {
-      check: (id, object) => this.#check(id, object),
+      check: checkPolicy,
       take: (id, object) => this.#take(id, object),
       delete: (id) => this.#delete(id),
       settled: () => {
@@ -168,12 +146,6 @@ export class PolicyPart implements DataplanePart, Decisions {
     this.#isClosed = true;
     this.#cgroups.close();
     void this.#compiler.close();
-  }
-
-  #check(id: ObjectId, object: unknown): Refusal | undefined {
-    if (!isPolicy(id.kind)) return undefined;
-    const { condition } = readPolicy(whole(id, object));
-    return condition.accepted ? undefined : condition;
   }
 
   #take(id: ObjectId, object: unknown): void {
