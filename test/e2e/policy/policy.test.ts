@@ -51,7 +51,7 @@ describe('policies in files', { skip: whyNot() ?? false }, () => {
     await world.judged();
     assert.deepEqual(await world.probe(), all(true));
     const columns = ['policy_verdict', 'policy_mode', 'traffic_direction', 'protocol', 'destination_port', 'workload'];
-    const named = ['peer_workload', 'policy_kind', 'policy_name', 'rule_index', 'rule_path', 'policy_reason'];
+    const said = ['peer_workload', 'policy_kind', 'policy_name', 'rule_index', 'rule_path', 'policy_reason'];
     const wanted = [
       'allowed audit ingress 6 80 back front NetworkPolicy back 0 spec.ingress[0] rule 1',
       'audited audit ingress 17 80 back front NetworkPolicy back -1  isolated 1',
@@ -59,9 +59,19 @@ describe('policies in files', { skip: whyNot() ?? false }, () => {
       'audited audit ingress 6 81 back front NetworkPolicy back -1  isolated 1',
     ];
     const lines = () =>
-      world.verdicts([...columns, ...named], "traffic_direction = 'ingress' AND destination_port >= 80");
+      world.verdicts([...columns, ...said], "traffic_direction = 'ingress' AND destination_port >= 80");
     await eventually('the rows', async () => (await lines()).length >= wanted.length).catch(() => undefined);
     assert.deepEqual(await lines(), wanted);
+    const named = () =>
+      world.store.query(
+        `SELECT DISTINCT verdict, policy_kind, policy_name, rule_index FROM flows
+         WHERE protocol = 6 AND destination_port IN (80, 81) AND observation_point = 'server' AND policy_name != '' ORDER BY verdict`,
+      );
+    await eventually('the flows', async () => (await named()).length >= 2).catch(() => undefined);
+    assert.deepEqual(await named(), [
+      { verdict: 'FORWARDED', policy_kind: 'NetworkPolicy', policy_name: 'back', rule_index: 0 },
+      { verdict: 'AUDIT', policy_kind: 'NetworkPolicy', policy_name: 'back', rule_index: -1 },
+    ]);
     await world.stop();
   });
 
