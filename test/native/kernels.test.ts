@@ -66,7 +66,7 @@ test('growth of more than a fifth is told, and so is a program that is new', () 
 });
 
 test('the table has a row per program and a column per kernel', () => {
-  const empty = { error: '', log: '', conntrack: '', homeless: 0, stamped: 0 };
+  const empty = { error: '', log: '', dataplane: [], conntrack: '', homeless: 0, stamped: 0 };
   const table = kernelTable([{ ...empty, ...walked(1201), records: { request: 20 } }]);
   assert.match(table, /^\| program \| from \| 6\.1\.0-56-cloud-amd64 \|$/m);
   assert.match(table, /^\| kfree_skb \| 5\.17 \| loads, 1201 instructions, attaches \|$/m);

@@ -95,12 +95,12 @@ export class PolicyWorld {
     rmSync(join(this.directory, name), { force: true });
   }
 
-  /** Starts a collector, in the place of the one before. */
-  async start(mode: 'observe' | 'audit' | 'enforce'): Promise<void> {
+  /** Starts a collector, in the place of the one before. @param more further FLOWSPAN_* variables */
+  async start(mode: 'observe' | 'audit' | 'enforce', more: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.stop();
     this.#collector = new Child({
       ...{ name: 'collector', argv: [], readyTimeoutMs: 60_000 },
-      env: { ...process.env, ...this.#env, FLOWSPAN_DATAPLANE_POLICY: mode },
+      env: { ...process.env, ...this.#env, ...more, FLOWSPAN_DATAPLANE_POLICY: mode },
       onLine: (from, line) => this.#lines.push(`${from}: ${line}`),
       onNote: (text) => this.#lines.push(text),
     });

@@ -1,6 +1,7 @@
 /** What must hold of a kernel on which everything is attached and some traffic was made. */
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import { DATAPLANE_PROGRAMS } from '../../../collector/src/attach/dataplane/programs.ts';
 import { kernelAtLeast } from '../../../collector/src/attach/host.ts';
 import { PROGRAMS, SHARED_PROGRAMS } from '../../../collector/src/attach/programs.ts';
 import type { Report } from './report.ts';
@@ -19,6 +20,12 @@ export function judge(report: Report, context: TestContext): void {
     context.diagnostic(`${name}: ${attached ? `${verifiedInstructions} instructions verified` : reason}`);
   }
   assert.equal(report.programs.length, ALL.length);
+  for (const { name, attached, reason, verifiedInstructions } of report.dataplane) {
+    const floor = DATAPLANE_PROGRAMS.find((program) => program.name === name)?.kernelFloor ?? '';
+    assert.equal(attached, kernelAtLeast(report.kernel, floor), `${name} (from ${floor}): ${reason}`);
+    context.diagnostic(`${name}: ${attached ? `${verifiedInstructions} instructions verified` : reason}`);
+  }
+  assert.equal(report.dataplane.length, DATAPLANE_PROGRAMS.length);
   const missing = EXPECTED.filter((name) => !(name in report.records));
   assert.deepEqual(missing, [], `was not recorded; recorded was ${JSON.stringify(report.records)}`);
   assert.ok((report.records.request ?? 0) >= 2 * REQUESTS, 'both ends of each request were seen');

@@ -23,6 +23,8 @@ export interface Report {
   /** The last lines of the verifier, when there was an error. */
   readonly log: string;
   readonly programs: readonly ProgramReport[];
+  /** Of the data plane. */
+  readonly dataplane: readonly ProgramReport[];
   /** Records by what they tell, as `recordName` calls it. */
   readonly records: Readonly<Record<string, number>>;
   /** Code and error number of what connection tracking said; empty if it is there. */

@@ -11,6 +11,7 @@ import { attachPrograms } from '../../../collector/src/attach/load.ts';
 import { PROGRAMS, SHARED_PROGRAMS } from '../../../collector/src/attach/programs.ts';
 import { objectWithReader } from '../../../collector/src/attach/redirect_reader.ts';
 import { walk } from '../../../collector/src/attach/walk.ts';
+import { tryDataplane } from './dataplane.ts';
 import { RecordCounts } from './records.ts';
 import { REPORT_MARK, type Report } from './report.ts';
 import { EXPECTED, smoke } from './smoke.ts';
@@ -69,7 +70,17 @@ async function watch(place: string): Promise<Report> {
   const cgroup = place === 'whole' ? OWN_CGROUP : place;
   const { kernel, cgroupRoot } = checkHost(place === 'whole' ? undefined : place);
   const conntrack = askConntrack();
-  const empty = { kernel, error: '', log: '', programs: [], records: {}, conntrack, homeless: 0, stamped: 0 };
+  const empty = {
+    kernel,
+    error: '',
+    log: '',
+    programs: [],
+    dataplane: [],
+    records: {},
+    conntrack,
+    homeless: 0,
+    stamped: 0,
+  };
   try {
     const { knobs, mapEntries } = addressTableOf(4 * ADDRESSES);
     const attached = attachPrograms({
@@ -91,7 +102,7 @@ async function watch(place: string): Promise<Report> {
     const programs = attached.programs.map(({ name, attached, reason }) => {
       return { name, attached, reason, verifiedInstructions: costs.get(name) ?? 0 };
     });
-    return { ...empty, programs, records, homeless, stamped };
+    return { ...empty, programs, dataplane: tryDataplane(cgroup), records, homeless, stamped };
   } catch (error) {
     if (!(error instanceof AttachError)) throw error;
     const log = (error.cause as { log?: string } | undefined)?.log ?? '';

@@ -1,5 +1,7 @@
 /** A collector on a node of a test's cluster: in the node's network, watching the node's cgroup, as a DaemonSet's is. */
+
 import { fileURLToPath } from 'node:url';
+import { pinDirectory } from '../../../deploy/lab/pins.ts';
 import { run, start } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
 import { temporaryFolder } from '../flowspan.ts';
@@ -39,6 +41,7 @@ export async function startNodeCollector(
   const address = `127.0.0.1:${port}`;
   const program = start({ namespace: node.namespace }, [process.execPath, COMMAND, 'collector'], {
     FLOWSPAN_DATA_DIR: temporaryFolder(),
+    FLOWSPAN_COLLECTOR_PIN_DIR: pinDirectory(),
     FLOWSPAN_COLLECTOR_LISTEN: address,
     FLOWSPAN_COLLECTOR_CGROUP_ROOT: node.cgroup.path,
     FLOWSPAN_NODE: node.name,

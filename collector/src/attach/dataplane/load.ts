@@ -125,11 +125,20 @@ export class LoadedDataplane {
     this.#tidy(pins);
   }
 
-  /** Also before `attach`, which does it then. @throws NativeError if the device is not there, or takes no program */
+  /**
+   * Also before `attach`, which does it then.
+   * @throws NativeError if the device is not there, AttachError FLOW_DATAPLANE_PROGRAM if the kernel has refused the program
+   */
   attachDevice(program: string, device: Device): void {
     const { pins } = this.#options;
+    const reason = this.#refused.get(program);
+    if (reason !== undefined) {
+      const floor = DATAPLANE_PROGRAMS.find(({ name }) => name === program)?.kernelFloor;
+      const message = `${program} cannot be attached to any device: ${reason}`;
+      throw new AttachError('FLOW_DATAPLANE_PROGRAM', message, `It needs Linux ${floor} or later.`);
+    }
     if (this.#waiting !== undefined) this.#waiting.push({ program, device });
-    else if (pins !== undefined && !this.#refused.has(program)) attachToDevice(this.object, pins, program, device);
+    else if (pins !== undefined) attachToDevice(this.object, pins, program, device);
   }
 
   detachDevice(program: string, device: Device): void {
