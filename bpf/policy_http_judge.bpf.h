@@ -52,32 +52,35 @@ static __always_inline u8 lowest_bit(u64 bits)
  * Counts what was said of a head as it is carried out. @offset where it begins in the packet, @bytes of it that are there;
  * none if it began in another
  */
-__noinline int policy_tell(struct __sk_buff *skb, struct policy_stream *stream, const struct policy_arrival *arrival,
-			   u32 offset, u32 bytes)
+__noinline int policy_tell(struct __sk_buff *skb, struct policy_stream *stream, struct policy_arrival *arrival, u32 offset,
+			   u32 bytes)
 {
 	const struct http_judgement *judgement;
 	struct policy_record_count *fresh;
-	struct policy_answer answer;
-	struct policy_facts facts = {};
+	struct policy_facts *facts;
+	u8 connection_verdict;
 
 	if (!stream || !arrival)
 		return 0;
 	judgement = &stream->frames.judgement;
-	answer = stream->answer;
-	segment_addresses(&arrival->segment, facts.source, facts.destination);
-	facts.source_port = bpf_ntohs(arrival->segment.tcp.source);
-	facts.destination_port = bpf_ntohs(arrival->segment.tcp.destination);
-	facts.protocol = IPPROTO_TCP;
-	facts.http_judged = judgement->http_judged;
-	facts.http_unjudged = judgement->http_unjudged;
-	facts.http_rule = POLICY_NO_HTTP_RULE;
+	/* In maps: with them on the stack it is too large for 6.1. */
+	facts = &arrival->facts;
+	segment_addresses(&arrival->segment, facts->source, facts->destination);
+	facts->source_port = bpf_ntohs(arrival->segment.tcp.source);
+	facts->destination_port = bpf_ntohs(arrival->segment.tcp.destination);
+	facts->protocol = IPPROTO_TCP;
+	facts->http_judged = judgement->http_judged;
+	facts->http_unjudged = judgement->http_unjudged;
+	facts->http_rule = POLICY_NO_HTTP_RULE;
+	connection_verdict = stream->answer.policy_verdict;
 	if (judgement->http_judged == HTTP_JUDGED_ALLOWED) {
-		facts.http_rule = lowest_bit(judgement->rules);
-		answer.policy_verdict = POLICY_VERDICT_ALLOWED;
+		facts->http_rule = lowest_bit(judgement->rules);
+		stream->answer.policy_verdict = POLICY_VERDICT_ALLOWED;
 	} else {
-		answer.policy_verdict = arrival->enforced ? POLICY_VERDICT_DENIED : POLICY_VERDICT_AUDITED;
+		stream->answer.policy_verdict = arrival->enforced ? POLICY_VERDICT_DENIED : POLICY_VERDICT_AUDITED;
 	}
-	fresh = policy_count(&answer, &facts);
+	fresh = policy_count(&stream->answer, facts);
+	stream->answer.policy_verdict = connection_verdict;
 	if (fresh)
 		policy_sample_head(fresh, skb, offset, bytes);
 	return 0;

@@ -13,6 +13,7 @@
 
 #include "dataplane/http_units.bpf.h"
 #include "dataplane/policy_http.h"
+#include "dataplane/policy_records.bpf.h"
 #include "http_response.bpf.h"
 #include "packet_accept.bpf.h"
 #include "refuse_answer.bpf.h"
@@ -38,6 +39,9 @@ struct policy_arrival {
 	struct http_answers answers;
 	u32 acknowledged_min;	/* acknowledgements that TCP takes */
 	u32 acknowledged_max;
+	struct policy_facts facts; /* that are being told */
+	struct policy_answer answer; /* that was asked for */
+	struct policy_request_key key;
 	u64 now_ns;
 	u32 skip;		/* bytes of its payload that were judged before */
 	u32 kept;		/* bytes of its payload that may pass; the rest is cut off */

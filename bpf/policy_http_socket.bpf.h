@@ -54,9 +54,10 @@ __noinline int policy_ask(const struct policy_arrival *arrival, struct policy_an
 	return has_rules(answer);
 }
 
-static __always_inline void read_request_key(const struct policy_arrival *arrival, u32 client_begin, u32 server_begin,
-					     struct policy_request_key *key)
+static __always_inline void read_request_key(struct policy_arrival *arrival, u32 client_begin, u32 server_begin)
 {
+	struct policy_request_key *key = &arrival->key;
+
 	segment_addresses(&arrival->segment, key->client_address, key->server_address);
 	key->client_port = arrival->segment.tcp.source;
 	key->server_port = arrival->segment.tcp.destination;
@@ -86,8 +87,7 @@ static __always_inline bool is_taken(const struct policy_arrival *arrival)
 }
 
 /* It cannot be said any more what TCP takes. */
-static __always_inline int lose_stream(struct __sk_buff *skb, struct policy_stream *stream,
-				       const struct policy_arrival *arrival)
+static __always_inline int lose_stream(struct __sk_buff *skb, struct policy_stream *stream, struct policy_arrival *arrival)
 {
 	http_leave(&stream->frames.judgement, HTTP_UNJUDGED_UNSEEN);
 	policy_tell(skb, stream, arrival, 0, 0);
@@ -139,26 +139,25 @@ static __always_inline int judge_stream(struct __sk_buff *skb, struct policy_str
 
 /* Takes over what was read before there was a socket. False if there is nothing. */
 static __always_inline bool take_over(const struct tcp_sock *tp, struct policy_stream *stream,
-				      const struct policy_arrival *arrival)
+				      struct policy_arrival *arrival)
 {
-	struct policy_request_key key = {};
 	struct policy_stream *waiting;
 
-	read_request_key(arrival, tp->rcv_nxt - (u32)tp->bytes_received, tp->snd_una - (u32)tp->bytes_acked, &key);
-	waiting = bpf_map_lookup_elem(&policy_request_streams, &key);
+	read_request_key(arrival, tp->rcv_nxt - (u32)tp->bytes_received, tp->snd_una - (u32)tp->bytes_acked);
+	waiting = bpf_map_lookup_elem(&policy_request_streams, &arrival->key);
 	if (!waiting)
 		return false;
 	stream->cgroup_id = waiting->cgroup_id;
 	stream->passed_ns = waiting->passed_ns;
 	__builtin_memcpy(&stream->answer, &waiting->answer, sizeof(*stream) - offsetof(struct policy_stream, answer));
 	stream->policy_following = waiting->policy_following;
-	bpf_map_delete_elem(&policy_request_streams, &key);
+	bpf_map_delete_elem(&policy_request_streams, &arrival->key);
 	return true;
 }
 
 /* The first segment with payload that a socket gets. False if sight of what went before was lost. */
 static __always_inline bool begin_stream(const struct tcp_sock *tp, const struct policy_answer *answer,
-					 struct policy_stream *stream, const struct policy_arrival *arrival)
+					 struct policy_stream *stream, struct policy_arrival *arrival)
 {
 	if (take_over(tp, stream, arrival))
 		return true;
@@ -212,22 +211,20 @@ static __always_inline int judge_connection(struct __sk_buff *skb, struct bpf_so
 }
 
 /* Asks of a connection that has no socket yet. False if no rules apply. */
-static __always_inline bool ask_of_request(const struct tcp_request_sock *request, const struct policy_arrival *arrival,
-					   struct policy_answer *answer, u64 *cgroup_id)
+static __always_inline bool ask_of_request(const struct tcp_request_sock *request, struct policy_arrival *arrival,
+					   u64 *cgroup_id)
 {
 	const struct sock *listener = BPF_CORE_READ(request, req.req.__req_common.skc_listener);
 
 	*cgroup_id = pod_cgroup_of_socket(listener, current_set());
-	return *cgroup_id && policy_ask(arrival, answer, *cgroup_id);
+	return *cgroup_id && policy_ask(arrival, &arrival->answer, *cgroup_id);
 }
 
 /* A connection that has no socket yet: none of its bytes has been taken. */
 static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock *sk, struct policy_arrival *arrival)
 {
 	struct tcp_request_sock *request = bpf_skc_to_tcp_request_sock(sk);
-	struct policy_request_key key = {};
 	struct policy_stream *stream, *none;
-	struct policy_answer answer;
 	struct server_end *server = &arrival->server;
 	u64 cgroup_id;
 	u32 zero = 0;
@@ -244,21 +241,21 @@ static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock 
 	arrival->answers.end = server->sent;
 	arrival->answers.whole = true;
 	arrival->backlog = arrival->gaps = false;
-	read_request_key(arrival, server->received, server->sent, &key);
-	stream = bpf_map_lookup_elem(&policy_request_streams, &key);
+	read_request_key(arrival, server->received, server->sent);
+	stream = bpf_map_lookup_elem(&policy_request_streams, &arrival->key);
 	if (!stream) {
-		if (!ask_of_request(request, arrival, &answer, &cgroup_id))
+		if (!ask_of_request(request, arrival, &cgroup_id))
 			return POLICY_OUTCOME_PASS;
 		none = bpf_map_lookup_elem(&policy_stream_none, &zero);
 		if (none)
-			bpf_map_update_elem(&policy_request_streams, &key, none, BPF_NOEXIST);
-		stream = bpf_map_lookup_elem(&policy_request_streams, &key);
+			bpf_map_update_elem(&policy_request_streams, &arrival->key, none, BPF_NOEXIST);
+		stream = bpf_map_lookup_elem(&policy_request_streams, &arrival->key);
 		if (!stream)
-			return answer.policy_mode == POLICY_MODE_ENFORCE ? POLICY_OUTCOME_DROP : POLICY_OUTCOME_PASS;
+			return arrival->answer.policy_mode == POLICY_MODE_ENFORCE ? POLICY_OUTCOME_DROP : POLICY_OUTCOME_PASS;
 		if (!wait_lock(&stream->busy))
 			return POLICY_OUTCOME_DROP;
 		if (stream->policy_following == POLICY_FOLLOWING_NEW) {
-			stream->answer = answer;
+			stream->answer = arrival->answer;
 			stream->cgroup_id = cgroup_id;
 			stream->next = server->received;
 			stream->policy_following = POLICY_FOLLOWING_JUDGED;
@@ -271,21 +268,20 @@ static __always_inline int judge_request(struct __sk_buff *skb, struct bpf_sock 
 }
 
 /* Whether rules are enforced on what comes for a listener, or for a connection that it has not accepted. */
-static __always_inline bool is_enforced_at_listener(struct bpf_sock *sk, const struct policy_arrival *arrival)
+static __always_inline bool is_enforced_at_listener(struct bpf_sock *sk, struct policy_arrival *arrival)
 {
 	struct tcp_request_sock *request = bpf_skc_to_tcp_request_sock(sk);
 	struct tcp_sock *tp = request ? NULL : bpf_skc_to_tcp_sock(sk);
-	struct policy_answer answer;
 	u64 cgroup_id;
 	bool asked;
 
 	if (request) {
-		asked = ask_of_request(request, arrival, &answer, &cgroup_id);
+		asked = ask_of_request(request, arrival, &cgroup_id);
 	} else {
 		cgroup_id = tp ? pod_cgroup_of_socket(&tp->inet_conn.icsk_inet.sk, current_set()) : 0;
-		asked = cgroup_id && policy_ask(arrival, &answer, cgroup_id);
+		asked = cgroup_id && policy_ask(arrival, &arrival->answer, cgroup_id);
 	}
-	return asked && answer.policy_mode == POLICY_MODE_ENFORCE;
+	return asked && arrival->answer.policy_mode == POLICY_MODE_ENFORCE;
 }
 
 #endif
