@@ -69,6 +69,7 @@ describe('pods of this node', () => {
     assert.equal(changes(), again, 'what is as it was is no change');
     own.remove();
     pods.cgroup(`/kubepods/pod${UID}`, 'removed');
+    assert.equal(pods.seesRoot, false, 'it is a cgroup of its own');
     assert.deepEqual(only(pods)?.cgroups, []);
     const path = `/kubepods/burstable/pod${UID}`;
     mkdirSync(join(mount.path, path), { recursive: true });

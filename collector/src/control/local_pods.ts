@@ -58,6 +58,8 @@ export interface LocalPodsOptions {
 
 type Network = Pick<LocalPod, 'netns' | 'devices'>;
 
+/** Of cgroup v2's root: fs/kernfs/dir.c. */
+const ROOT_INODE = 1n;
 const NO_NETWORK: Network = { netns: undefined, devices: [] };
 /** How often a pod's network is looked at: until it has devices, and then. Milliseconds. */
 const LOOK_MS = 1000;
@@ -102,6 +104,12 @@ export class LocalPods {
     const cgroups = new Cgroups(options.mount);
     cgroups.walk(0);
     for (const path of cgroups.paths()) this.cgroup(path, 'there');
+  }
+
+  /** Whether the mount shows the root of all cgroups: else the levels of cgroups are not those that the kernel counts. */
+  get seesRoot(): boolean {
+    const { mount } = this.#options;
+    return mount !== undefined && statSync(mount, { bigint: true, throwIfNoEntry: false })?.ino === ROOT_INODE;
   }
 
   /** Those that run on this node, or will. */

@@ -26,6 +26,11 @@ const BETWEEN_AT_MOST_MS = 1000;
 /** After which no program reads the set before any more. Milliseconds. */
 const FREE_MS = 1500;
 const STATE_FILE = 'policy_names.json';
+const BLIND: Condition = {
+  ...{ kind: 'Dataplane', namespace: '', name: 'policy', accepted: false, reason: 'NoRootOfCgroups' },
+  message:
+    "no pod is found, nothing is judged: the cgroups that are mounted here do not begin at their root; mount the host's /sys/fs/cgroup",
+};
 
 function modesOf(dataplane: DataplaneConfig): Modes {
   const names = Object.keys(dataplane.namespaces);
@@ -57,6 +62,8 @@ export class PolicyPart implements DataplanePart, Decisions {
   /** What the last set that was compiled says of policies, and of itself. */
   #conditions: readonly Condition[] = [];
   #failure: Condition | undefined;
+  /** Why pods are not found. */
+  readonly #blindness: Condition | undefined;
   #digest = '';
   #wroteMs: number | undefined;
   #written = 0;
@@ -71,6 +78,7 @@ export class PolicyPart implements DataplanePart, Decisions {
     this.#maps = new PolicyMaps(kernel.object, config.dataplane.refusal);
     this.#names = new PolicyNames(join(config.data_dir, STATE_FILE), bootId(), log);
     const { localPods } = kubernetes;
+    this.#blindness = localPods?.seesRoot === false ? BLIND : undefined;
     this.#cgroups = new SubjectCgroups(localPods, this.#maps, log);
     this.#devices = new HttpDevices({ [Symbol.iterator]: () => Iterator.from(localPods?.pods ?? []) }, kernel, log);
     localPods?.onChange(() => {
@@ -94,7 +102,8 @@ export class PolicyPart implements DataplanePart, Decisions {
 
   conditions(): readonly Condition[] {
     const doubts = this.#set.conditions.filter(({ accepted, reason }) => accepted && reason !== ACCEPTED.reason);
-    return [...(this.#failure === undefined ? [] : [this.#failure]), ...doubts, ...this.#conditions];
+    const own = [this.#failure, this.#blindness].filter((condition) => condition !== undefined);
+    return [...own, ...doubts, ...this.#conditions];
   }
 
   families(): Iterable<Family> {
