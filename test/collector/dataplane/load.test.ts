@@ -1,6 +1,5 @@
 /** The data plane outlives who loaded it: taken up, replaced without a gap, set aside, removed. On the real kernel. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { type BpfMap, openLink, openObject } from '../../../collector/native/addon.ts';
@@ -15,6 +14,7 @@ import { STEPS } from '../../../collector/src/config_dataplane.ts';
 import { compile } from '../../../collector/src/control/policy/compile.ts';
 import { PolicyMaps } from '../../../collector/src/control/policy/kernel.ts';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
+import { temporaryFolder } from '../../../deploy/lab/folder.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
 import { pinDirectory } from '../../../deploy/lab/pins.ts';
 import { start } from '../../../deploy/lab/program.ts';
@@ -212,9 +212,8 @@ describe('the data plane', () => {
   it('cannot be kept where there is no BPF filesystem', () => {
     fresh();
     assert.throws(() => load({ pins: new DataplanePins('/proc/nowhere') }), { code: 'FLOW_DATAPLANE_PINS' });
-    mkdirSync('/tmp/fs-no-bpf', { recursive: true });
-    assert.throws(() => load({ pins: new DataplanePins('/tmp/fs-no-bpf') }), { code: 'FLOW_DATAPLANE_PINS' });
-    removeDataplane(new DataplanePins('/tmp/fs-no-bpf'));
+    const folder = temporaryFolder();
+    assert.throws(() => load({ pins: new DataplanePins(folder) }), { code: 'FLOW_DATAPLANE_PINS' });
   });
 
   it('is gone when it is removed', () => {
