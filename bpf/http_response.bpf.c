@@ -110,21 +110,21 @@ int http_response_egress(struct __sk_buff *skb)
 
 	sk = sk ? bpf_sk_fullsock(sk) : NULL;
 	if (!sk || !read_segment(skb, &segment) || !segment.payload_bytes)
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	stream = find_stream(sk, &segment);
 	if (!stream || stream->policy_following == POLICY_FOLLOWING_LEFT)
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	responses = bpf_sk_storage_get(&http_responses, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!responses)
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	if (responses->http_answering == HTTP_ANSWERING_NEW)
 		begin_responses(sk, responses);
 	if (responses->http_answering != HTTP_ANSWERING_READ ||
 	    !sequence_before(responses->next, segment.sequence + segment.payload_bytes))
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	if (sequence_before(responses->next, segment.sequence))
 		responses->http_answering = HTTP_ANSWERING_LOST;
 	else
 		read_response(skb, &segment, responses, stream);
-	return TC_ACT_OK;
+	return DEVICE_PASS;
 }

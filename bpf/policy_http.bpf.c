@@ -37,7 +37,7 @@ static __always_inline int judge_socket(struct __sk_buff *skb, struct bpf_sock *
 
 static __always_inline int cut(struct __sk_buff *skb, const struct policy_arrival *arrival, u32 kept)
 {
-	return cut_segment(skb, &arrival->segment, kept) ? give_up() : TC_ACT_OK;
+	return cut_segment(skb, &arrival->segment, kept) ? give_up() : DEVICE_PASS;
 }
 
 static __always_inline int carry_out(struct __sk_buff *skb, const struct policy_arrival *arrival, int outcome)
@@ -53,9 +53,9 @@ static __always_inline int carry_out(struct __sk_buff *skb, const struct policy_
 		return refuse(skb, &arrival->segment, &arrival->server);
 	case POLICY_OUTCOME_NO_SERVER:
 		action = after_refusal(skb, &arrival->segment);
-		return action == TC_ACT_OK && arrival->unaccepted ? cut(skb, arrival, 0) : action;
+		return action == DEVICE_PASS && arrival->unaccepted ? cut(skb, arrival, 0) : action;
 	}
-	return TC_ACT_OK;
+	return DEVICE_PASS;
 }
 
 /* Rules that are enforced apply to the socket. */
@@ -82,12 +82,12 @@ static __always_inline int judge_unreadable(struct __sk_buff *skb, struct policy
 	bool dropped;
 
 	if (!sk)
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	dropped = sk->state == TCP_STATE_LISTEN || sk->state == TCP_STATE_NEW_SYN_RECV ?
 			  is_enforced_at_listener(sk, arrival) :
 			  is_enforced(sk);
 	bpf_sk_release(sk);
-	return dropped ? give_up() : TC_ACT_OK;
+	return dropped ? give_up() : DEVICE_PASS;
 }
 
 SEC("tc")

@@ -12,7 +12,6 @@
 #include "dataplane/redirect_peer.h"
 #include "segment.bpf.h"
 
-#define PEER_PASS 0 /* TC_ACT_OK */
 #define TTL_OFFSET (ETHERNET_BYTES + 8)
 #define IPV4_CHECK_OFFSET (ETHERNET_BYTES + 10)
 #define HOPS_OFFSET (ETHERNET_BYTES + 7)
@@ -121,22 +120,22 @@ int peer_ingress(struct __sk_buff *skb)
 	bool is_done;
 
 	if (!read_segment(skb, &segment) || (is_ipv4(&segment) ? segment.ip.v4.ttl : segment.ip.v6.hops) <= 1)
-		return PEER_PASS;
+		return DEVICE_PASS;
 	segment_addresses(&segment, connection.source_address, connection.destination_address);
 	endpoint = bpf_map_lookup_elem(&peer_endpoints, connection.destination_address);
 	source = bpf_map_lookup_elem(&peer_endpoints, connection.source_address);
 	/* Who gives another's address out for its own is left to the node. */
 	if (!endpoint || !source || source->ifindex != skb->ifindex)
-		return PEER_PASS;
+		return DEVICE_PASS;
 	connection.source_port = segment.tcp.source;
 	connection.destination_port = segment.tcp.destination;
 	is_done = source->redirect_mode == REDIRECT_MODE_ENFORCE && endpoint->redirect_mode == REDIRECT_MODE_ENFORCE;
 	if (!goes_past_node(&segment, &connection, is_done))
-		return PEER_PASS;
+		return DEVICE_PASS;
 	__builtin_memcpy(addresses, endpoint->address, 6);
 	__builtin_memcpy(addresses + 6, endpoint->node_address, 6);
 	if (pass_hop(skb, &segment) || bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM))
-		return PEER_PASS;
+		return DEVICE_PASS;
 	count_peer(PEER_COUNTER_PACKETS);
 	return bpf_redirect_peer(endpoint->ifindex, 0);
 }

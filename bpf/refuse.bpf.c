@@ -54,12 +54,12 @@ int refuse_ingress(struct __sk_buff *skb)
 	struct server_end server = {};
 
 	if (!read_segment(skb, &segment))
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	look_at_server(skb, &segment, &server);
 	if (!server.alive)
 		return after_refusal(skb, &segment);
 	if (!server.answer || !segment.payload_bytes || !is_acceptable(&segment, &server))
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	return refuse(skb, &segment, &server);
 }
 

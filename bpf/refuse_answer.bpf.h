@@ -10,9 +10,6 @@
 #include "dataplane/refuse.h"
 #include "refuse_segment.bpf.h"
 
-#define TC_ACT_OK 0
-#define TC_ACT_SHOT 2
-
 #define TCP_STATE_ESTABLISHED_BIT (1 << 1)
 #define TCP_STATE_FIN_WAIT1_BIT (1 << 4)
 #define TCP_STATE_FIN_WAIT2_BIT (1 << 5)
@@ -164,11 +161,11 @@ static __noinline int after_refusal(struct __sk_buff *skb, const struct segment 
 	struct replacement acknowledgement = {.flags = TCP_FLAG_ACK, .turned = true};
 
 	if (segment->tcp.flags & (TCP_FLAG_SYN | TCP_FLAG_RST))
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	read_connection(segment, &connection);
 	answer = bpf_map_lookup_elem(&refused_connections, &connection);
 	if (!answer)
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	if (segment->acknowledged == answer->begin) {
 		if (!segment->payload_bytes)
 			return TC_ACT_SHOT;
@@ -176,7 +173,7 @@ static __noinline int after_refusal(struct __sk_buff *skb, const struct segment 
 		return tell_forbidden(skb, segment, answer->begin);
 	}
 	if (segment->acknowledged != answer->end)
-		return TC_ACT_OK;
+		return DEVICE_PASS;
 	if (end_of(segment) == segment->sequence)
 		return TC_ACT_SHOT;
 	acknowledgement.sequence = answer->end;

@@ -5,6 +5,13 @@
 
 #include "include/kernel.h"
 
+/*
+ * What tc programs return. A packet that may pass goes on to whoever else is at the device (TC_ACT_UNSPEC): with TC_ACT_OK the
+ * programs behind ours, those of a network plugin for one, would never see it.
+ */
+#define DEVICE_PASS (-1)
+#define TC_ACT_SHOT 2
+
 #define ETHERNET_BYTES 14
 #define IPV4_WITHOUT_OPTIONS 0x45
 #define IPV4_PART 0x3fff /* more fragments follow, or this is not the first */

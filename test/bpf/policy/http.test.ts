@@ -1,9 +1,12 @@
 /** HTTP rules on real requests, with no collector there: who is refused is told so at once, and nginx hears nothing of it. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { run } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
+import { builtTestProgram } from '../../native/build.ts';
 import { type Nginx, startNginx } from '../../support/nginx.ts';
+import { u32 } from '../dataplane/pinned.ts';
 import type { Step, Told } from './http_client.ts';
 import { HttpScene } from './http_scene.ts';
 
@@ -190,6 +193,26 @@ describe('HTTP rules at a pod', () => {
     assert.deepEqual(statuses(await asking), ['200', '200']);
     seen();
   });
+
+  for (const direction of ['ingress', 'egress'] as const)
+    it(`leave what they let pass to others at the device: ${direction}`, async () => {
+      const { dataplane, device, server } = scene;
+      const name = `others_${direction}`;
+      dataplane.loadBeside(builtTestProgram('count_packets.bpf.o'), name);
+      const filter = ['dev', device, direction, 'pref', '65000', 'bpf'];
+      server.run('tc', 'filter', 'add', ...filter, 'direct-action', 'object-pinned', dataplane.program(name));
+      const packets = () => dataplane.get('counted_packets', u32(0)).readBigUInt64LE();
+      scene.apply(RULES);
+      assert.deepEqual(statuses(await ask([get('/static/1.txt')])), ['200']);
+      const seenOfAllowed = packets();
+      assertForbidden(await ask([get('/secret')]));
+      assert.ok(seenOfAllowed > 0n);
+      // A refused request ends with us; its answer is ours, and goes out as others do.
+      assert.equal(packets() - seenOfAllowed, direction === 'ingress' ? 0n : 1n);
+      rmSync(dataplane.map('counted_packets'));
+      server.run('tc', 'filter', 'del', ...filter);
+      seen();
+    });
 
   it('let nothing in where nobody judges, until they are gone', async () => {
     scene.apply(RULES);
