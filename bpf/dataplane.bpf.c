@@ -11,7 +11,6 @@
 #include "redirect_peer.bpf.c"
 #include "redirect_proxy.bpf.c"
 #include "redirect_original.bpf.c"
-#include "refuse.bpf.c"
 #include "policy_http.bpf.c"
 #include "http_response.bpf.c"
 

@@ -71,17 +71,6 @@ static __always_inline struct bpf_sock *find_socket(struct __sk_buff *skb, const
 	return bpf_skc_lookup_tcp(skb, &tuple, sizeof(tuple.ipv6), BPF_F_CURRENT_NETNS, 0);
 }
 
-/* An answer of ours can stand in the stream only behind a whole response, and where nothing is on its way. */
-static __always_inline u8 answer_of(const struct refusal *refusal, const struct tcp_sock *tp)
-{
-	u32 begin = tp->snd_una - (u32)tp->bytes_acked;
-
-	if (refusal->answer == REFUSAL_ANSWER_FORBIDDEN &&
-	    (tp->write_seq != tp->snd_una || tp->write_seq - begin != refusal->answered_bytes))
-		return REFUSAL_ANSWER_RESET;
-	return refusal->answer;
-}
-
 static __always_inline void read_server_end(const struct tcp_sock *tp, struct server_end *server)
 {
 	server->received = tp->rcv_nxt;

@@ -13,7 +13,7 @@ export interface WireField {
 }
 
 /** Hash of every offset, width and enum value; compiled into the BPF object and compared at load. */
-export const LAYOUT_HASH = '2ab1f77aacde8d9f';
+export const LAYOUT_HASH = '19794d465607efe8';
 
 /** Every wire enum: value by name. */
 export const ENUMS = {
@@ -30,18 +30,6 @@ export const ENUMS = {
     max: 4,
   },
 } as const;
-
-/** Byte offsets within refusal. */
-export const REFUSAL = {
-  size: 8,
-  answer: 0,
-  answered_bytes: 4,
-} as const;
-
-export const REFUSAL_FIELDS: readonly WireField[] = [
-  { name: 'answer', offset: 0, type: 'u8', doc: 'What the client is told: enum refusal_answer.' },
-  { name: 'answered_bytes', offset: 4, type: 'u32', doc: 'Bytes that the server had written when its last response was whole.' },
-];
 
 /** Byte offsets within refused_answer. */
 export const REFUSED_ANSWER = {

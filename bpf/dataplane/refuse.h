@@ -15,14 +15,6 @@ enum refusal_answer {
 	REFUSAL_ANSWER_FORBIDDEN = 2,	/* 403 and the end of the stream; a reset where a response has begun */
 };
 
-/* A verdict on a socket: what arrives from now on is refused. Written by who judges. */
-struct refusal {
-	wire_u8 answer DOC("What the client is told: enum refusal_answer.");
-	wire_u8 reserved[3];
-	/* Where a 403 may stand. TCP cannot tell: a response that is half written, and all of it acknowledged, looks the same. */
-	wire_u32 answered_bytes DOC("Bytes that the server had written when its last response was whole.");
-};
-
 struct refused_connection {
 	wire_u8 client_address[16] DOC("IPv4 as v4-mapped IPv6.");
 	wire_u8 server_address[16] DOC("IPv4 as v4-mapped IPv6.");

@@ -12,7 +12,7 @@ import { asCiliumPolicy } from './rule.ts';
 const NODE = 'node-1';
 /** The service's cgroup is in one that is below the root. */
 const LEVEL = 2;
-const ON_CGROUP = ['policy_egress', 'policy_ingress', 'policy_established', 'refuse_payload'];
+const ON_CGROUP = ['policy_egress', 'policy_ingress', 'policy_established', 'policy_http_payload'];
 
 /** What bpftool says of a map. */
 interface MapShown {

@@ -30,8 +30,9 @@ export function u32(value: number): Buffer {
 export class PinnedDataplane {
   readonly directory: string = pinDirectory();
 
-  constructor() {
-    bpftool('prog', 'loadall', OBJECT, this.directory, 'pinmaps', this.#maps);
+  /** @param object path of the compiled object; default: the data plane's */
+  constructor(object: string = OBJECT) {
+    bpftool('prog', 'loadall', object, this.directory, 'pinmaps', this.#maps);
   }
 
   get #maps(): string {

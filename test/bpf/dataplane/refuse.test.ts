@@ -1,4 +1,7 @@
-/** Connections that a verdict refuses: what the client is told and when, and what the server sees, with no collector there. */
+/**
+ * Answers to connections that a verdict refuses: what the client is told and when, and what the server sees. The verdict is
+ * this test's; test/bpf/policy/http.test.ts has the data plane's.
+ */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
@@ -6,6 +9,7 @@ import { loseFirstWith } from '../../../deploy/lab/loss.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
 import { listening, type Program, run, start } from '../../../deploy/lab/program.ts';
 import { eventually } from '../../../deploy/lab/wait.ts';
+import { builtTestProgram } from '../../native/build.ts';
 import { PinnedDataplane } from './pinned.ts';
 import { script } from './redirect.ts';
 
@@ -34,7 +38,7 @@ describe('a refused connection', () => {
     cgroup = createCgroup();
     [client, server] = [createNamespace(), createNamespace()];
     host = connect(client, server).b;
-    dataplane = new PinnedDataplane();
+    dataplane = new PinnedDataplane(builtTestProgram('refuse.bpf.o'));
     device = (JSON.parse(server.run('ip', '-j', 'link', 'show', 'type', 'veth')) as { ifname: string }[])[0]!.ifname;
     server.run('tc', 'qdisc', 'add', 'dev', device, 'clsact');
     const pinned = dataplane.program('refuse_ingress');

@@ -71,14 +71,7 @@ export const DATAPLANE_PROGRAMS: readonly DataplaneProgram[] = [
     { ...policy, required: false },
     {
       policy_established: 'what flows say of connections that pods accept, and rules for their requests',
-      refuse_payload: 'a refused connection is kept from the server where nobody answers for it',
       policy_http_payload: 'requests that came by a device where nobody judged them are kept from the server',
-    },
-  ),
-  ...all(
-    { ...policy, kind: 'device', direction: 'ingress', required: false },
-    {
-      refuse_ingress: 'a refused connection is answered within a round trip',
     },
   ),
   ...all(

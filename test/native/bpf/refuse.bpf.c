@@ -1,21 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0 OR BSD-2-Clause */
 /*
- * What arrives for a socket that a verdict refuses is answered from here, within a round trip, whether or not a collector
- * lives: its client is reset or told 403, its server is reset, and its application sees nothing of the bytes.
- * The answer is given where packets come in at the server's device: tcx, or clsact where the kernel has none (6.1). What finds
- * no answer there (fragments, IP options, devices that nobody attached it to) still finds no way in: that is kept by the
- * cgroup, behind all of it.
+ * The answers of refuse_answer.bpf.h by themselves: to sockets on which a test has put a verdict, whatever they are sent. In the
+ * data plane policy_http.bpf.c is who judges.
  */
 #include "packet_header.bpf.h"
 #include "refuse_answer.bpf.h"
 
-/* Verdicts. Written by who judges; freed by the kernel with the socket. */
+/* A verdict on a socket: what arrives from now on is refused. */
+struct refusal {
+	u8 answer; /* enum refusal_answer */
+	u8 reserved[3];
+	/* Where a 403 may stand: bytes that the server had written when its last response was whole. */
+	u32 answered_bytes;
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct refusal);
 } refused_sockets SEC(".maps");
+
+/* An answer of ours can stand in the stream only behind a whole response, and where nothing is on its way. */
+static __always_inline u8 answer_of(const struct refusal *refusal, const struct tcp_sock *tp)
+{
+	u32 begin = tp->snd_una - (u32)tp->bytes_acked;
+
+	if (refusal->answer == REFUSAL_ANSWER_FORBIDDEN &&
+	    (tp->write_seq != tp->snd_una || tp->write_seq - begin != refusal->answered_bytes))
+		return REFUSAL_ANSWER_RESET;
+	return refusal->answer;
+}
 
 static __always_inline void look_at_server(struct __sk_buff *skb, const struct segment *segment, struct server_end *server)
 {
@@ -75,3 +90,5 @@ int refuse_payload(struct __sk_buff *skb)
 		return SK_DROP;
 	return header.payload_bytes ? SK_DROP : SK_PASS;
 }
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
