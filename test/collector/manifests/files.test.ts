@@ -8,7 +8,7 @@ import { readDirectory } from '../../../collector/src/control/manifests/director
 import { FILE_BYTES, FILES, TOTAL_BYTES } from '../../../collector/src/control/manifests/limits.ts';
 import { checkManifests } from '../../../collector/src/control/manifests/main.ts';
 import { objectsOf } from '../../../collector/src/control/manifests/objects.ts';
-import { directoryOf, policy } from './support/directory.ts';
+import { directoryOf } from './support/directory.ts';
 
 const NAMESPACE = 'apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n';
 const pod = (rest: string, name = 'web') =>
@@ -181,7 +181,11 @@ function bomb(lists = 9, times = 9): string {
 
 describe('an object is refused, and nothing else of its file', () => {
   const cases: readonly [why: string, text: string, refusal: string][] = [
-    ['of a kind on which nobody acts', policy('a'), 'NotUsed: nothing here acts on NetworkPolicy: it has no effect'],
+    [
+      'of a policy that says more than is understood',
+      'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a}\nspec: {podSelector: {}, order: 1}',
+      'UnknownField: spec: it has a field "order" that is not known here: without it the object might mean something else; remove it, or use one of podSelector, policyTypes, ingress, egress',
+    ],
     [
       'of a kind that is not known',
       'apiVersion: v1\nkind: Secret\nmetadata: {name: a}',
