@@ -75,8 +75,7 @@ export const DATAPLANE_PROGRAMS: readonly DataplaneProgram[] = [
     },
   ),
   ...all(
-    // The verifier of 6.1 counts more stack than it may have; 6.12 is the next that was tried.
-    { ...policy, kind: 'device', direction: 'ingress', required: false, kernelFloor: '6.12' },
+    { ...policy, kind: 'device', direction: 'ingress', required: false },
     {
       policy_http_ingress: 'verdicts on the requests that reach pods',
     },
