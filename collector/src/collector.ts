@@ -171,13 +171,14 @@ export async function startCollector(config: Config, log: Logger, turn?: Turn): 
       sent: metrics.sent,
       spans: own && { tracer: own, attributes: clickhouseAttributes(clickhouse) },
     });
-    const verdicts = await tellVerdicts(dataplane.policy, { delivery, losses, scope, nowNs, dataDir: config.data_dir });
     const live = new LiveFeed({
       counters,
       maxClients: collector.live.max_clients,
       clientBufferBytes: collector.live.client_buffer_bytes,
       rowsPerSecond: LIVE_ROWS_PER_SECOND,
     });
+    const verdictParts = { delivery, live, losses, scope, nowNs, dataDir: config.data_dir };
+    const verdicts = await tellVerdicts(dataplane.policy, verdictParts);
     const pipeline = new Pipeline({
       ...shared,
       counters,

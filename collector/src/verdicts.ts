@@ -1,11 +1,13 @@
 /** What policies said, on its way to rows: joins the policies' part with delivery and losses. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { encodeRow } from '../../store/rowbinary.ts';
 import { VERDICTS } from '../../store/tables.ts';
 import type { PolicyPart } from './control/policy/part.ts';
 import type { VerdictTeller } from './control/policy/verdicts.ts';
 import type { Delivery } from './deliver/delivery.ts';
 import { DiskSegment } from './deliver/disk_segment.ts';
+import type { LiveFeed } from './deliver/live.ts';
 import type { Losses } from './deliver/losses.ts';
 import { rowKey } from './deliver/row_keys.ts';
 import { parseSegmentFile } from './deliver/segment.ts';
@@ -14,6 +16,7 @@ import type { Scope } from './rows.ts';
 export interface VerdictParts {
   /** Not started yet: what is in its files has not left them. */
   readonly delivery: Pick<Delivery, 'add'>;
+  readonly live: Pick<LiveFeed, 'wants' | 'row'>;
   readonly losses: Losses;
   readonly scope: Scope;
   /** Wall-clock time, nanoseconds since the epoch. */
@@ -24,11 +27,15 @@ export interface VerdictParts {
 /** Has the verdicts told from now on; undefined where there is no such part. */
 export async function tellVerdicts(
   part: PolicyPart | undefined,
-  { delivery, losses, scope, nowNs, dataDir }: VerdictParts,
+  { delivery, live, losses, scope, nowNs, dataDir }: VerdictParts,
 ): Promise<VerdictTeller | undefined> {
+  const add = (row: Readonly<Record<string, unknown>>) => {
+    if (live.wants(VERDICTS)) live.row(VERDICTS, encodeRow(VERDICTS, row));
+    return delivery.add(VERDICTS, row);
+  };
   return part?.report({
     wallNs: (monotonicNs) => nowNs() - (process.hrtime.bigint() - monotonicNs),
-    add: (row) => delivery.add(VERDICTS, { ...scope, ...row }),
+    add: (row) => add({ ...scope, ...row }),
     lost: (count) => losses.add('verdict', 'records_full', count),
     inFiles: await verdictsInFiles(dataDir),
   });

@@ -22,7 +22,7 @@ export function wantsColour(
 }
 
 const keyOf = ({ type, row }: ObservedRow) =>
-  `${type} ${row.flow_id} ${row.time} ${row.request_index ?? ''} ${row.event_kind ?? ''}`;
+  `${type} ${row.flow_id ?? row.verdict_id} ${row.time} ${row.request_index ?? ''} ${row.event_kind ?? ''}`;
 
 /** Writes lines; waits where the reader is slow, and ends when it has gone. */
 class Output {

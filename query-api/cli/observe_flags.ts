@@ -32,11 +32,11 @@ export function observeHelp(): string {
   return [
     'Usage: flowspan observe [flags]',
     '',
-    'Shows flows, requests and TCP events: the last 20, those of a time, or live.',
+    'Shows flows, requests, TCP events and what policies said: the last 20, those of a time, or live.',
     '',
     'Which (a flag that is given twice means either; --not before a flag excludes):',
     ...filterHelp(Object.keys(FILTERS)),
-    '  -t, --type         kinds of rows, separated by commas: flow, request, event',
+    '  -t, --type         kinds of rows, separated by commas: flow, request, event, verdict; all but verdict if absent',
     '',
     'When:',
     '  --since, --until   RFC 3339, Unix time, or how long ago (15m)',
@@ -86,15 +86,22 @@ const TYPE_WORDS: Readonly<Record<string, LiveType>> = {
   events: 'tcp_event',
   'tcp-event': 'tcp_event',
   tcp_event: 'tcp_event',
+  verdict: 'verdict',
+  verdicts: 'verdict',
+  // hubble's name
+  'policy-verdict': 'verdict',
 };
 
+/** Kinds of rows if none is named: what policies said is told beside each flow that it is about. */
+const DEFAULT_TYPES: readonly LiveType[] = ['flow', 'request', 'tcp_event'];
+
 function typesOf(words: readonly string[] | undefined): LiveType[] {
-  if (words === undefined) return Object.keys(LIVE_TYPES) as LiveType[];
+  if (words === undefined) return [...DEFAULT_TYPES];
   return words
     .flatMap((word) => word.split(','))
     .map((word) => {
       const type = TYPE_WORDS[word];
-      if (type === undefined) throw new UsageError(`--type: '${word}' is not one of flow, request, event`);
+      if (type === undefined) throw new UsageError(`--type: '${word}' is not one of flow, request, event, verdict`);
       return type;
     });
 }

@@ -91,17 +91,21 @@ const MAX_URL = 100;
 
 const OUTCOME_COLOURS: Readonly<Record<string, Colour>> = { ok: 'green', client_error: 'yellow', unknown: 'grey' };
 
-function requestLine(row: Row): Line {
-  const target = `${row.http_host === null ? '' : shown(row.http_host)}${shown(row.http_path)}`;
+/** Host, path and query of a request, as long as a line bears. */
+function urlText(row: Row): string {
   const query = row.http_query === null || row.http_query === undefined ? '' : `?${shown(row.http_query)}`;
-  const url = `${target}${query}`;
+  const url = `${row.http_host === null ? '' : shown(row.http_host)}${shown(row.http_path)}${query}`;
+  return url.length > MAX_URL ? `${url.slice(0, MAX_URL - 1)}…` : url;
+}
+
+function requestLine(row: Row): Line {
   const other = row.other_side as Row | null | undefined;
   const closed = row.close_cause === 'none' ? [] : [`closed=${shown(row.close_cause)} by ${shown(row.closed_by)}`];
   return {
     kind: 'request',
     colour: OUTCOME_COLOURS[String(row.outcome)] ?? 'red',
     parts: [
-      `${shown(row.operation)} ${url.length > MAX_URL ? `${url.slice(0, MAX_URL - 1)}…` : url} ${row.status === null ? shown(row.outcome) : shown(row.status)}`,
+      `${shown(row.operation)} ${urlText(row)} ${row.status === null ? shown(row.outcome) : shown(row.status)}`,
       durationText(row.duration_ns),
       ...counts(row, TROUBLE),
       ...(other ? counts(other, TROUBLE).map((text) => `${shown(other.observation_point)}-${text}`) : []),
@@ -110,8 +114,9 @@ function requestLine(row: Row): Line {
   };
 }
 
+const protocolText = ({ protocol }: Row) => (protocol === 6 ? 'TCP' : protocol === 17 ? 'UDP' : `IP ${protocol}`);
+
 function flowLine(row: Row): Line {
-  const protocol = row.protocol === 6 ? 'TCP' : row.protocol === 17 ? 'UDP' : `IP ${row.protocol}`;
   const state =
     row.flow_state === 'closed' ? `closed ${shown(row.close_cause)} by ${shown(row.closed_by)}` : shown(row.flow_state);
   const bad =
@@ -121,7 +126,7 @@ function flowLine(row: Row): Line {
     kind: 'flow',
     colour: bad ? 'red' : 'cyan',
     parts: [
-      `${protocol} ${state} ${shown(row.verdict)} (${shown(row.application_protocol)}, ${shown(row.observation_point)})`,
+      `${protocolText(row)} ${state} ${shown(row.verdict)} (${shown(row.application_protocol)}, ${shown(row.observation_point)})`,
       ...decisionText(row),
       `sent=${bytesText(row.bytes_sent)} received=${bytesText(row.bytes_received)}`,
       ...(row.srtt_us === null || row.srtt_us === undefined ? [] : [`rtt=${durationText(Number(row.srtt_us) * 1000)}`]),
@@ -144,7 +149,45 @@ function eventLine(row: Row): Line {
   };
 }
 
-const LINES = { flow: flowLine, request: requestLine, tcp_event: eventLine } as const;
+const VERDICT_COLOURS: Readonly<Record<string, Colour>> = { denied: 'red', audited: 'yellow', allowed: 'green' };
+
+/** The request that was judged; nothing of connections and datagrams. */
+function judgedText(row: Row): string[] {
+  if (!row.http_judged) return [];
+  return [
+    `${shown(row.http_method)} ${urlText(row)}`,
+    ...(row.http_reason ? [`unjudged=${shown(row.http_reason)}`] : []),
+  ];
+}
+
+function verdictLine(row: Row): Line {
+  const verdict = String(row.policy_verdict);
+  // a rule is named with its policy; without one, why it was so
+  const reason = row.policy_reason && row.policy_reason !== 'rule' ? [`reason=${shown(row.policy_reason)}`] : [];
+  return {
+    kind: 'verdict',
+    colour: VERDICT_COLOURS[verdict] ?? 'grey',
+    parts: [
+      `${protocolText(row)} ${shown(row.traffic_direction)} ${shown(verdict).toUpperCase()}`,
+      ...decisionText(row),
+      ...reason,
+      ...judgedText(row),
+      `count=${shown(row.count)}`,
+    ],
+  };
+}
+
+/** A verdict with the ends of its sample named as those of a flow are. */
+function withEnds(row: Row): Row {
+  const [own, other] = row.traffic_direction === 'egress' ? ['source', 'destination'] : ['destination', 'source'];
+  return {
+    ...row,
+    ...{ [`${own}_namespace`]: row.namespace, [`${own}_workload`]: row.workload },
+    ...{ [`${other}_namespace`]: row.peer_namespace, [`${other}_workload`]: row.peer_workload },
+  };
+}
+
+const LINES = { flow: flowLine, request: requestLine, tcp_event: eventLine, verdict: verdictLine } as const;
 const TABLE_HEAD = ['TIME', 'KIND', 'SOURCE', 'DESTINATION', 'WHAT'] as const;
 const WIDTHS = [18, 7, 30, 30];
 
@@ -168,7 +211,8 @@ export class Formatter {
     if (this.#output === 'json') return JSON.stringify({ type, row });
     const { kind, colour, parts } = LINES[type](row);
     const time = String(row.time);
-    const [source, destination] = [endText(row, 'source'), endText(row, 'destination')];
+    const ends = type === 'verdict' ? withEnds(row) : row;
+    const [source, destination] = [endText(ends, 'source'), endText(ends, 'destination')];
     if (this.#output === 'table') {
       return this.#columns([
         time.slice(11, 29),
@@ -179,8 +223,8 @@ export class Formatter {
       ]);
     }
     const stamp = this.#paint(`${time.slice(0, 10)} ${time.slice(11, 23)}`, 'grey');
-    const ends = [`${source} -> ${destination}`, ...viaText(row)].join(' ');
-    return `${stamp} ${ends} ${this.#paint(parts[0] ?? '', colour)} ${parts.slice(1).join(' ')}`.trimEnd();
+    const between = [`${source} -> ${destination}`, ...viaText(row)].join(' ');
+    return `${stamp} ${between} ${this.#paint(parts[0] ?? '', colour)} ${parts.slice(1).join(' ')}`.trimEnd();
   }
 
   /** What is no row; undefined if nothing needs to be said. For people it belongs on standard error. */

@@ -25,6 +25,7 @@ import { EVERYTHING } from './scope.ts';
 import { FLOWS_DEFINITION } from './sql/flows.ts';
 import { REQUESTS_DEFINITION } from './sql/requests.ts';
 import { TCP_EVENTS_DEFINITION } from './sql/tcp_events.ts';
+import { VERDICTS_DEFINITION } from './sql/verdicts.ts';
 import type { Store } from './store.ts';
 
 /** What the server is put together from. */
@@ -108,7 +109,7 @@ export async function buildApp(parts: AppParts): Promise<App> {
     },
   });
   const context: Context = { app, store, limits, scopeOf: () => EVERYTHING };
-  for (const definition of [FLOWS_DEFINITION, REQUESTS_DEFINITION, TCP_EVENTS_DEFINITION]) {
+  for (const definition of [FLOWS_DEFINITION, REQUESTS_DEFINITION, TCP_EVENTS_DEFINITION, VERDICTS_DEFINITION]) {
     addRowRoute(context, definition);
   }
   addRequestByIdRoute(context);
@@ -129,7 +130,7 @@ function refusal(status: string, code: string, message: string): string {
 }
 
 const DESCRIPTION =
-  'Flows, requests and TCP events that the kernel saw. Within /v1 changes only add. An unknown parameter is refused. ' +
+  'Flows, requests and TCP events that the kernel saw, and what policies said. Within /v1 changes only add. An unknown parameter is refused. ' +
   '64-bit ids and counters are strings; null means not known. Every answer says how complete it is.';
 
 /** Our own defects are errors; what the store or the asker did wrong is told for those who look for it. */

@@ -19,7 +19,7 @@ const text = (description: string) => Type.String({ format: 'date-time', descrip
 const nullable = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()]);
 
 const MISSING = Type.Object({
-  kind: Type.String({ description: 'What is missing: flow, tcp_event, request, cgroup or all.' }),
+  kind: Type.String({ description: 'What is missing: flow, tcp_event, request, cgroup, verdict or all.' }),
   node: Type.String(),
   reason: Type.String(),
   count: nullable(Type.String({ pattern: '^\\d+$', description: 'How many; null if that cannot be known.' })),

@@ -17,6 +17,8 @@ export interface RowDefinition {
   readonly filters: ReadonlyMap<string, FilterParameter>;
   /** Condition on `t` that makes a row a failure; undefined where that has no meaning. */
   readonly failure?: string;
+  /** Column that says how many a row stands for; sample_weight if absent. */
+  readonly weight?: string;
   /** Measures of this table beside the general ones. */
   readonly measures?: readonly Measure[];
 }

@@ -1,9 +1,15 @@
 /** Names of endpoints, for answers that people read. */
 import Type, { type TSchema } from 'typebox';
+import type { Table } from '../../store/tables.ts';
 
 /** The two ends of a connection. */
 export const ENDS = ['source', 'destination'] as const;
 export type End = (typeof ENDS)[number];
+
+/** Whether rows of the table are of a connection, with an endpoint at each end. */
+export function hasEnds(table: Table): boolean {
+  return table.columns.some((one) => one.name === 'source_endpoint_id');
+}
 
 /** What of an endpoint stands beside its id in answers; all but `container` are columns of table endpoints. */
 export const END_PROPERTIES = [

@@ -52,7 +52,7 @@ export function isSigned({ type }: Column): boolean {
 /** Whether values of the column can be added up and ordered by size. */
 export function isNumeric(column: Column): boolean {
   const kind = kindOf(column);
-  const isAmount = !isSigned(column) && !/(_id|_cookie)$|^(netns|pid|generation)$/.test(column.name);
+  const isAmount = !isSigned(column) && !/(_id|_cookie|identity)$|^(netns|pid|generation)$/.test(column.name);
   return (kind === 'number' || kind === 'number64') && isAmount;
 }
 

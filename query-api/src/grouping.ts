@@ -1,7 +1,7 @@
 /** Reads what to group by and what to tell of each group. */
 import type { Column } from '../../store/tables.ts';
 import type { RowDefinition } from './definition.ts';
-import { END_PROPERTIES, ENDS, type End } from './endpoint_names.ts';
+import { END_PROPERTIES, ENDS, type End, hasEnds } from './endpoint_names.ts';
 import { badValue, QueryError } from './errors.ts';
 import { kindOf } from './fields.ts';
 import { type Measure, measureOf, measuresAllowed } from './measures.ts';
@@ -37,14 +37,17 @@ const SECOND = 1_000_000_000n;
 /** Names that can be grouped by. */
 export function groupNames(definition: RowDefinition): string[] {
   const own = definition.table.columns.filter((one) => !['time', 'list', 'map'].includes(kindOf(one)));
+  const names = own.map((one) => one.name);
+  if (!hasEnds(definition.table)) return names;
   const ends = ENDS.flatMap((end) => GROUP_PROPERTIES.map((property) => `${end}_${property}`));
-  return [...own.map((one) => one.name), 'service', ...ends, ...ENDS.map((end) => `${end}_label:<key>`)];
+  return [...names, 'service', ...ends, ...ENDS.map((end) => `${end}_label:<key>`)];
 }
 
 function keyOf(definition: RowDefinition, name: string): GroupKey {
   const column = definition.table.columns.find((one) => one.name === name);
-  if (name === 'service') return { name, kind: 'service' };
   if (column !== undefined && groupNames(definition).includes(name)) return { name, kind: 'column', column };
+  if (!hasEnds(definition.table)) throw badValue('group_by', name, groupNames(definition));
+  if (name === 'service') return { name, kind: 'service' };
   for (const end of ENDS) {
     const property = GROUP_PROPERTIES.find((candidate) => name === `${end}_${candidate}`);
     if (property !== undefined) return { name, kind: 'end', end, property };

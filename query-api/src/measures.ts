@@ -1,6 +1,7 @@
-/** What can be told of a group of rows. Every measure counts a row as often as its sample_weight says. */
+/** What can be told of a group of rows. Every measure counts a row as often as its sample_weight (or count) says. */
 import type { Column } from '../../store/tables.ts';
 import type { RowDefinition } from './definition.ts';
+import { hasEnds } from './endpoint_names.ts';
 import { isNumeric, kindOf } from './fields.ts';
 
 /** One number about a group of rows of table `t`. */
@@ -21,7 +22,7 @@ const QUANTILES: Readonly<Record<string, string>> = {
   p99: '0.99',
   p999: '0.999',
 };
-const WEIGHT = 't.sample_weight';
+const weightOf = ({ weight = 'sample_weight' }: RowDefinition) => `t.${weight}`;
 
 /** RFC 3339 with nine digits. */
 const instant = (time: string) => `concat(replaceOne(toString(${time}), ' ', 'T'), 'Z')`;
@@ -29,27 +30,30 @@ const instant = (time: string) => `concat(replaceOne(toString(${time}), ' ', 'T'
 /** Functions of one column, by the word before the column's name. */
 const FUNCTIONS = ['sum', 'avg', 'min', 'max', ...Object.keys(QUANTILES)];
 
+const CONNECTIONS: Measure = {
+  name: 'connections',
+  expression: 'uniq(t.source_address, t.source_port, t.destination_address, t.destination_port, t.protocol)',
+  json: 'string',
+  doc: 'Number of different connections (addresses, ports, protocol); approximate above 65,536.',
+};
+
 function general(definition: RowDefinition): Measure[] {
+  const weight = weightOf(definition);
   const measures: Measure[] = [
-    { name: 'count', expression: `sum(${WEIGHT})`, json: 'string', doc: 'Number of rows.' },
-    { name: 'rate_per_s', expression: `sum(${WEIGHT}) / {seconds}`, json: 'number', doc: 'Rows per second.' },
-    {
-      name: 'connections',
-      expression: 'uniq(t.source_address, t.source_port, t.destination_address, t.destination_port, t.protocol)',
-      json: 'string',
-      doc: 'Number of different connections (addresses, ports, protocol); approximate above 65,536.',
-    },
+    { name: 'count', expression: `sum(${weight})`, json: 'string', doc: 'Number of rows, or of what they count.' },
+    { name: 'rate_per_s', expression: `sum(${weight}) / {seconds}`, json: 'number', doc: 'count per second.' },
+    ...(hasEnds(definition.table) ? [CONNECTIONS] : []),
     { name: 'first_time', expression: instant('min(t.time)'), json: 'string', doc: 'Time of the first row.' },
     { name: 'last_time', expression: instant('max(t.time)'), json: 'string', doc: 'Time of the last row.' },
   ];
   const { failure } = definition;
   if (failure !== undefined) {
-    const errors = `sumIf(${WEIGHT}, ${failure})`;
+    const errors = `sumIf(${weight}, ${failure})`;
     measures.push(
       { name: 'errors', expression: errors, json: 'string', doc: `Rows with ${failure.replaceAll('t.', '')}.` },
       {
         name: 'error_ratio',
-        expression: `${errors} / sum(${WEIGHT})`,
+        expression: `${errors} / sum(${weight})`,
         json: 'number',
         doc: 'errors per count, 0 to 1.',
       },
@@ -58,7 +62,7 @@ function general(definition: RowDefinition): Measure[] {
   return [...measures, ...(definition.measures ?? [])];
 }
 
-function ofColumn(word: string, column: Column): Measure {
+function ofColumn(word: string, column: Column, weight: string): Measure {
   const value = `t.${column.name}`;
   const known = column.zeroIsUnknown ? `${value} != 0` : '1';
   const wide = kindOf(column) === 'number64' ? 'string' : 'number';
@@ -69,15 +73,20 @@ function ofColumn(word: string, column: Column): Measure {
     json,
     doc: `${words} of ${column.name}.${unit}`,
   });
-  if (word === 'sum') return make(`sum(toUInt64(${value}) * ${WEIGHT})`, 'string', 'Sum');
+  if (word === 'sum') return make(`sum(toUInt64(${value}) * ${weight})`, 'string', 'Sum');
   if (word === 'avg') {
-    const sum = `sumIf(toFloat64(${value}) * ${WEIGHT}, ${known})`;
-    return make(`${sum} / nullIf(sumIf(${WEIGHT}, ${known}), 0)`, 'number', 'Mean');
+    const sum = `sumIf(toFloat64(${value}) * ${weight}, ${known})`;
+    return make(`${sum} / nullIf(sumIf(${weight}, ${known}), 0)`, 'number', 'Mean');
   }
   if (word === 'min' || word === 'max')
     return make(`${word}OrNullIf(${value}, ${known})`, wide, word === 'min' ? 'Least' : 'Most');
-  const quantile = `quantileTDigestWeightedOrNullIf(${QUANTILES[word]})(${value}, ${WEIGHT}, ${known})`;
+  const quantile = `quantileTDigestWeightedOrNullIf(${QUANTILES[word]})(${value}, ${weight}, ${known})`;
   return make(`toFloat64(${quantile})`, 'number', `Quantile ${QUANTILES[word]} (t-digest)`);
+}
+
+/** Columns that functions take; `count` is the sum of what says how many a row stands for. */
+function numeric({ table, weight }: RowDefinition): Column[] {
+  return table.columns.filter((one) => isNumeric(one) && one.name !== weight);
 }
 
 /** Measure with this name; undefined if there is none. */
@@ -86,15 +95,15 @@ export function measureOf(definition: RowDefinition, name: string): Measure | un
   if (plain !== undefined) return plain;
   const word = FUNCTIONS.find((candidate) => name.startsWith(`${candidate}_`));
   if (word === undefined) return undefined;
-  const column = definition.table.columns.find((one) => one.name === name.slice(word.length + 1));
-  return column === undefined || !isNumeric(column) ? undefined : ofColumn(word, column);
+  const column = numeric(definition).find((one) => one.name === name.slice(word.length + 1));
+  return column === undefined ? undefined : ofColumn(word, column, weightOf(definition));
 }
 
 /** What measures there are, in words. */
 export function measuresAllowed(definition: RowDefinition): string[] {
-  const numeric = definition.table.columns.filter(isNumeric).map((one) => one.name);
+  const columns = numeric(definition).map((one) => one.name);
   return [
     ...general(definition).map((measure) => measure.name),
-    `<function>_<column> with function one of ${FUNCTIONS.join(', ')} and column one of ${numeric.join(', ')}`,
+    `<function>_<column> with function one of ${FUNCTIONS.join(', ')} and column one of ${columns.join(', ')}`,
   ];
 }

@@ -1,6 +1,6 @@
 /** Pages of rows: read, paired where the table has two views of one thing, named, shaped. */
 import { stampOf } from '../../store/resolved.ts';
-import { addNames, END_PROPERTIES, ENDS, type End, type EndpointNames } from './endpoint_names.ts';
+import { addNames, END_PROPERTIES, ENDS, type End, type EndpointNames, hasEnds } from './endpoint_names.ts';
 import { asDialled, completed, counts, type Exchange, pairUp } from './exchange.ts';
 import { rowShaper } from './fields.ts';
 import { flowId, idOf } from './ids.ts';
@@ -187,16 +187,19 @@ export async function readPage(
       if (everyView || counts(exchange)) taken.push(exchange);
     }
   }
-  const shape = rowShaper(question.definition.table.columns);
+  const { table } = question.definition;
+  const shape = rowShaper(table.columns);
   const exchanges = isRequest ? await withWholeViews(store, taken, question.scope, signal) : taken;
   const rows = exchanges.map((exchange) => {
     if (isRequest) return shapeExchange(exchange, shape);
     const shown = shape(exchange.row);
-    shown.flow_id = flowId(shown);
+    if (hasEnds(table)) shown.flow_id = flowId(shown);
     return shown;
   });
-  const names = await namesFor(store, rows, question.scope, signal);
-  for (const row of rows) addNames(row, names);
+  if (hasEnds(table)) {
+    const names = await namesFor(store, rows, question.scope, signal);
+    for (const row of rows) addNames(row, names);
+  }
   return {
     rows,
     after: more ? behind : undefined,

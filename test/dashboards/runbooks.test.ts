@@ -173,7 +173,7 @@ describe('first queries', () => {
 });
 
 /** Route of the query API by kind of row that `flowspan observe` shows. */
-const ROUTES = { flow: 'flows', request: 'requests', tcp_event: 'tcp-events' } as const;
+const ROUTES = { flow: 'flows', request: 'requests', tcp_event: 'tcp-events', verdict: 'verdicts' } as const;
 
 /** Asks /v1 and requires that something is found. */
 async function finds(line: string, path: string): Promise<void> {

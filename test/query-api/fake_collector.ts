@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { decodeRows, encodeRow } from '../../store/rowbinary.ts';
-import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../store/tables.ts';
+import { FLOWS, REQUESTS, type Table, TCP_EVENTS, VERDICTS } from '../../store/tables.ts';
 
 const TYPES = new Map<Table, string>([
   [FLOWS, 'flow'],
   [REQUESTS, 'request'],
   [TCP_EVENTS, 'tcp_event'],
+  [VERDICTS, 'verdict'],
 ]);
 
 /** Serves /live on a free port. */

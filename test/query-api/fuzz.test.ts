@@ -10,6 +10,7 @@ import { ENDPOINT_FILTERS } from '../../query-api/src/sql/endpoints.ts';
 import { FLOWS_DEFINITION } from '../../query-api/src/sql/flows.ts';
 import { REQUESTS_DEFINITION } from '../../query-api/src/sql/requests.ts';
 import { TCP_EVENTS_DEFINITION } from '../../query-api/src/sql/tcp_events.ts';
+import { VERDICTS_DEFINITION } from '../../query-api/src/sql/verdicts.ts';
 import { insertSamples } from './samples.ts';
 import { Scene } from './scene.ts';
 
@@ -36,6 +37,7 @@ const ROUTES = [
   ['flows', [...FLOWS_DEFINITION.filters.keys()]],
   ['requests', [...REQUESTS_DEFINITION.filters.keys()]],
   ['tcp-events', [...TCP_EVENTS_DEFINITION.filters.keys()]],
+  ['verdicts', [...VERDICTS_DEFINITION.filters.keys()]],
   ['edges', [...EDGE_FILTERS.keys()]],
   ['endpoints', [...ENDPOINT_FILTERS.keys()]],
 ] as const;
@@ -166,6 +168,7 @@ test('each measure and each group is understood by the store', async () => {
     ['flows', FLOWS_DEFINITION],
     ['requests', REQUESTS_DEFINITION],
     ['tcp-events', TCP_EVENTS_DEFINITION],
+    ['verdicts', VERDICTS_DEFINITION],
   ] as const) {
     const numeric = definition.table.columns.map((column) => column.name);
     const measures = ['sum', 'avg', 'min', 'max', 'p50', 'p999']

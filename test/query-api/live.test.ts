@@ -10,9 +10,9 @@ import { readLiveQuestion } from '../../query-api/src/live/question.ts';
 import { Watcher } from '../../query-api/src/live/watcher.ts';
 import { EVERYTHING } from '../../query-api/src/scope.ts';
 import { Store } from '../../query-api/src/store.ts';
-import { ENDPOINTS, FLOWS, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
+import { ENDPOINTS, FLOWS, REQUESTS, TCP_EVENTS, VERDICTS } from '../../store/tables.ts';
 import { FakeCollector } from './fake_collector.ts';
-import { clientView, endpoint, event, flow, MS, request, SECOND } from './rows.ts';
+import { clientView, endpoint, event, flow, MS, request, SECOND, verdict } from './rows.ts';
 import { configFor, Scene, silent } from './scene.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: frames are compared field by field
@@ -90,6 +90,25 @@ test('rows look as in the other answers, with names', async () => {
   const { body } = await scene.get('/v1/flows?since=2h');
   assert.deepEqual(frames[0].row, body.data[0]);
   assert.equal(frames[0].row.source_workload, 'curl');
+});
+
+test('verdicts look as in the other answers, and filters of theirs hold', async () => {
+  const { frames } = await watch('?verdict=DROPPED,AUDIT&policy_name=cart&namespace=shop&types=verdict');
+  const rows = [
+    verdict(SECOND, { policy_verdict: 'denied', count: 18446744073709551615n }),
+    verdict(2n * SECOND, { policy_verdict: 'audited', policy_mode: 'audit' }),
+    verdict(3n * SECOND),
+    verdict(4n * SECOND, { policy_verdict: 'denied', policy_name: 'other' }),
+  ];
+  for (const row of rows) collector.row(VERDICTS, row);
+  await count(frames, 2);
+  await sleep(300);
+  await scene.insert(VERDICTS, rows);
+  const { body } = await scene.get('/v1/verdicts?since=2h&order=time&limit=2');
+  assert.deepEqual(
+    frames,
+    body.data.map((row: unknown) => ({ type: 'verdict', row })),
+  );
 });
 
 test('filters hold; kinds of rows without such a column are left out', async () => {

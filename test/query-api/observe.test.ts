@@ -116,6 +116,13 @@ for (const [args, types, query] of [
   [['--via-service', 'shop/web'], 'flow,request,tcp_event', 'service=shop/web'],
   [['--trace-id', 'ab'], 'request', 'trace_id=ab'],
   [['--min-duration', '50ms', '-t', 'request'], 'request', 'min_duration=50ms'],
+  [['-t', 'policy-verdict', '--verdict', 'DENIED'], 'verdict', 'verdict=DENIED'],
+  [['--type', 'flow,verdict', '--not', '--verdict', 'AUDIT'], 'flow,verdict', 'verdict=!AUDIT'],
+  [
+    ['-t', 'verdict', '--policy-name', 'cart', '--http-path', '/x/*', '--namespace', 'shop'],
+    'verdict',
+    'policy_name=cart&path=/x/*&namespace=shop',
+  ],
 ] as const) {
   test(`observe ${args.join(' ')}`, () => {
     assert.deepEqual(asked(args), [types, query]);
@@ -154,6 +161,54 @@ for (const args of [
     assert.throws(() => readObserveCommand(args, {}), UsageError);
   });
 }
+
+test('verdicts: one line each, with the policy, its rule, or why there is none', async () => {
+  const { lines, code } = await run(['observe', ...SINCE, '-t', 'verdict']);
+  assert.equal(code, 0);
+  assert.deepEqual(
+    lines.map((line) => line.slice(24)),
+    [
+      'shop/checkout:40000 -> shop/cart:80 TCP ingress ALLOWED policy=NetworkPolicy shop/cart rule 0 count=3',
+      '192.0.2.7:40000 -> shop/cart:80 TCP ingress DENIED policy=NetworkPolicy shop/cart reason=isolated count=18446744073709551605',
+      'shop/checkout:40000 -> shop/cart:80 TCP ingress AUDITED policy=CiliumNetworkPolicy shop/cart reason=no_http_rule DELETE cart.example/items/7,8 count=5',
+      'shop/cart:40000 -> shop/checkout:53 UDP egress NO_POLICY reason=no_policy count=2',
+      'shop/checkout:40000 -> shop/cart:80 TCP ingress DENIED policy=NetworkPolicy shop/cart rule 2 PUT / unjudged=framing count=1',
+    ],
+  );
+  for (const [args, words] of [
+    [
+      ['--verdict', 'DENIED'],
+      ['DENIED', 'DENIED'],
+    ],
+    [
+      ['--verdict', 'dropped'],
+      ['DENIED', 'DENIED'],
+    ],
+    [['--verdict', 'AUDIT'], ['AUDITED']],
+    [
+      ['--verdict', 'FORWARDED'],
+      ['ALLOWED', 'NO_POLICY'],
+    ],
+    [['--not', '--verdict', 'FORWARDED', '--http-method', 'delete'], ['AUDITED']],
+    [['--last', '1'], ['DENIED']],
+    [['--to-port', '53'], ['NO_POLICY']],
+  ] as const) {
+    const found = await run(['observe', ...SINCE, '-t', 'policy-verdict', ...args]);
+    assert.deepEqual(
+      found.lines.map((line) => / (?:in|e)gress ([A-Z_]+) /.exec(line)?.[1]),
+      words,
+      args.join(' '),
+    );
+  }
+  const dropped = await run(['observe', ...SINCE, '-t', 'flow,verdict', '--verdict', 'DROPPED', '-o', 'json']);
+  assert.deepEqual(dropped.lines.map((line) => JSON.parse(line).type).toSorted(), [
+    'completeness',
+    'completeness',
+    'flow',
+    'verdict',
+    'verdict',
+  ]);
+});
 
 test('exit codes: nothing matched, wrong usage, refused, nobody there', async () => {
   const [none, usage, refused, nobody, help] = await Promise.all([

@@ -77,7 +77,7 @@ test('every schema is JSON Schema 2020-12', () => {
 });
 
 test('the paths are those of the plan', () => {
-  for (const path of ['flows', 'requests', 'tcp-events', 'edges', 'endpoints', 'requests/{id}', 'live']) {
+  for (const path of ['flows', 'requests', 'tcp-events', 'verdicts', 'edges', 'endpoints', 'requests/{id}', 'live']) {
     assert.ok(document.paths[`/v1/${path}`], path);
   }
   for (const path of ['/healthz', '/readyz', '/metrics', '/openapi.json']) assert.ok(document.paths[path], path);
@@ -88,6 +88,7 @@ test('every column of the tables is described where it is answered', () => {
     ['/v1/flows', 'flows'],
     ['/v1/requests', 'requests'],
     ['/v1/tcp-events', 'tcp_events'],
+    ['/v1/verdicts', 'verdicts'],
     ['/v1/endpoints', 'endpoints'],
   ] as const) {
     const schema = document.paths[path].get.responses['200'].content['application/json'].schema;
@@ -115,6 +116,8 @@ for (const [path, route] of [
   [`/v1/flows?${window(300)}`, '/v1/flows'],
   [`/v1/requests?${window(300)}`, '/v1/requests'],
   [`/v1/tcp-events?${window(300)}`, '/v1/tcp-events'],
+  [`/v1/verdicts?${window(300)}`, '/v1/verdicts'],
+  [`/v1/verdicts?${window(300)}&group_by=policy_name&measures=count,denied`, '/v1/verdicts'],
   [`/v1/requests?${window(300)}&group_by=outcome&measures=count,p99_duration_ns`, '/v1/requests'],
   ['/v1/endpoints', '/v1/endpoints'],
   [`/v1/edges?${window(300)}`, '/v1/edges'],
@@ -144,7 +147,9 @@ test('problems are as described', async () => {
 });
 
 test('every parameter that is described is taken', async () => {
-  for (const route of ['/v1/flows', '/v1/requests', '/v1/tcp-events', '/v1/edges', '/v1/endpoints']) {
+  for (const route of ['flows', 'requests', 'tcp-events', 'verdicts', 'edges', 'endpoints'].map(
+    (one) => `/v1/${one}`,
+  )) {
     for (const { name } of document.paths[route].get.parameters) {
       const { body } = await scene.get(`${route}?${name}=%00`);
       assert.notEqual(body.code, 'FLOW_QUERY_UNKNOWN_PARAMETER', `${route} ${name}`);

@@ -114,6 +114,30 @@ export function event(at: bigint, more: Row = {}): Row {
   };
 }
 
+/** Verdicts that are alike, told `at` ns after BEGIN: a connection that a rule allowed. */
+export function verdict(at: bigint, more: Row = {}): Row {
+  return {
+    cluster: 'test',
+    ...NODE_A,
+    time: BEGIN + at,
+    duration_ns: SECOND,
+    verdict_id: at / SECOND + 1000n,
+    policy_verdict: 'allowed',
+    policy_mode: 'enforce',
+    count: 1n,
+    traffic_direction: 'ingress',
+    protocol: 6,
+    destination_port: 80,
+    ...{ namespace: 'shop', workload: 'cart', labels: { app: 'cart' }, identity: 7n },
+    ...{ peer_entity: 'pod', peer_namespace: 'shop', peer_workload: 'checkout', peer_identity: 8n },
+    ...{ policy_reason: 'rule', policy_kind: 'NetworkPolicy', policy_namespace: 'shop', policy_name: 'cart' },
+    ...{ rule_index: 0, rule_path: 'spec.ingress[0]' },
+    ...{ source_address: '10.0.0.1', destination_address: '10.0.0.3', source_port: 40000 },
+    first_time: BEGIN + at,
+    ...more,
+  };
+}
+
 /** An endpoint that has been there since a day before BEGIN. */
 export function endpoint(id: bigint, workload: string, more: Row = {}): Row {
   return {

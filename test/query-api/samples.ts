@@ -1,12 +1,12 @@
 /** Rows of every kind that the tests of filters and forms ask for. */
-import { ENDPOINTS, FLOWS, REQUESTS, TCP_EVENTS } from '../../store/tables.ts';
-import { endpoint, event, flow, MS, request, SECOND } from './rows.ts';
+import { ENDPOINTS, FLOWS, REQUESTS, TCP_EVENTS, VERDICTS } from '../../store/tables.ts';
+import { endpoint, event, flow, MS, request, SECOND, verdict } from './rows.ts';
 import type { Scene } from './scene.ts';
 
 /** The largest 64-bit number. */
 export const MAX = 18446744073709551615n;
 
-/** Inserts three endpoints, four requests, five flows and three events, a second apart from BEGIN on. */
+/** Inserts three endpoints, four requests, five flows, three events and five verdicts, a second apart from BEGIN on. */
 export async function insertSamples(scene: Scene): Promise<void> {
   await scene.insert(ENDPOINTS, [
     endpoint(1n, 'checkout', { namespace: 'shop', kind: 'pod', name: 'checkout-7d9f-x2' }),
@@ -47,6 +47,29 @@ export async function insertSamples(scene: Scene): Promise<void> {
       retransmit_cause: 'none',
       error_number: 111,
       latency_ns: 3n * MS,
+    }),
+  ]);
+  const unnamed = { policy_kind: '', policy_namespace: '', policy_name: '', rule_index: -1, rule_path: '' };
+  const asked = { http_method: 'DELETE', http_host: 'cart.example', http_path: '/items/7,8' };
+  const outside = { peer_entity: 'world', peer_namespace: '', peer_workload: '', peer_identity: 9n };
+  await scene.insert(VERDICTS, [
+    verdict(1n * SECOND, { count: 3n }),
+    verdict(2n * SECOND, {
+      ...{ policy_verdict: 'denied', count: MAX - 10n, rule_index: -1, policy_reason: 'isolated', rule_path: '' },
+      ...outside,
+      source_address: '192.0.2.7',
+    }),
+    verdict(3n * SECOND, {
+      ...{ policy_verdict: 'audited', policy_mode: 'audit', count: 5n, http_judged: 'denied', ...asked },
+      ...{ policy_kind: 'CiliumNetworkPolicy', rule_index: -1, policy_reason: 'no_http_rule', rule_path: '' },
+    }),
+    verdict(4n * SECOND, {
+      ...{ policy_verdict: 'no_policy', policy_reason: 'no_policy', count: 2n, ...unnamed, protocol: 17 },
+      ...{ traffic_direction: 'egress', destination_port: 53 },
+    }),
+    verdict(5n * SECOND, {
+      ...{ policy_verdict: 'denied', count: 1n, rule_index: 2, rule_path: 'spec.ingress[2]' },
+      ...{ http_judged: 'unjudged', http_reason: 'framing', http_method: 'PUT', http_path: '/' },
     }),
   ]);
 }

@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { decodeRows } from '../../../store/rowbinary.ts';
-import { FLOWS, REQUESTS, type Table, TCP_EVENTS } from '../../../store/tables.ts';
+import { FLOWS, REQUESTS, type Table, TCP_EVENTS, VERDICTS } from '../../../store/tables.ts';
 import type { Counters } from '../counters.ts';
 import type { RowSink } from '../pipeline.ts';
 
@@ -24,6 +24,7 @@ const TYPES = new Map<Table, string>([
   [FLOWS, 'flow'],
   [REQUESTS, 'request'],
   [TCP_EVENTS, 'tcp_event'],
+  [VERDICTS, 'verdict'],
 ]);
 /** Clients send nothing but pongs. */
 const LONGEST_MESSAGE = 1024;

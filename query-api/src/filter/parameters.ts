@@ -106,8 +106,8 @@ export function aliasParameter(table: Table, name: string, columnNames: readonly
 }
 
 /** HTTP method in any case. */
-export function methodParameter(table: Table): FilterParameter {
-  const own = column(table, 'operation');
+export function methodParameter(table: Table, name = 'operation'): FilterParameter {
+  const own = column(table, name);
   return fromReader('method', own.doc, [own], textReader(true, true));
 }
 
@@ -115,6 +115,25 @@ export function methodParameter(table: Table): FilterParameter {
 export function statusParameter(table: Table): FilterParameter {
   const own = column(table, 'http_status_code');
   return fromReader('status', own.doc, [own], STATUS_READER);
+}
+
+/** Hubble's words for what policies said. */
+const HUBBLE_VERDICTS: Readonly<Record<string, readonly string[]>> = {
+  forwarded: ['allowed', 'no_policy'],
+  dropped: ['denied'],
+  audit: ['audited'],
+};
+
+/** What policies said, in the table's words or Hubble's. */
+export function policyVerdictParameter(table: Table): FilterParameter {
+  const own = column(table, 'policy_verdict');
+  const reader = readerOf(own)!;
+  const parse = (text: string): Alternative[] | undefined => {
+    const tests = (HUBBLE_VERDICTS[text.toLowerCase()] ?? [text]).map((word) => reader.read(word));
+    return tests.every((test) => test !== undefined) ? tests.map((test) => ({ column: own, test })) : undefined;
+  };
+  const allowed = `${reader.allowed}; or FORWARDED (allowed, no_policy), DROPPED (denied), AUDIT (audited)`;
+  return { name: 'verdict', doc: own.doc, columns: [own], splits: true, allowed, parse };
 }
 
 /** All filters of a table: short names win over columns of the same name. */

@@ -3,7 +3,7 @@ import { WebSocket } from 'ws';
 
 /** A frame of a collector's feed. */
 export type FeedFrame =
-  | { readonly type: 'flow' | 'request' | 'tcp_event'; readonly row: Record<string, unknown> }
+  | { readonly type: 'flow' | 'request' | 'tcp_event' | 'verdict'; readonly row: Record<string, unknown> }
   | { readonly type: 'lost'; readonly count: number };
 
 /** Who is told. */

@@ -1,7 +1,7 @@
 /** The live feed: collectors' feeds in, watchers out. Connected to collectors only while somebody watches. */
 import type { FastifyBaseLogger } from 'fastify';
 import { completenessOf, readCoverage } from '../completeness.ts';
-import { addNames } from '../endpoint_names.ts';
+import { addNames, hasEnds } from '../endpoint_names.ts';
 import { asDialled, type Exchange } from '../exchange.ts';
 import { rowShaper } from '../fields.ts';
 import { withClaims } from '../identities.ts';
@@ -37,6 +37,7 @@ const SHAPERS = {
   flow: rowShaper(LIVE_TYPES.flow.table.columns),
   request: rowShaper(LIVE_TYPES.request.table.columns),
   tcp_event: rowShaper(LIVE_TYPES.tcp_event.table.columns),
+  verdict: rowShaper(LIVE_TYPES.verdict.table.columns),
 } as const;
 
 /** Passes live rows from collectors to watchers. */
@@ -113,6 +114,8 @@ export class LiveHub {
       const shown = SHAPERS[frame.type](frame.row);
       shown.flow_id = flowId(shown);
       this.#show(frame.type, frame.row, shown, () => true);
+    } else if (frame.type === 'verdict') {
+      this.#show('verdict', frame.row, SHAPERS.verdict(frame.row), () => true);
     }
   }
 
@@ -131,7 +134,7 @@ export class LiveHub {
     for (const watcher of this.#watchers) {
       if (!meant(watcher) || !watcher.wants(type, row, (test, id) => this.#names.matches(test, id))) continue;
       if (frame === undefined) {
-        addNames(shown, this.#names);
+        if (hasEnds(LIVE_TYPES[type].table)) addNames(shown, this.#names);
         frame = JSON.stringify({ type, row: shown });
       }
       watcher.send(frame);

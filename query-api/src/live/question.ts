@@ -8,12 +8,14 @@ import { saysWhichEnd } from '../sql/exchange.ts';
 import { FLOWS_DEFINITION } from '../sql/flows.ts';
 import { REQUESTS_DEFINITION } from '../sql/requests.ts';
 import { TCP_EVENTS_DEFINITION } from '../sql/tcp_events.ts';
+import { VERDICTS_DEFINITION } from '../sql/verdicts.ts';
 
 /** Kinds of live rows and the tables they go to. */
 export const LIVE_TYPES = {
   flow: FLOWS_DEFINITION,
   request: REQUESTS_DEFINITION,
   tcp_event: TCP_EVENTS_DEFINITION,
+  verdict: VERDICTS_DEFINITION,
 } as const;
 export type LiveType = keyof typeof LIVE_TYPES;
 

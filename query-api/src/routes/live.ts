@@ -12,7 +12,7 @@ import { queryOf } from '../requester.ts';
 import { textParameters } from './parameters.ts';
 
 const SUMMARY =
-  'Rows as they are recorded, over a WebSocket. Text frames: {"type":"flow"|"request"|"tcp_event","row":{…}} with rows ' +
+  'Rows as they are recorded, over a WebSocket. Text frames: {"type":"flow"|"request"|"tcp_event"|"verdict","row":{…}} with rows ' +
   'as in the other answers; {"type":"completeness","completeness":{…}} every 10 s; {"type":"lost","reason","count"} when ' +
   'rows were left out because somebody is too slow; {"type":"unreachable","collector","reason"}. Browsers show a token ' +
   'as subprotocol flowspan.token.<token> beside flowspan.live. Ends are told as the collectors know them at that moment: ' +

@@ -1,11 +1,11 @@
-/** Routes that answer rows of one table, or groups of them: flows, requests, tcp-events. */
+/** Routes that answer rows of one table, or groups of them: flows, requests, tcp-events, verdicts. */
 import Type from 'typebox';
 import { answerSchema, responses, sendRows } from '../answer.ts';
 import { completenessOf, readCoverage } from '../completeness.ts';
 import type { Context } from '../context.ts';
 import { encodeCursor } from '../cursor.ts';
 import type { RowDefinition } from '../definition.ts';
-import { nameSchemas } from '../endpoint_names.ts';
+import { hasEnds, nameSchemas } from '../endpoint_names.ts';
 import { fieldSchema, rowSchema } from '../fields.ts';
 import { readGroups } from '../groups.ts';
 import { withClaims } from '../identities.ts';
@@ -27,6 +27,7 @@ function otherSideSchema(definition: RowDefinition) {
 
 /** JSON Schema of one row as the route answers it. */
 export function shownRowSchema(definition: RowDefinition) {
+  if (!hasEnds(definition.table)) return rowSchema(definition.table);
   const isRequest = definition.table.name === 'requests';
   const more = isRequest ? { id: ID, other_side: otherSideSchema(definition) } : {};
   return rowSchema(definition.table, { ...more, flow_id: FLOW_ID, ...nameSchemas() });

@@ -56,7 +56,8 @@ function columnsRead(question: Question, grouping: Grouping): string[] {
   const names = question.definition.table.columns.map((one) => one.name);
   const ends = grouping.keys.flatMap((key) => ('end' in key ? [`${key.end}_endpoint_id`] : []));
   const read = names.filter((name) => new RegExp(`\\bt\\.${name}\\b`).test(texts));
-  return [...new Set([...read, ...ends, 'time', 'sample_weight'])];
+  const { weight = 'sample_weight' } = question.definition;
+  return [...new Set([...read, ...ends, 'time', weight])];
 }
 
 /**
@@ -80,10 +81,12 @@ export function groupSql(question: Question, grouping: Grouping, offset: number,
   const measures = grouping.measures.map(
     (measure, index) => `${measure.expression.replaceAll('{seconds}', seconds)} AS m${index}`,
   );
+  // rows that are counts by themselves are no samples
+  const sampled = definition.weight === undefined ? 'max(t.sample_weight)' : '1';
   const keyNames = grouping.keys.map((_key, index) => `k${index}`);
   const orderAlias = aliasOf(grouping, order.by);
   const sql = [
-    `SELECT ${[...keys, ...measures].join(', ')}, max(t.sample_weight) AS _weight`,
+    `SELECT ${[...keys, ...measures].join(', ')}, ${sampled} AS _weight`,
     `FROM ${source}`,
     ...ENDS.map((end) => endJoin(grouping, question, end, parameters)),
     `GROUP BY ${keyNames.join(', ')}`,

@@ -1,6 +1,6 @@
 /** SQL for a page of rows in a stable order: time or one column first, then time, then a key of the row. */
 import { type Column, column, REQUESTS } from '../../../store/tables.ts';
-import { ENDS } from '../endpoint_names.ts';
+import { ENDS, hasEnds } from '../endpoint_names.ts';
 import { selectExpression } from '../fields.ts';
 import type { Question } from '../question.ts';
 import { endNs, rowKey } from './conditions.ts';
@@ -68,7 +68,7 @@ export function listSql(question: Question, after: readonly string[] | undefined
   const read = {
     table,
     // what was dialled is told by the other end's view, with which a row is paired when it is there
-    columns: ENDS.map((end) => `${end}_endpoint_id`),
+    columns: hasEnds(table) ? ENDS.map((end) => `${end}_endpoint_id`) : [],
     conditions: after === undefined ? [] : [behind(question, after, parameters)],
     page,
     once: table.name === REQUESTS.name && !saysWhichEnd(question),
