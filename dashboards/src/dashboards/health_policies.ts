@@ -16,13 +16,14 @@ export const POLICIES: Section = {
           {
             title: 'Verdicts',
             description:
-              'New connections, UDP flows and requests that were judged, per second. audited: would have been denied. lost: told in no row, since too many kinds came at once. Which policy and rule said so is in table verdicts.',
+              'New connections, UDP flows and requests that were judged, per second. audited: would have been denied. lost: told in no row, since too many kinds came at once. refused requests: what was told their clients; dropped are packets that nothing could be told. Which policy and rule said so is in table verdicts.',
             emptyWhen: WITHOUT,
           },
           'short',
           [
             rates('flowspan_policy_verdicts_total', ['verdict'], '{{verdict}}'),
             rates('flowspan_policy_verdicts_lost_total', [], 'lost'),
+            rates('flowspan_policy_refusals_total', ['outcome'], 'refused requests: {{outcome}}'),
           ],
         ),
         graph(

@@ -36,6 +36,7 @@ describe('HTTP rules in files', { skip: whyNot() ?? false }, () => {
   };
   const both = async () => [await ask('/static/1.txt'), await ask('/secret')];
   const heard = () => nginx.answered('/secret');
+  const refused = (outcome: string) => world.metric(`flowspan_policy_refusals_total{outcome="${outcome}"}`);
 
   it('are told in audit', async () => {
     await world.start('audit');
@@ -56,6 +57,7 @@ describe('HTTP rules in files', { skip: whyNot() ?? false }, () => {
     await world.judged();
     const before = heard();
     assert.deepEqual(await both(), ['200', '403']);
+    assert.deepEqual([await refused('forbidden'), await refused('reset'), await refused('dropped')], [1, 0, 0]);
     world.crash();
     await world.stop();
     assert.deepEqual(await both(), ['200', '403']);

@@ -1,4 +1,5 @@
-/** What /metrics tells of policies. */
+/** What /metrics tells of policies. Refusals are the kernel's counters: they go on over restarts of the collector. */
+import { ENUMS } from '../../../../bpf/dataplane/refuse.gen.ts';
 import type { FamilyInfo } from '../../deliver/prometheus/edge_family.ts';
 import { samplesOf } from '../../deliver/prometheus/self_families.ts';
 import type { Family } from '../../telemetry/metrics_text.ts';
@@ -13,6 +14,8 @@ export interface PolicyStatus {
   readonly verdicts: Readonly<Record<string, number>>;
   /** Verdicts that were not counted, for want of room. */
   readonly lost: number;
+  /** What became of packets that were refused: the map refuse_counters, by enum refuse_counter. */
+  refusals(counter: number): number;
   /** Sets of tables that were written. */
   readonly written: number;
   /** What the last set took: to compile, and to write into the kernel; seconds. */
@@ -39,6 +42,8 @@ const family = (
 const ofWords = (words: Readonly<Record<string, number>>): [string[], number][] =>
   Object.entries(words).map(([word, count]) => [[word], count]);
 
+const { refuse_counter: REFUSED } = ENUMS;
+
 const ALL = [
   family('gauge', 'objects', 'objects', 'Policies in force.', ['kind'], ({ objects }) =>
     Array.from(objects, ([kind, count]) => [[kind], count]),
@@ -63,6 +68,17 @@ const ALL = [
     ] as const),
     [],
     ({ lost }) => [[[], lost]],
+  ),
+  family(
+    ...(['counter', 'refusals_total', 'packets'] as const),
+    'Requests that were refused, by what became of them: forbidden, told 403; forbidden_again, since that was lost; reset, connections; dropped, packets without an answer.',
+    ['outcome'],
+    ({ refusals }) => [
+      [['forbidden'], refusals(REFUSED.forbidden)],
+      [['forbidden_again'], refusals(REFUSED.forbidden_again)],
+      [['reset'], refusals(REFUSED.reset)],
+      [['dropped'], refusals(REFUSED.dropped)],
+    ],
   ),
   family('counter', 'tables_written_total', 'sets', 'Sets of tables that were written.', [], ({ written }) => [
     [[], written],

@@ -1,6 +1,8 @@
 /** Policies of objects, brought into force in the kernel; and what they said, told in rows. */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { BpfMap } from '../../../native/addon.ts';
+import { perCpuSum } from '../../attach/per_cpu.ts';
 import { type DataplaneConfig, modeIn } from '../../config_dataplane.ts';
 import { type DecidedBy, type Decisions, NOBODY } from '../../correlate/decisions.ts';
 import { bootId } from '../../machine.ts';
@@ -50,6 +52,7 @@ export class PolicyPart implements DataplanePart, Decisions {
   readonly #modes: Modes;
   readonly #set = new PolicySet();
   readonly #maps: PolicyMaps;
+  readonly #refusals: BpfMap;
   readonly #names: PolicyNames;
   readonly #compiler = new PolicyCompiler();
   readonly #cgroups: SubjectCgroups;
@@ -76,6 +79,7 @@ export class PolicyPart implements DataplanePart, Decisions {
     this.#log = log;
     this.#modes = modesOf(config.dataplane);
     this.#maps = new PolicyMaps(kernel.object, config.dataplane.refusal);
+    this.#refusals = kernel.object.map('refuse_counters');
     this.#names = new PolicyNames(join(config.data_dir, STATE_FILE), bootId(), log);
     const { localPods } = kubernetes;
     this.#blindness = localPods?.seesRoot === false ? BLIND : undefined;
@@ -112,6 +116,7 @@ export class PolicyPart implements DataplanePart, Decisions {
       entries: this.#maps.entries,
       verdicts: this.#teller?.counts ?? {},
       lost: Number(this.#teller?.lostRecords ?? 0n),
+      refusals: (counter) => perCpuSum(this.#refusals, counter, 0),
       written: this.#written,
       compileSeconds: this.#compileSeconds,
       writeSeconds: this.#writeSeconds,
