@@ -51,6 +51,7 @@ const EMPTY_HERE = new Set([
   'Tables',
   // judges by no policies
   'Verdicts',
+  'Denied and audited by policy',
   'Policies in force',
   "Policies' tables",
   'Time to bring policies into force',

@@ -1,6 +1,7 @@
 /** What policies say at the pods of the collectors' nodes, and whether they are in force as they are written. */
 import type { Section } from '../board.ts';
-import { graph } from '../panels.ts';
+import { graph, sqlGraph } from '../panels.ts';
+import { refusedByPolicy } from '../queries/clickhouse/verdicts.sql.ts';
 import * as own from '../queries/own.ts';
 import { rates } from './health_lines.ts';
 
@@ -25,6 +26,17 @@ export const POLICIES: Section = {
             rates('flowspan_policy_verdicts_lost_total', [], 'lost'),
             rates('flowspan_policy_refusals_total', ['outcome'], 'refused requests: {{outcome}}'),
           ],
+        ),
+        sqlGraph(
+          {
+            title: 'Denied and audited by policy',
+            description:
+              'Verdicts per interval by the policy whose rule, or lack of one, decided; the 20 with most. audited: would have been denied. flowspan observe -t verdict shows each, with its rule.',
+            emptyWhen: 'policies denied nothing and would have denied nothing',
+          },
+          'short',
+          refusedByPolicy(),
+          { stacked: true },
         ),
         graph(
           {
