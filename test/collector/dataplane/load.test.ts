@@ -209,6 +209,22 @@ describe('the data plane', () => {
     assert.deepEqual(devices(), []);
   });
 
+  it('is at devices before the cgroup lets nothing in that was not judged there', () => {
+    fresh();
+    const first = load();
+    const device = { netns: `/run/netns/${namespace.name}`, ifindex: LOOPBACK };
+    const programs = ['policy_http_ingress', 'http_response_egress'];
+    for (const program of programs) first.attachDevice(program, device);
+    first.attach();
+    const ids = [
+      ...programs.map((program) => linkOf(`${program}-${namespace.inode}-${LOOPBACK}`)?.id ?? Number.NaN),
+      ...names('cgroup').map((program) => linkOf(program)?.id ?? Number.NaN),
+    ];
+    // The kernel counts links up as they are made.
+    const [ofDevices, ofCgroup] = [ids.slice(0, programs.length), ids.slice(programs.length)];
+    assert.ok(Math.max(...ofDevices) < Math.min(...ofCgroup), ids.join(' '));
+  });
+
   it('cannot be kept where there is no BPF filesystem', () => {
     fresh();
     assert.throws(() => load({ pins: new DataplanePins('/proc/nowhere') }), { code: 'FLOW_DATAPLANE_PINS' });

@@ -104,11 +104,18 @@ export class LoadedDataplane {
     );
   }
 
-  /** Attaches in the order of the table, and takes off what no step wants; what of a step cannot be done stays as it is. */
+  /**
+   * Attaches to the devices that were named, then the rest in the order of the table, and takes off what no step wants; what
+   * of a step cannot be done stays as it is.
+   */
   attach(): void {
     const { pins } = this.#options;
     if (pins === undefined || this.#waiting === undefined) return;
     const failed = this.reasons;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    // What the cgroup's programs note of a connection counts at its device: nothing gets in where nobody there has judged it.
+    for (const { program, device } of waiting) this.#tryDevice(program, device);
     for (const program of this.#wanted) {
       if (this.#refused.has(program.name) || failed.has(program.step)) continue;
       try {
@@ -119,9 +126,6 @@ export class LoadedDataplane {
         this.#refused.set(program.name, error.message);
       }
     }
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    for (const { program, device } of waiting) this.#tryDevice(program, device);
     this.#tidy(pins);
   }
 
