@@ -49,6 +49,7 @@ describe('policies in files', { skip: whyNot() ?? false }, () => {
   it('are told and not carried out in audit', async () => {
     await world.start('audit');
     await world.judged();
+    const live = await world.watch();
     assert.deepEqual(await world.probe(), all(true));
     const columns = ['policy_verdict', 'policy_mode', 'traffic_direction', 'protocol', 'destination_port', 'workload'];
     const said = ['peer_workload', 'policy_kind', 'policy_name', 'rule_index', 'rule_path', 'policy_reason'];
@@ -62,6 +63,16 @@ describe('policies in files', { skip: whyNot() ?? false }, () => {
       world.verdicts([...columns, ...said], "traffic_direction = 'ingress' AND destination_port >= 80");
     await eventually('the rows', async () => (await lines()).length >= wanted.length).catch(() => undefined);
     assert.deepEqual(await lines(), wanted);
+    const refused = live
+      .filter((row) => row.policy_verdict === 'audited' && row.traffic_direction === 'ingress')
+      .filter((row) => Number(row.destination_port) >= 80);
+    assert.deepEqual(
+      refused
+        .map((row) => [row.policy_name, row.protocol, row.destination_port, String(row.count)].join(' '))
+        .toSorted(),
+      ['back 17 80 1', 'back 17 81 1', 'back 6 81 1'],
+      'they are told live',
+    );
     const named = () =>
       world.store.query(
         `SELECT DISTINCT verdict, policy_kind, policy_name, rule_index FROM flows

@@ -1,7 +1,10 @@
 /** Two pods of a node, policies in files, and a collector that brings them into force. */
+
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { WebSocket } from 'ws';
 import { type Cgroup, createCgroup } from '../../../deploy/lab/cgroup.ts';
 import { temporaryFolder } from '../../../deploy/lab/folder.ts';
 import { connect, createNamespace, type Namespace } from '../../../deploy/lab/namespace.ts';
@@ -135,6 +138,18 @@ export class PolicyWorld {
   async status(): Promise<Status> {
     const response = await fetch(`http://${this.#env.FLOWSPAN_COLLECTOR_LISTEN}/status`);
     return (await response.json()) as Status;
+  }
+
+  /** Watches the collector's live feed: its rows of verdicts from now on. */
+  async watch(): Promise<Record<string, unknown>[]> {
+    const rows: Record<string, unknown>[] = [];
+    const socket = new WebSocket(`ws://${this.#env.FLOWSPAN_COLLECTOR_LISTEN}/live`);
+    socket.on('message', (data) => {
+      const { type, row } = JSON.parse(String(data)) as { type: string; row: Record<string, unknown> };
+      if (type === 'verdict') rows.push(row);
+    });
+    await once(socket, 'open');
+    return rows;
   }
 
   async metric(line: string): Promise<number> {
