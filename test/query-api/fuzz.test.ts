@@ -151,10 +151,14 @@ test(`random questions (seed ${SEED})`, async () => {
   assert.ok((statuses.get(200) ?? 0) > 15, JSON.stringify([...statuses]));
 });
 
-test('each filter alone, with every value: the store understands whatever is let through', async () => {
+test('each filter alone: the store understands whatever is let through', async () => {
   const roll = dice(SEED + 1);
+  const tried = new Set<string>();
   for (const [route, filters] of ROUTES) {
     for (const name of filters) {
+      // One of another route by the same name is mostly the same.
+      if (tried.has(name) && roll(4) > 0) continue;
+      tried.add(name);
       const values = Array.from({ length: 3 }, () => VALUES[roll(VALUES.length)]!);
       const query = new URLSearchParams(values.map((value): [string, string] => [name, value]));
       const answer = await scene.get(`/v1/${route}?${query}`);
