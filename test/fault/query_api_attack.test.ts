@@ -65,10 +65,11 @@ test('every parameter of the document, with what means something to a parser', a
   const { body: document } = await scene.get('/openapi.json');
   let asked = 0;
   let longest = 0;
-  for (const [path, { get }] of Object.entries<{ get: { parameters?: { name: string; in: string }[] } }>(
+  // What is POSTed goes by GET here: its parameters are refused like any other's, or the method is.
+  for (const [path, methods] of Object.entries<Record<string, { parameters?: { name: string; in: string }[] }>>(
     document.paths,
   )) {
-    const questions = (get.parameters ?? []).map(({ name, in: place }) => {
+    const questions = (Object.values(methods)[0]?.parameters ?? []).map(({ name, in: place }) => {
       const value = encodeURIComponent(EVIL[asked++ % EVIL.length]!);
       return place === 'path' ? path.replace(`{${name}}`, value) : `${path}?${name}=${value}`;
     });
@@ -78,7 +79,7 @@ test('every parameter of the document, with what means something to a parser', a
         const begun = performance.now();
         const { status, body, text } = await scene.get(question);
         longest = Math.max(longest, performance.now() - begun);
-        assert.ok([200, 400, 404, 422, 426, 504].includes(status), `${question}: ${text}`);
+        assert.ok([200, 400, 404, 405, 422, 426, 504].includes(status), `${question}: ${text}`);
         if (status !== 200) assert.match(body.code, /^FLOW_QUERY_/);
         else assert.deepEqual(body.data, [], question);
       });
