@@ -32,11 +32,19 @@ function plugIn({ namespace }: ScenePod, address: string): string {
   here('link', 'set', device, 'up');
   for (const setting of ['forwarding', 'proxy_arp'])
     execFileSync('sysctl', ['-qw', `net.ipv4.conf.${device}.${setting}=1`]);
+  // Who is answered for another is kept waiting for up to 0.8 s otherwise: SYNs would be sent again.
+  execFileSync('sysctl', ['-qw', `net.ipv4.neigh.${device}.proxy_delay=0`]);
   namespace.run('ip', 'addr', 'add', `${address}/32`, 'dev', 'eth0');
   namespace.run('ip', 'link', 'set', 'eth0', 'up');
   namespace.run('ip', 'route', 'add', GATEWAY, 'dev', 'eth0', 'scope', 'link');
   namespace.run('ip', 'route', 'add', 'default', 'via', GATEWAY);
   here('route', 'add', `${address}/32`, 'dev', device);
+  // The node asks nobody who that is, and says nothing of its own there: each packet that it sends is a pod's.
+  const [{ address: mac }] = JSON.parse(
+    execFileSync('ip', ['-n', namespace.name, '-j', 'link', 'show', 'eth0'], { encoding: 'utf8' }),
+  );
+  here('neigh', 'replace', address, 'lladdr', mac, 'dev', device, 'nud', 'permanent');
+  execFileSync('sysctl', ['-qw', `net.ipv6.conf.${device}.disable_ipv6=1`]);
   return device;
 }
 
